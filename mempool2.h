@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * mempool2 - pools of preallocated elements whose allocation cannot fail
+ *
+ * Everything here stands for the call of the kernel's mempool that has the same
+ * name without the "2": same arguments, same meaning. What mempool2 adds to it
+ * is written at each call. The kernel's own <linux/mempool.h> is not needed, and
+ * may be included beside this header.
+ *
+ * The shortest use, in a driver that has a slab cache "io_cache":
+ *
+ *	static struct mempool2 io_pool;
+ *
+ *	err = mempool2_init_slab_pool(&io_pool, 16, io_cache);
+ *	...
+ *	io = mempool2_alloc(&io_pool, GFP_NOIO);	never NULL
+ *	...
+ *	mempool2_free(io, &io_pool);			any context
+ *	...
+ *	mempool2_exit(&io_pool);
+ *
+ * examples/mempool2_example.c is a whole module.
+ */
+#ifndef _MEMPOOL2_H
+#define _MEMPOOL2_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "mempool2_kernel.h"
+
+struct kmem_cache;
+
+/**
+ * typedef mempool2_alloc_t - gets one element from where they come from
+ * @gfp_mask: what the allocation may do, see mempool2_alloc() and
+ *	mempool2_init_node() for the masks that a pool hands on
+ * @pool_data: what the pool was made with
+ *
+ * May sleep if @gfp_mask has %__GFP_DIRECT_RECLAIM. Runs with no lock of the
+ * pool held and with interrupts as the pool's caller had them.
+ *
+ * Return: the element, or %NULL when there is none.
+ */
+typedef void *(mempool2_alloc_t)(gfp_t gfp_mask, void *pool_data);
+
+/**
+ * typedef mempool2_free_t - gives one element back to where it came from
+ * @element: the element, never %NULL
+ * @pool_data: what the pool was made with
+ *
+ * May sleep if no caller of mempool2_free() is in a context that cannot. Runs
+ * with no lock of the pool held and with interrupts as the pool's caller had
+ * them.
+ */
+typedef void (mempool2_free_t)(void *element, void *pool_data);
+
+/**
+ * struct mempool2 - a pool
+ *
+ * @wait: Callers that sleep until an element is freed, oldest first. Its lock
+ *	protects every member that changes after initialisation.
+ * @min_nr: Elements that the caller asked the pool to guarantee. Read it with
+ *	READ_ONCE(): mempool2_resize() changes it.
+ * @reserve_nr: Elements that the reserve keeps when it is full: @min_nr, but
+ *	never less than one, so that a pool with @min_nr 0 can make progress too.
+ * @curr_nr: Elements in the reserve now.
+ * @moving_nr: Elements of @curr_nr that still rest in @moving.
+ * @nr_waiters: Callers queued on @wait.
+ * @elements: The reserve: elements[0 .. @curr_nr - @moving_nr - 1].
+ * @moving: While mempool2_resize() moves the reserve to another array, the
+ *	array it moves out of, which holds moving[0 .. @moving_nr - 1].
+ * @pool_data: What @alloc and @free are called with.
+ * @alloc: Gets an element from where they come from; %NULL exactly while the
+ *	pool is not initialised.
+ * @free: Gives an element back there.
+ * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
+ *
+ * May be embedded in another structure or stand on the stack. The members are
+ * shown so that this is possible; callers may read @min_nr, @curr_nr and
+ * @pool_data and write none.
+ *
+ * A pool that has been initialised and not used yet may be copied by value, once,
+ * and the copy used instead of the original. Nothing in the structure points at
+ * the structure but the list head in @wait: call init_waitqueue_head() on the
+ * copy's @wait before the first use of the copy. A pool that is idle (nobody
+ * waits, no call is under way) may be copied in order to pass the copy to
+ * mempool2_exit() instead of the original.
+ *
+ * Matches struct mempool (mempool_t).
+ */
+struct mempool2 {
+	wait_queue_head_t	wait;
+	int			min_nr;
+	int			reserve_nr;
+	int			curr_nr;
+	int			moving_nr;
+	int			nr_waiters;
+	int			node;
+	void			**elements;
+	void			**moving;
+	void			*pool_data;
+	mempool2_alloc_t	*alloc;
+	mempool2_free_t		*free;
+};
+
+/* The name that users of mempool_t expect. */
+typedef struct mempool2 mempool2_t;
+
+/**
+ * DOC: Contexts
+ *
+ * "Any context" below means task, softirq and hardirq, with or without
+ * interrupts disabled, but not NMI. On PREEMPT_RT, where the locks that a pool
+ * uses sleep, it means task context and threaded interrupts, as with the
+ * kernel's mempool.
+ */
+
+/*
+ * Life
+ */
+
+/**
+ * mempool2_initialized() - is the pool ready for use?
+ * @pool: a pool, or zeroed memory
+ *
+ * Context: Any. Does not sleep.
+ * Return: true from a successful mempool2_init() until mempool2_exit().
+ *
+ * Matches mempool_initialized().
+ */
+static inline bool mempool2_initialized(const struct mempool2 *pool)
+{
+	return pool->alloc;
+}
+
+/**
+ * mempool2_is_saturated() - does the reserve hold all that it guarantees?
+ * @pool: an initialised pool
+ *
+ * A snapshot: it may be out of date when the caller looks at it.
+ *
+ * Context: Any. Does not sleep.
+ * Return: true when the reserve holds at least @min_nr elements.
+ *
+ * Matches mempool_is_saturated().
+ */
+static inline bool mempool2_is_saturated(const struct mempool2 *pool)
+{
+	return READ_ONCE(pool->curr_nr) >= READ_ONCE(pool->min_nr);
+}
+
+int mempool2_init_node_noprof(struct mempool2 *pool, int min_nr,
+			      mempool2_alloc_t *alloc_fn,
+			      mempool2_free_t *free_fn, void *pool_data,
+			      gfp_t gfp_mask, int node_id);
+struct mempool2 *mempool2_create_node_noprof(int min_nr,
+					     mempool2_alloc_t *alloc_fn,
+					     mempool2_free_t *free_fn,
+					     void *pool_data, gfp_t gfp_mask,
+					     int node_id);
+int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
+
+/**
+ * mempool2_init_node() - make a pool in memory that the caller has
+ * @pool: memory for it; what it held before does not matter
+ * @min_nr: elements to guarantee, 0 or more
+ * @alloc_fn: gets an element, see mempool2_alloc_t
+ * @free_fn: gives an element back, see mempool2_free_t
+ * @pool_data: handed to both
+ * @gfp_mask: handed to @alloc_fn as it is, and used for the pool's bookkeeping
+ * @node_id: NUMA node for the bookkeeping, or %NUMA_NO_NODE
+ *
+ * Fills the reserve with @min_nr elements. A pool with @min_nr 0 gets one.
+ *
+ * Context: Task context; sleeps if @gfp_mask or @alloc_fn does.
+ * Return: 0, or
+ *
+ * * %-ENOMEM - @alloc_fn or the bookkeeping found no memory; what had been
+ *   allocated is freed again
+ * * %-EINVAL - @alloc_fn or @free_fn is %NULL, @min_nr is negative or too large
+ *   to keep account of, or @pool_data is no valid cache, size or order for the
+ *   stock functions below; one warning says which
+ *
+ * On an error @pool is as after mempool2_exit().
+ *
+ * Matches mempool_init_node(), which needs @pool to be zeroed.
+ */
+#define mempool2_init_node(pool, min_nr, alloc_fn, free_fn, pool_data,	\
+			   gfp_mask, node_id)				\
+	mempool2_hooks(mempool2_init_node_noprof(pool, min_nr, alloc_fn,	\
+						 free_fn, pool_data,	\
+						 gfp_mask, node_id))
+
+/**
+ * mempool2_init() - make a pool in memory that the caller has
+ * @pool: memory for it
+ * @min_nr: elements to guarantee, 0 or more
+ * @alloc_fn: gets an element
+ * @free_fn: gives an element back
+ * @pool_data: handed to both
+ *
+ * mempool2_init_node() with %GFP_KERNEL on any node.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_init_node().
+ *
+ * Matches mempool_init().
+ */
+#define mempool2_init(pool, min_nr, alloc_fn, free_fn, pool_data)	\
+	mempool2_init_node(pool, min_nr, alloc_fn, free_fn, pool_data,	\
+			   GFP_KERNEL, NUMA_NO_NODE)
+
+/**
+ * mempool2_create_node() - allocate and make a pool
+ * @min_nr: elements to guarantee, 0 or more
+ * @alloc_fn: gets an element
+ * @free_fn: gives an element back
+ * @pool_data: handed to both
+ * @gfp_mask: handed to @alloc_fn as it is, and used for the pool itself
+ * @node_id: NUMA node for the pool itself, or %NUMA_NO_NODE
+ *
+ * Context: Task context; sleeps if @gfp_mask or @alloc_fn does.
+ * Return: the pool, to be freed with mempool2_destroy(); %NULL where
+ * mempool2_init_node() returns an error.
+ *
+ * Matches mempool_create_node().
+ */
+#define mempool2_create_node(min_nr, alloc_fn, free_fn, pool_data,	\
+			     gfp_mask, node_id)				\
+	mempool2_hooks(mempool2_create_node_noprof(min_nr, alloc_fn,	\
+						   free_fn, pool_data,	\
+						   gfp_mask, node_id))
+
+/**
+ * mempool2_create() - allocate and make a pool
+ * @min_nr: elements to guarantee, 0 or more
+ * @alloc_fn: gets an element
+ * @free_fn: gives an element back
+ * @pool_data: handed to both
+ *
+ * mempool2_create_node() with %GFP_KERNEL on any node.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_create_node().
+ *
+ * Matches mempool_create().
+ */
+#define mempool2_create(min_nr, alloc_fn, free_fn, pool_data)		\
+	mempool2_create_node(min_nr, alloc_fn, free_fn, pool_data,	\
+			     GFP_KERNEL, NUMA_NO_NODE)
+
+/**
+ * mempool2_resize() - change how many elements a pool guarantees
+ * @pool: the pool
+ * @new_min_nr: elements to guarantee from now on, 0 or more
+ *
+ * Growing allocates the missing elements with %GFP_KERNEL, and gives them to
+ * callers that wait before it stores any. When no more can be had it stops
+ * there; later frees fill the rest. Shrinking frees the surplus now. No lock is
+ * held for longer than a few dozen elements take, however large the pool.
+ *
+ * Legal beside mempool2_alloc(), mempool2_free() and other calls of
+ * mempool2_resize() on the same pool, and from inside an @alloc_fn or @free_fn.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, also when the pool could only be filled in part, or
+ *
+ * * %-ENOMEM - no memory for the bookkeeping of the larger pool; the pool is as
+ *   it was
+ * * %-EINVAL - @pool is not initialised, or @new_min_nr is negative or too large
+ *   to keep account of; one warning says which; the pool is as it was
+ *
+ * Matches mempool_resize(), which leaves waiters asleep for up to 5 s when it
+ * grows, and moves the whole reserve with interrupts disabled.
+ */
+#define mempool2_resize(pool, new_min_nr)				\
+	mempool2_hooks(mempool2_resize_noprof(pool, new_min_nr))
+
+void mempool2_exit(struct mempool2 *pool);
+void mempool2_destroy(struct mempool2 *pool);
+
+/*
+ * Use
+ */
+
+void *mempool2_alloc_noprof(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
+			       unsigned int count);
+void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+	__malloc;
+
+/**
+ * mempool2_alloc() - allocate an element
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do; not %__GFP_ZERO, as an element from the
+ *	reserve holds what its last user left
+ *
+ * Tries, in this order: the pool's alloc function without %__GFP_DIRECT_RECLAIM
+ * and %__GFP_IO; the reserve; the alloc function with the whole of @gfp_mask, if
+ * that is more; the reserve; and then, if @gfp_mask has %__GFP_DIRECT_RECLAIM,
+ * waits for its turn to be given a freed element, trying the alloc function
+ * again every 5 s. The alloc function's mask always has %__GFP_NOMEMALLOC,
+ * %__GFP_NORETRY and %__GFP_NOWARN.
+ *
+ * Elements that are freed while callers wait go to them in the order in which
+ * they began to wait, and nobody takes one from the reserve before them.
+ *
+ * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context, sleeps
+ * uninterruptibly, accounted as I/O wait. Without it: any context, never sleeps.
+ * Return: the element. %NULL only without %__GFP_DIRECT_RECLAIM, when there is
+ * neither memory nor reserve, or when @pool is not initialised, with a warning.
+ *
+ * Matches mempool_alloc(), which wakes all waiters for each freed element and
+ * lets newcomers take it from them.
+ */
+#define mempool2_alloc(pool, gfp_mask)					\
+	mempool2_hooks(mempool2_alloc_noprof(pool, gfp_mask))
+
+/**
+ * mempool2_alloc_bulk() - allocate several elements at once
+ * @pool: the pool
+ * @elems: array that receives them; what it held does not matter
+ * @count: how many, at most the pool's @min_nr
+ *
+ * Works like @count calls of mempool2_alloc() with %GFP_KERNEL, narrowed by the
+ * task's memalloc_noio_save() or memalloc_nofs_save() scope, but so that callers
+ * for several elements cannot deadlock each other: what comes from the reserve
+ * comes all at once, or is collected while the caller is the oldest waiter.
+ *
+ * Context: Task context; sleeps uninterruptibly, accounted as I/O wait. The
+ * reserve is locked for a time proportional to @count.
+ * Return: 0 with the whole array filled, or
+ *
+ * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialised; one
+ *   warning says which, and nothing is allocated
+ *
+ * Matches mempool_alloc_bulk() (7.0), in which a caller that needs several
+ * elements starves beside callers that need one.
+ */
+#define mempool2_alloc_bulk(pool, elems, count)				\
+	mempool2_hooks(mempool2_alloc_bulk_noprof(pool, elems, count))
+
+/**
+ * mempool2_alloc_noreserve() - call the pool's alloc function and no more
+ * @pool: the pool
+ * @gfp_mask: handed on as it is
+ *
+ * Context: as the alloc function with @gfp_mask.
+ * Return: the element, to be freed with mempool2_free(), or %NULL.
+ *
+ * Matches mempool_alloc_noreserve() (7.0).
+ */
+#define mempool2_alloc_noreserve(pool, gfp_mask)			\
+	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
+
+void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
+void mempool2_free(void *element, struct mempool2 *pool);
+unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
+				unsigned int count);
+
+/*
+ * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages
+ */
+
+void *mempool2_alloc_slab(gfp_t gfp_mask, void *pool_data);
+void mempool2_free_slab(void *element, void *pool_data);
+void *mempool2_kmalloc(gfp_t gfp_mask, void *pool_data);
+void mempool2_kfree(void *element, void *pool_data);
+void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data);
+void mempool2_kvfree(void *element, void *pool_data);
+void *mempool2_alloc_pages(gfp_t gfp_mask, void *pool_data);
+void mempool2_free_pages(void *element, void *pool_data);
+
+/**
+ * mempool2_init_slab_pool() - make a pool of slab objects
+ * @pool: memory for it
+ * @min_nr: elements to guarantee
+ * @cache: the slab cache, without a constructor: an element from the reserve
+ *	holds what its last user left
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_init_node(). A cache that has a constructor is warned of
+ * once and used all the same.
+ *
+ * Matches mempool_init_slab_pool().
+ */
+#define mempool2_init_slab_pool(pool, min_nr, cache)			\
+	mempool2_init(pool, min_nr, mempool2_alloc_slab,		\
+		      mempool2_free_slab, (void *)(cache))
+
+/**
+ * mempool2_create_slab_pool() - allocate and make a pool of slab objects
+ * @min_nr: elements to guarantee
+ * @cache: the slab cache, see mempool2_init_slab_pool()
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_create_node().
+ *
+ * Matches mempool_create_slab_pool().
+ */
+#define mempool2_create_slab_pool(min_nr, cache)			\
+	mempool2_create(min_nr, mempool2_alloc_slab,			\
+			mempool2_free_slab, (void *)(cache))
+
+/**
+ * mempool2_init_kmalloc_pool() - make a pool of kmalloc() memory
+ * @pool: memory for it
+ * @min_nr: elements to guarantee
+ * @size: bytes in an element, at most %KMALLOC_MAX_SIZE
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_init_node().
+ *
+ * Matches mempool_init_kmalloc_pool().
+ */
+#define mempool2_init_kmalloc_pool(pool, min_nr, size)			\
+	mempool2_init(pool, min_nr, mempool2_kmalloc, mempool2_kfree,	\
+		      (void *)(unsigned long)(size))
+
+/**
+ * mempool2_create_kmalloc_pool() - allocate and make a pool of kmalloc() memory
+ * @min_nr: elements to guarantee
+ * @size: bytes in an element, at most %KMALLOC_MAX_SIZE
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_create_node().
+ *
+ * Matches mempool_create_kmalloc_pool().
+ */
+#define mempool2_create_kmalloc_pool(min_nr, size)			\
+	mempool2_create(min_nr, mempool2_kmalloc, mempool2_kfree,	\
+			(void *)(unsigned long)(size))
+
+/**
+ * mempool2_init_kvmalloc_pool() - make a pool of kvmalloc() memory
+ * @pool: memory for it
+ * @min_nr: elements to guarantee
+ * @size: bytes in an element, at most %INT_MAX
+ *
+ * The elements may lie in vmalloc space: mempool2_free() may then sleep.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_init_node().
+ *
+ * Matches mempool_init_kvmalloc_pool() (to 6.12).
+ */
+#define mempool2_init_kvmalloc_pool(pool, min_nr, size)			\
+	mempool2_init(pool, min_nr, mempool2_kvmalloc, mempool2_kvfree,	\
+		      (void *)(unsigned long)(size))
+
+/**
+ * mempool2_create_kvmalloc_pool() - allocate and make a pool of kvmalloc() memory
+ * @min_nr: elements to guarantee
+ * @size: bytes in an element, see mempool2_init_kvmalloc_pool()
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_create_node().
+ *
+ * Matches mempool_create_kvmalloc_pool() (to 6.12).
+ */
+#define mempool2_create_kvmalloc_pool(min_nr, size)			\
+	mempool2_create(min_nr, mempool2_kvmalloc, mempool2_kvfree,	\
+			(void *)(unsigned long)(size))
+
+/**
+ * mempool2_init_page_pool() - make a pool of pages
+ * @pool: memory for it
+ * @min_nr: elements to guarantee
+ * @order: each element is 2^@order pages, not compound
+ *
+ * The elements are &struct page pointers.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_init_node().
+ *
+ * Matches mempool_init_page_pool().
+ */
+#define mempool2_init_page_pool(pool, min_nr, order)			\
+	mempool2_init(pool, min_nr, mempool2_alloc_pages,		\
+		      mempool2_free_pages, (void *)(long)(order))
+
+/**
+ * mempool2_create_page_pool() - allocate and make a pool of pages
+ * @min_nr: elements to guarantee
+ * @order: each element is 2^@order pages, not compound
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_create_node().
+ *
+ * Matches mempool_create_page_pool().
+ */
+#define mempool2_create_page_pool(min_nr, order)			\
+	mempool2_create(min_nr, mempool2_alloc_pages,			\
+			mempool2_free_pages, (void *)(long)(order))
+
+#endif /* _MEMPOOL2_H */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the supported kernels (6.1 to 7.3), and nothing else.
+ *
+ * Each difference is found by what the kernel's headers offer, never by its
+ * version number, and says when it came, so that one knows when it can go.
+ * Names that no preprocessor test can find are probed in Kbuild, which defines
+ * MEMPOOL2_HAVE_* for this file.
+ */
+#ifndef _MEMPOOL2_KERNEL_H
+#define _MEMPOOL2_KERNEL_H
+
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/numa.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+/*
+ * Memory allocation profiling (6.10) charges an allocation to the line that
+ * alloc_hooks() stands in. Below the hook the functions without one of their
+ * own have to be called, or the charge goes to the wrong line.
+ */
+#ifdef alloc_hooks
+#define mempool2_hooks(call)		alloc_hooks(call)
+#define mempool2_raw_slab_alloc		kmem_cache_alloc_noprof
+#define mempool2_raw_kmalloc		kmalloc_noprof
+#define mempool2_raw_kvmalloc(size, gfp) \
+	kvmalloc_node_noprof(size, gfp, NUMA_NO_NODE)
+#define mempool2_raw_alloc_pages	alloc_pages_noprof
+#else
+#define mempool2_hooks(call)		(call)
+#define mempool2_raw_slab_alloc		kmem_cache_alloc
+#define mempool2_raw_kmalloc		kmalloc
+#define mempool2_raw_kvmalloc		kvmalloc
+#define mempool2_raw_alloc_pages	alloc_pages
+#endif
+
+/* The largest page order: MAX_ORDER was one above it until 6.4; renamed in 6.8. */
+#ifdef MAX_PAGE_ORDER
+#define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER
+#else
+#define MEMPOOL2_MAX_ORDER		(MAX_ORDER - 1)
+#endif
+
+/*
+ * KASAN learnt to watch elements that rest in a pool in 6.8. It exports no such
+ * call to modules, so only a built-in mempool2 has it.
+ */
+#if defined(MEMPOOL2_HAVE_KASAN_MEMPOOL) && !defined(MODULE)
+#include <linux/kasan.h>
+#define mempool2_kasan_rest_object	kasan_mempool_poison_object
+#define mempool2_kasan_use_object	kasan_mempool_unpoison_object
+#define mempool2_kasan_rest_pages	kasan_mempool_poison_pages
+#define mempool2_kasan_use_pages	kasan_mempool_unpoison_pages
+#else
+#define mempool2_kasan_rest_object(object)		((void)(object), true)
+#define mempool2_kasan_use_object(object, size)		((void)(object), (void)(size))
+#define mempool2_kasan_rest_pages(page, order)		((void)(page), (void)(order), true)
+#define mempool2_kasan_use_pages(page, order)		((void)(page), (void)(order))
+#endif
+
+#endif /* _MEMPOOL2_KERNEL_H */
