@@ -808,13 +808,16 @@ void mempool2_destroy(struct mempool2 *pool)
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
-/* The pool is larger from the moment the array is; then come the elements. */
+/*
+ * The pool is larger from the moment the array is; then come the elements. That
+ * there is no memory for the array is the caller's to say, not the allocator's.
+ */
 static int resize_up(struct mempool2 *pool, int min_nr)
 {
 	void **array, *element;
 	int i;
 
-	array = reserve_array(min_nr, GFP_KERNEL, pool->node);
+	array = reserve_array(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
 	if (!array)
 		return -ENOMEM;
 
@@ -924,6 +927,12 @@ static int __init slab_find_ctor(void)
 	return 0;
 }
 core_initcall(slab_find_ctor);
+
+/* Pools are their users', who hold the module; but without this it stays. */
+static void __exit mempool2_unload(void)
+{
+}
+module_exit(mempool2_unload);
 
 /**
  * mempool2_alloc_slab() - alloc function for pools of slab objects
