@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What a person runs. The build itself is kbuild's, which reads Kbuild and never this file.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# Outside a kernel tree nobody has configured these; CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
+CONFIG_MEMPOOL2 := m
+CONFIG_MEMPOOL2_EXAMPLE := m
+
+# Type information for BPF is made by pahole, which few have, and modules load without it; nor is then the
+# warning wanted that the kernel was built with another pahole.
+ifeq ($(shell command -v pahole),)
+without_btf = CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VERSION)'
+endif
+
+kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) \
+	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) $(without_btf)
+
+modules modules_install: kdir
+	+$(kbuild) $@
+
+kdir:
+	@test -e $(KDIR)/Makefile || { \
+		echo "make: no kernel to build against in $(KDIR)." >&2; \
+		echo "Install its headers (Debian: apt-get install linux-headers-$$(uname -r)) or give KDIR=." >&2; \
+		exit 1; }
+
+clean:
+	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
+	rm -rf build
+
+demo check:
+	@scripts/$@
+
+help:
+	@echo 'Building:'
+	@echo '  modules          - build mempool2.ko and the example (default)'
+	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
+	@echo '  clean            - remove what was built'
+	@echo '                     KDIR=DIR the kernel to build against [$(KDIR)]'
+	@echo '                     W=1 more warnings, C=2 check with sparse, V=1 show commands,'
+	@echo '                     CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m more modules'
+	@echo
+	@echo 'On kernels that are fetched and booted (Debian 12, root for the first time):'
+	@echo '  demo             - the module at work beside the mempool of the kernel'
+	@echo '                     KERNEL=6.1, 6.12 or 7.3 the kernel to boot [6.1]'
+	@echo '  check            - the KUnit suite, and the module and the example in a stock kernel'
+	@echo '                     SUITE=, CASE= only these tests (* and ? allowed)'
+	@echo
+	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
+
+.DEFAULT_GOAL := modules
+.PHONY: modules modules_install kdir clean demo check help
