@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: the stock functions for slab objects, kmalloc() and
+ * kvmalloc() memory, and pages
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "fixture.h"
+
+#define MIN_NR	4
+
+struct backend {
+	const char		*name;
+	int			(*init)(struct mempool2 *pool,
+					const struct backend *backend);
+	struct mempool2		*(*create)(const struct backend *backend);
+	mempool2_alloc_t	*alloc;
+	mempool2_free_t		*free;
+	/* In bytes, but for pages in powers of two of them. */
+	size_t			size;
+	bool			is_page;
+	/* Freed by who may sleep; allocated where failures can be asked for. */
+	bool			may_sleep;
+	bool			can_fail;
+};
+
+/* Neither a power of two nor a multiple of much, so that its end is exact. */
+#define SLAB_SIZE	200
+
+static struct kmem_cache *test_cache;
+
+static int init_slab(struct mempool2 *pool, const struct backend *backend)
+{
+	return mempool2_init_slab_pool(pool, MIN_NR, test_cache);
+}
+
+static struct mempool2 *create_slab(const struct backend *backend)
+{
+	return mempool2_create_slab_pool(MIN_NR, test_cache);
+}
+
+static int init_kmalloc(struct mempool2 *pool, const struct backend *backend)
+{
+	return mempool2_init_kmalloc_pool(pool, MIN_NR, backend->size);
+}
+
+static struct mempool2 *create_kmalloc(const struct backend *backend)
+{
+	return mempool2_create_kmalloc_pool(MIN_NR, backend->size);
+}
+
+static int init_kvmalloc(struct mempool2 *pool, const struct backend *backend)
+{
+	return mempool2_init_kvmalloc_pool(pool, MIN_NR, backend->size);
+}
+
+static struct mempool2 *create_kvmalloc(const struct backend *backend)
+{
+	return mempool2_create_kvmalloc_pool(MIN_NR, backend->size);
+}
+
+static int init_pages(struct mempool2 *pool, const struct backend *backend)
+{
+	return mempool2_init_page_pool(pool, MIN_NR, backend->size);
+}
+
+static struct mempool2 *create_pages(const struct backend *backend)
+{
+	return mempool2_create_page_pool(MIN_NR, backend->size);
+}
+
+static const struct backend backends[] = {
+	{ "slab", init_slab, create_slab,
+	  mempool2_alloc_slab, mempool2_free_slab, SLAB_SIZE,
+	  .can_fail = true },
+	{ "kmalloc of 8 bytes", init_kmalloc, create_kmalloc,
+	  mempool2_kmalloc, mempool2_kfree, 8,
+	  .can_fail = true },
+	{ "kmalloc of 1000 bytes", init_kmalloc, create_kmalloc,
+	  mempool2_kmalloc, mempool2_kfree, 1000,
+	  .can_fail = true },
+	{ "kmalloc of 20000 bytes", init_kmalloc, create_kmalloc,
+	  mempool2_kmalloc, mempool2_kfree, 20000 },
+	{ "kvmalloc of 100 bytes", init_kvmalloc, create_kvmalloc,
+	  mempool2_kvmalloc, mempool2_kvfree, 100,
+	  .can_fail = true },
+	{ "kvmalloc of 300000 bytes", init_kvmalloc, create_kvmalloc,
+	  mempool2_kvmalloc, mempool2_kvfree, 300000,
+	  .may_sleep = true },
+	{ "pages of order 0", init_pages, create_pages,
+	  mempool2_alloc_pages, mempool2_free_pages, 0,
+	  .is_page = true },
+	{ "pages of order 1", init_pages, create_pages,
+	  mempool2_alloc_pages, mempool2_free_pages, 1,
+	  .is_page = true },
+	{ "pages of order 2", init_pages, create_pages,
+	  mempool2_alloc_pages, mempool2_free_pages, 2,
+	  .is_page = true },
+	{ "pages of order 3", init_pages, create_pages,
+	  mempool2_alloc_pages, mempool2_free_pages, 3,
+	  .is_page = true },
+};
+
+static void backend_name(const struct backend *backend, char *name)
+{
+	strscpy(name, backend->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(backend, backends, backend_name);
+
+static void *memory_of(const struct backend *backend, void *element)
+{
+	return backend->is_page ? page_address(element) : element;
+}
+
+static size_t bytes_of(const struct backend *backend)
+{
+	return backend->is_page ? PAGE_SIZE << backend->size : backend->size;
+}
+
+/* Write all of an element, each in its own way, so that neighbours would show. */
+static void element_fill(const struct backend *backend, void *element, u8 value)
+{
+	memset(memory_of(backend, element), value, bytes_of(backend));
+}
+
+static bool element_holds(const struct backend *backend, void *element, u8 value)
+{
+	return !memchr_inv(memory_of(backend, element), value, bytes_of(backend));
+}
+
+/* Made in fx->spare, which the fixture ends: fx->pool is for its own elements. */
+static struct mempool2 *backend_pool(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct fixture *fx = test->priv;
+
+	KUNIT_ASSERT_EQ(test, backend->init(&fx->spare, backend), 0);
+	return &fx->spare;
+}
+
+static void init_sets_up_the_backend(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend_pool(test);
+
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_TRUE(test, pool->alloc == backend->alloc);
+	KUNIT_EXPECT_TRUE(test, pool->free == backend->free);
+	expect_no_warning(test->priv);
+}
+
+static void create_sets_up_the_backend(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend->create(backend);
+
+	KUNIT_ASSERT_NOT_NULL(test, pool);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_TRUE(test, pool->alloc == backend->alloc);
+	KUNIT_EXPECT_TRUE(test, pool->free == backend->free);
+	mempool2_destroy(pool);
+	expect_no_warning(test->priv);
+}
+
+/* promise 5, with real memory: fresh elements and those of the reserve */
+
+static void elements_are_whole_and_apart(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend_pool(test);
+	void *elems[2 * MIN_NR];
+	int i;
+
+	for (i = 0; i < MIN_NR; i++)
+		elems[i] = mempool2_alloc(pool, GFP_KERNEL);
+	for (; i < 2 * MIN_NR; i++)
+		elems[i] = mempool2_alloc_preallocated(pool);
+
+	for (i = 0; i < 2 * MIN_NR; i++) {
+		KUNIT_EXPECT_NOT_NULL(test, elems[i]);
+		if (elems[i])
+			element_fill(backend, elems[i], i);
+	}
+	for (i = 0; i < 2 * MIN_NR; i++)
+		if (elems[i])
+			KUNIT_EXPECT_TRUE(test, element_holds(backend, elems[i], i));
+	for (i = 0; i < 2 * MIN_NR; i++)
+		mempool2_free(elems[i], pool);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+}
+
+static void elements_survive_several_rounds_through_the_reserve(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend_pool(test);
+	void *elems[MIN_NR];
+	int i, round;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < MIN_NR; i++) {
+			elems[i] = mempool2_alloc_preallocated(pool);
+			KUNIT_ASSERT_NOT_NULL(test, elems[i]);
+			element_fill(backend, elems[i], round * MIN_NR + i);
+		}
+		for (i = 0; i < MIN_NR; i++) {
+			KUNIT_EXPECT_TRUE(test, element_holds(backend, elems[i],
+							      round * MIN_NR + i));
+			mempool2_free(elems[i], pool);
+		}
+	}
+}
+
+static void backend_works_without_sleeping(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend_pool(test);
+	void *element;
+
+	context_is_legal(test, IN_TASK_IRQS_OFF);
+	local_irq_disable();
+	if (backend->may_sleep)
+		element = mempool2_alloc_preallocated(pool);
+	else
+		element = mempool2_alloc(pool, GFP_ATOMIC);
+	if (element) {
+		element_fill(backend, element, 0x11);
+		mempool2_free(element, pool);
+	}
+	local_irq_enable();
+	KUNIT_EXPECT_NOT_NULL(test, element);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+}
+
+static void resize_works_with_the_backend(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend_pool(test);
+	void *element;
+
+	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 2 * MIN_NR), 0);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, 2 * MIN_NR);
+	element = mempool2_alloc_preallocated(pool);
+	KUNIT_ASSERT_NOT_NULL(test, element);
+	element_fill(backend, element, 0x22);
+	mempool2_free(element, pool);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 1), 0);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, 1);
+}
+
+/* promise 9: this is how callers get at elements from elsewhere */
+static void element_from_the_allocator_may_be_freed_to_the_pool(struct kunit *test)
+{
+	const struct backend *backend = test->param_value;
+	struct mempool2 *pool = backend_pool(test);
+	void *lost, *foreign;
+
+	lost = mempool2_alloc_preallocated(pool);
+	KUNIT_ASSERT_NOT_NULL(test, lost);
+	foreign = backend->alloc(GFP_KERNEL, pool->pool_data);
+	KUNIT_EXPECT_NOT_NULL(test, foreign);
+	/* The first finds room, the second does not. */
+	mempool2_free(foreign, pool);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	mempool2_free(lost, pool);
+	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+}
+
+#ifdef CONFIG_FAILSLAB
+/* Only what cannot sleep and comes from a slab is made to fail by default. */
+static void reserve_serves_when_the_slab_allocator_fails(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool = &fx->spare;
+	const struct backend *backend;
+	void *element;
+	int i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++) {
+		backend = &backends[i];
+		if (!backend->can_fail)
+			continue;
+		KUNIT_ASSERT_EQ(test, backend->init(pool, backend), 0);
+		current->fail_nth = 1;
+		element = mempool2_alloc(pool, GFP_NOWAIT);
+		current->fail_nth = 0;
+		KUNIT_EXPECT_NOT_NULL(test, element);
+		KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR - 1);
+		if (element)
+			element_fill(backend, element, 0x33);
+		mempool2_free(element, pool);
+		KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+		mempool2_exit(pool);
+		nr++;
+	}
+	KUNIT_EXPECT_EQ(test, nr, 4);
+}
+#else
+static void reserve_serves_when_the_slab_allocator_fails(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_FAILSLAB");
+}
+#endif
+
+/* promise 18: pages are pages of their order, and not compound */
+
+static const int orders[] = { 0, 1, 2, 3 };
+
+static void order_name(const int *order, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "order %d", *order);
+}
+
+KUNIT_ARRAY_PARAM(order, orders, order_name);
+
+static void page_elements_are_not_compound(struct kunit *test)
+{
+	const int *order = test->param_value;
+	struct fixture *fx = test->priv;
+	struct page *page;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, *order), 0);
+	for (i = 0; i < 2; i++) {
+		if (i)
+			page = mempool2_alloc(&fx->spare, GFP_KERNEL);
+		else
+			page = mempool2_alloc_preallocated(&fx->spare);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_FALSE(test, PageCompound(page));
+		KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+		/* Aligned as its order is: the first page of all of them. */
+		KUNIT_EXPECT_EQ(test, page_to_pfn(page) % BIT(*order), 0UL);
+		mempool2_free(page, &fx->spare);
+	}
+}
+
+/* promise 18: a slab cache without a constructor is nothing to warn about */
+static void slab_pool_of_a_plain_cache_gives_no_warning(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, mempool2_init_slab_pool(&fx->spare, 1, test_cache), 0);
+	expect_no_warning(fx);
+}
+
+static int backends_begin(struct kunit_suite *suite)
+{
+	test_cache = kmem_cache_create("mempool2_kunit", SLAB_SIZE, 0, 0, NULL);
+	return test_cache ? 0 : -ENOMEM;
+}
+
+static void backends_end(struct kunit_suite *suite)
+{
+	/* Complains about objects that were leaked. */
+	kmem_cache_destroy(test_cache);
+	test_cache = NULL;
+}
+
+static struct kunit_case backends_cases[] = {
+	KUNIT_CASE_PARAM(init_sets_up_the_backend, backend_gen_params),
+	KUNIT_CASE_PARAM(create_sets_up_the_backend, backend_gen_params),
+	KUNIT_CASE_PARAM(elements_are_whole_and_apart, backend_gen_params),
+	KUNIT_CASE_PARAM(elements_survive_several_rounds_through_the_reserve,
+			 backend_gen_params),
+	KUNIT_CASE_PARAM(backend_works_without_sleeping, backend_gen_params),
+	KUNIT_CASE_PARAM(resize_works_with_the_backend, backend_gen_params),
+	KUNIT_CASE_PARAM(element_from_the_allocator_may_be_freed_to_the_pool,
+			 backend_gen_params),
+	KUNIT_CASE(reserve_serves_when_the_slab_allocator_fails),
+	KUNIT_CASE_PARAM(page_elements_are_not_compound, order_gen_params),
+	KUNIT_CASE(slab_pool_of_a_plain_cache_gives_no_warning),
+	{}
+};
+
+static struct kunit_suite backends_suite = {
+	.name = "mempool2_backends",
+	.suite_init = backends_begin,
+	.suite_exit = backends_end,
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = backends_cases,
+};
+
+kunit_test_suite(backends_suite);

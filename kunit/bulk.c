@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: several elements at once
+ */
+#include <linux/sched/mm.h>
+
+#include "fixture.h"
+
+/* promise 15: alloc_bulk fills the whole array */
+
+/* Keep what a bulk call returned, and see that nothing is missing or twice. */
+static void keep(struct fixture *fx, void **elems, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		KUNIT_ASSERT_NOT_NULL(fx->test, elems[i]);
+		source_claim(&fx->src, elems[i]);
+	}
+	KUNIT_EXPECT_EQ(fx->test, atomic_read(&fx->src.nr_irregular), 0);
+	for (i = 0; i < count; i++) {
+		source_disclaim(&fx->src, elems[i]);
+		fixture_hold(fx, elems[i]);
+		elems[i] = NULL;
+	}
+}
+
+static void alloc_bulk_fills_the_array_with_fresh_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[8];
+
+	fixture_pool(fx, 8);
+	memset(elems, 0xa5, sizeof(elems));
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 8), 0);
+	keep(fx, elems, 8);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 8);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 8);
+}
+
+static void alloc_bulk_fills_the_array_from_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[8];
+
+	fixture_pool(fx, 8);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 8), 0);
+	keep(fx, elems, 8);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+}
+
+static void alloc_bulk_takes_the_rest_from_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[8];
+
+	fixture_pool(fx, 8);
+	source_allow(&fx->src, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 8), 0);
+	keep(fx, elems, 8);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+}
+
+static void alloc_bulk_of_fewer_takes_no_more_than_these(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[8] = {};
+
+	fixture_pool(fx, 8);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 5), 0);
+	KUNIT_EXPECT_NULL(test, elems[5]);
+	keep(fx, elems, 5);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+}
+
+static void alloc_bulk_of_one_element_works(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[1];
+
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 1), 0);
+	keep(fx, elems, 1);
+}
+
+static void alloc_bulk_of_nothing_does_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[1] = {};
+
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 0), 0);
+	KUNIT_EXPECT_NULL(test, elems[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	expect_no_warning(fx);
+}
+
+static void alloc_bulk_reclaims_for_what_the_reserve_lacks(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[4];
+
+	fixture_pool(fx, 4);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	source_fail_next(&fx->src, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 4), 0);
+	keep(fx, elems, 4);
+	/* Three were there: not enough, so they stay. */
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
+			bits((GFP_KERNEL | ADDED_GFP) & ~LATER_GFP));
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1),
+			bits(GFP_KERNEL | ADDED_GFP));
+}
+
+/* Alloc twice with two masks, so that the second shows all of it. */
+static void bulk_with_two_tries(struct fixture *fx)
+{
+	void *elems[1];
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	source_fail_next(&fx->src, 1);
+	KUNIT_ASSERT_EQ(fx->test, mempool2_alloc_bulk(&fx->pool, elems, 1), 0);
+	fixture_hold(fx, elems[0]);
+	KUNIT_ASSERT_EQ(fx->test, atomic_read(&fx->src.nr_allocs), 2);
+}
+
+static void alloc_bulk_uses_gfp_kernel(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	bulk_with_two_tries(fx);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1),
+			bits(GFP_KERNEL | ADDED_GFP));
+}
+
+static void alloc_bulk_keeps_to_a_noio_scope(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned int scope = memalloc_noio_save();
+
+	bulk_with_two_tries(fx);
+	memalloc_noio_restore(scope);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1),
+			bits(GFP_NOIO | ADDED_GFP));
+}
+
+static void alloc_bulk_keeps_to_a_nofs_scope(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned int scope = memalloc_nofs_save();
+
+	bulk_with_two_tries(fx);
+	memalloc_nofs_restore(scope);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1),
+			bits(GFP_NOFS | ADDED_GFP));
+}
+
+/* Bulk callers in the queue: served in their turn, and whole */
+
+static void bulk_waiter_collects_elements_as_they_come(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk;
+	void *elems[4];
+	int i;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	bulk = caller_that_waits_for(fx, 4);
+	for (i = 0; i < 4; i++) {
+		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+		KUNIT_EXPECT_FALSE(test, caller_has_returned(bulk));
+		elems[i] = fixture_put(fx);
+		KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+	}
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+	KUNIT_EXPECT_EQ(test, bulk->ret, 0);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_PTR_EQ(test, bulk->elems[i], elems[i]);
+}
+
+static void bulk_waiter_takes_what_is_there_when_it_queues(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	fixture_put(fx);
+	fixture_put(fx);
+	bulk = caller_that_waits_for(fx, 4);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(bulk));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+}
+
+static void bulk_waiter_is_woken_once(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	bulk = caller_that_waits_for(fx, 4);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(bulk));
+	if (!wakes_watch(fx)) {
+		fixture_put_all(fx);
+		kunit_skip(test, "no sched_waking tracepoint in this kernel");
+	}
+	fixture_put(fx);
+	fixture_put(fx);
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, wakes_of(bulk), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, wakes_of(bulk), 1);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+}
+
+static void bulk_waiter_is_served_before_younger_single_waiters(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk, *singles[2];
+	void *element;
+	int i;
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	bulk = caller_that_waits_for(fx, 3);
+	for (i = 0; i < 2; i++)
+		singles[i] = caller_that_waits(fx);
+
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_FALSE(test, caller_has_returned(singles[i]));
+	for (i = 0; i < 2; i++) {
+		element = bulk->elems[i];
+		bulk->elems[i] = NULL;
+		mempool2_free(element, &fx->pool);
+		KUNIT_EXPECT_TRUE(test, caller_returns(singles[i]));
+		KUNIT_EXPECT_PTR_EQ(test, singles[i]->elems[0], element);
+	}
+}
+
+static void bulk_waiter_is_served_after_older_single_waiters(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk, *single, *younger;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	single = caller_that_waits(fx);
+	bulk = caller_that_waits_for(fx, 2);
+	younger = caller_that_waits(fx);
+
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(single));
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 2);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(younger));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(younger));
+}
+
+static void bulk_caller_does_not_overtake_a_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *single, *bulk;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	single = caller_that_waits(fx);
+	bulk = caller_that_waits_for(fx, 2);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(single));
+	fixture_put(fx);
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(bulk));
+	mempool2_free(single->elems[0], &fx->pool);
+	single->elems[0] = NULL;
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+}
+
+static void bulk_waiter_keeps_what_it_has_while_it_looks_for_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk;
+	void *element;
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	bulk = caller_that_waits_for(fx, 3);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(bulk));
+	element = fixture_put(fx);
+	source_recover(&fx->src);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+	KUNIT_EXPECT_PTR_EQ(test, bulk->elems[0], element);
+	KUNIT_EXPECT_NOT_NULL(test, bulk->elems[1]);
+	KUNIT_EXPECT_NOT_NULL(test, bulk->elems[2]);
+}
+
+/* Both want all of them, again and again; neither may end with a part. */
+static void bulk_loop(struct caller *caller)
+{
+	int i;
+
+	for (i = 0; i < 50 && !READ_ONCE(caller->fx->stop); i++) {
+		if (mempool2_alloc_bulk(caller->pool, caller->elems, 8))
+			return;
+		if (i % 3 == 0)
+			cond_resched();
+		else if (i % 8 == 1)
+			schedule_timeout_uninterruptible(1);
+		caller->ret++;
+		while (caller->count < 8) {
+			mempool2_free(caller->elems[caller->count], caller->pool);
+			caller->elems[caller->count++] = NULL;
+		}
+		caller->count = 0;
+	}
+}
+
+static void two_bulk_callers_do_not_deadlock(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[2];
+	int i;
+
+	fixture_pool(fx, 8);
+	fx->src.pool = NULL;
+	source_fail(&fx->src);
+	for (i = 0; i < 2; i++) {
+		callers[i] = caller_add(fx, bulk_loop);
+		callers[i]->count = 0;
+		caller_run(callers[i], ANY_CPU);
+	}
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		KUNIT_EXPECT_EQ(test, callers[i]->ret, 50L);
+	}
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 8);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *first, *second;
+	int i;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	first = caller_that_waits_for(fx, 3);
+	second = caller_that_waits_for(fx, 3);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(first));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
+	for (i = 0; i < 2; i++) {
+		mempool2_free(first->elems[i], &fx->pool);
+		first->elems[i] = NULL;
+	}
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+}
+
+/* promise 16: free_bulk gives back what the reserve lacks, and no more */
+
+struct lack {
+	unsigned int	nr;
+};
+
+static const struct lack lacks[] = { { 0 }, { 1 }, { 3 }, { 4 } };
+
+static void lack_name(const struct lack *lack, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%u of 4 are missing", lack->nr);
+}
+
+KUNIT_ARRAY_PARAM(lack, lacks, lack_name);
+
+static void free_bulk_takes_what_is_missing_from_the_front(struct kunit *test)
+{
+	const struct lack *lack = test->param_value;
+	struct fixture *fx = test->priv;
+	void *elems[6], *copy[6];
+	unsigned int i;
+
+	fixture_pool(fx, 4);
+	for (i = 0; i < 6; i++)
+		elems[i] = mempool2_alloc(&fx->pool, GFP_KERNEL);
+	memcpy(copy, elems, sizeof(copy));
+	for (i = 0; i < lack->nr; i++)
+		fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 6), lack->nr);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(copy, elems, sizeof(copy)), 0);
+	/* If it had taken others than the first ones, they would be freed twice. */
+	for (i = lack->nr; i < 6; i++)
+		mempool2_free(elems[i], &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 6 - lack->nr);
+}
+
+static void free_bulk_of_few_takes_all(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[2];
+	int i;
+
+	fixture_pool(fx, 4);
+	for (i = 0; i < 2; i++)
+		elems[i] = mempool2_alloc_preallocated(&fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 2), 2u);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+}
+
+static void free_bulk_of_nothing_takes_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[1] = {};
+
+	fixture_pool(fx, 2);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 0), 0u);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+}
+
+static void free_bulk_of_many_elements_takes_them_all(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	/* More than any batch in which they may be handled. */
+	fixture_pool(fx, MAX_HELD);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), MAX_HELD);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, fx->held, MAX_HELD),
+			(unsigned int)MAX_HELD);
+	fx->nr_held = 0;
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, MAX_HELD);
+}
+
+static void free_bulk_serves_waiters_before_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *single, *bulk;
+	void *elems[5];
+	int i;
+
+	fixture_pool(fx, 5);
+	source_fail(&fx->src);
+	for (i = 0; i < 5; i++)
+		elems[i] = mempool2_alloc_preallocated(&fx->pool);
+	single = caller_that_waits(fx);
+	bulk = caller_that_waits_for(fx, 2);
+
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 5), 5u);
+	KUNIT_EXPECT_TRUE(test, caller_returns(single));
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+	KUNIT_EXPECT_PTR_EQ(test, single->elems[0], elems[0]);
+	KUNIT_EXPECT_PTR_EQ(test, bulk->elems[0], elems[1]);
+	KUNIT_EXPECT_PTR_EQ(test, bulk->elems[1], elems[2]);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+}
+
+static struct kunit_case bulk_cases[] = {
+	KUNIT_CASE(alloc_bulk_fills_the_array_with_fresh_memory),
+	KUNIT_CASE(alloc_bulk_fills_the_array_from_the_reserve),
+	KUNIT_CASE(alloc_bulk_takes_the_rest_from_the_reserve),
+	KUNIT_CASE(alloc_bulk_of_fewer_takes_no_more_than_these),
+	KUNIT_CASE(alloc_bulk_of_one_element_works),
+	KUNIT_CASE(alloc_bulk_of_nothing_does_nothing),
+	KUNIT_CASE(alloc_bulk_reclaims_for_what_the_reserve_lacks),
+	KUNIT_CASE(alloc_bulk_uses_gfp_kernel),
+	KUNIT_CASE(alloc_bulk_keeps_to_a_noio_scope),
+	KUNIT_CASE(alloc_bulk_keeps_to_a_nofs_scope),
+	KUNIT_CASE(bulk_waiter_collects_elements_as_they_come),
+	KUNIT_CASE(bulk_waiter_takes_what_is_there_when_it_queues),
+	KUNIT_CASE(bulk_waiter_is_woken_once),
+	KUNIT_CASE(bulk_waiter_is_served_before_younger_single_waiters),
+	KUNIT_CASE(bulk_waiter_is_served_after_older_single_waiters),
+	KUNIT_CASE(bulk_caller_does_not_overtake_a_waiter),
+	KUNIT_CASE(bulk_waiter_keeps_what_it_has_while_it_looks_for_memory),
+	KUNIT_CASE(two_bulk_callers_do_not_deadlock),
+	KUNIT_CASE(two_bulk_waiters_are_served_one_after_the_other),
+	KUNIT_CASE_PARAM(free_bulk_takes_what_is_missing_from_the_front,
+			 lack_gen_params),
+	KUNIT_CASE(free_bulk_of_few_takes_all),
+	KUNIT_CASE(free_bulk_of_nothing_takes_nothing),
+	KUNIT_CASE(free_bulk_of_many_elements_takes_them_all),
+	KUNIT_CASE(free_bulk_serves_waiters_before_the_reserve),
+	{}
+};
+
+static struct kunit_suite bulk_suite = {
+	.name = "mempool2_bulk",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = bulk_cases,
+};
+
+kunit_test_suite(bulk_suite);

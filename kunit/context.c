@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: the same claims from task, softirq and hardirq
+ */
+#include "fixture.h"
+
+KUNIT_ARRAY_PARAM(context, contexts, context_name);
+
+/* Where this case is to happen. */
+static enum place here(struct kunit *test)
+{
+	const struct context *context = test->param_value;
+
+	context_is_legal(test, context->where);
+	return context->where;
+}
+
+/* What happens in the other context, where no expectation may be stated. */
+struct deed {
+	struct fixture	*fx;
+	gfp_t		gfp;
+	void		*elems[4];
+	unsigned int	count;
+	unsigned int	ret;
+};
+
+static void deed_alloc(void *arg)
+{
+	struct deed *deed = arg;
+
+	deed->elems[0] = mempool2_alloc(&deed->fx->pool, deed->gfp);
+}
+
+static void deed_alloc_preallocated(void *arg)
+{
+	struct deed *deed = arg;
+
+	deed->elems[0] = mempool2_alloc_preallocated(&deed->fx->pool);
+}
+
+static void deed_alloc_noreserve(void *arg)
+{
+	struct deed *deed = arg;
+
+	deed->elems[0] = mempool2_alloc_noreserve(&deed->fx->pool, deed->gfp);
+}
+
+static void deed_free(void *arg)
+{
+	struct deed *deed = arg;
+	unsigned int i;
+
+	for (i = 0; i < deed->count; i++)
+		mempool2_free(deed->elems[i], &deed->fx->pool);
+}
+
+static void deed_free_bulk(void *arg)
+{
+	struct deed *deed = arg;
+
+	deed->ret = mempool2_free_bulk(&deed->fx->pool, deed->elems, deed->count);
+}
+
+/* promise 7: alloc without reclaim, wherever it is called */
+
+static void gfp_atomic_gets_fresh_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+
+	fixture_pool(fx, 2);
+	run_in(fx, here(test), deed_alloc, &deed);
+	fixture_hold(fx, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+}
+
+static void gfp_atomic_gets_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+
+	fixture_pool(fx, 2);
+	source_fail(&fx->src);
+	run_in(fx, here(test), deed_alloc, &deed);
+	fixture_hold(fx, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+}
+
+static void gfp_nowait_gets_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_NOWAIT };
+
+	fixture_pool(fx, 2);
+	source_fail(&fx->src);
+	run_in(fx, here(test), deed_alloc, &deed);
+	fixture_hold(fx, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+}
+
+static void gfp_atomic_gets_null_when_all_is_gone(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	deed.elems[0] = &deed;
+	run_in(fx, here(test), deed_alloc, &deed);
+	KUNIT_EXPECT_NULL(test, deed.elems[0]);
+}
+
+static void gfp_atomic_gets_null_when_others_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+	struct caller *caller;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	deed.elems[0] = &deed;
+	run_in(fx, here(test), deed_alloc, &deed);
+	KUNIT_EXPECT_NULL(test, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+/* promise 17: the parts of alloc, wherever they are called */
+
+static void alloc_preallocated_gets_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx };
+
+	fixture_pool(fx, 1);
+	run_in(fx, here(test), deed_alloc_preallocated, &deed);
+	fixture_hold(fx, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+
+	run_in(fx, here(test), deed_alloc_preallocated, &deed);
+	KUNIT_EXPECT_NULL(test, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+}
+
+static void alloc_noreserve_gets_fresh_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+
+	fixture_pool(fx, 1);
+	run_in(fx, here(test), deed_alloc_noreserve, &deed);
+	fixture_hold(fx, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0), bits(GFP_ATOMIC));
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+}
+
+/* promise 8: free, wherever it is called */
+
+static void free_fills_the_reserve_and_then_calls_free_fn(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .count = 3 };
+	int i;
+
+	fixture_pool(fx, 2);
+	deed.elems[2] = mempool2_alloc(&fx->pool, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, deed.elems[2]);
+	for (i = 0; i < 2; i++)
+		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+
+	run_in(fx, here(test), deed_free, &deed);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+}
+
+static void callbacks_get_the_interrupts_as_the_caller_had_them(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC, .count = 1 };
+	enum place where = here(test);
+	bool irqs_are_off = where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ;
+
+	fixture_pool(fx, 1);
+	run_in(fx, where, deed_alloc, &deed);
+	run_in(fx, where, deed_free, &deed);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irqs_off),
+			irqs_are_off ? 2 : 0);
+	if (where == IN_TASK)
+		KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_atomic), 0);
+}
+
+static void free_serves_a_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .count = 1 };
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	deed.elems[0] = mempool2_alloc_preallocated(&fx->pool);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+
+	run_in(fx, here(test), deed_free, &deed);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], deed.elems[0]);
+}
+
+static void free_serves_several_waiters_in_order(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .count = 3 };
+	struct caller *callers[3];
+	int i;
+
+	fixture_pool(fx, 3);
+	source_fail(&fx->src);
+	for (i = 0; i < 3; i++)
+		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+	for (i = 0; i < 3; i++)
+		callers[i] = caller_that_waits(fx);
+
+	run_in(fx, here(test), deed_free, &deed);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], deed.elems[i]);
+	}
+}
+
+/* promise 16: free_bulk, wherever it is called */
+
+static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .count = 4 };
+	struct caller *caller;
+	int i;
+
+	fixture_pool(fx, 2);
+	for (i = 2; i < 4; i++)
+		deed.elems[i] = mempool2_alloc(&fx->pool, GFP_KERNEL);
+	source_fail(&fx->src);
+	for (i = 0; i < 2; i++)
+		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+	caller = caller_that_waits(fx);
+
+	run_in(fx, here(test), deed_free_bulk, &deed);
+	KUNIT_EXPECT_EQ(test, deed.ret, 3u);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	mempool2_free(deed.elems[3], &fx->pool);
+}
+
+static struct kunit_case context_cases[] = {
+	KUNIT_CASE_PARAM(gfp_atomic_gets_fresh_memory, context_gen_params),
+	KUNIT_CASE_PARAM(gfp_atomic_gets_the_reserve, context_gen_params),
+	KUNIT_CASE_PARAM(gfp_nowait_gets_the_reserve, context_gen_params),
+	KUNIT_CASE_PARAM(gfp_atomic_gets_null_when_all_is_gone, context_gen_params),
+	KUNIT_CASE_PARAM(gfp_atomic_gets_null_when_others_wait, context_gen_params),
+	KUNIT_CASE_PARAM(alloc_preallocated_gets_the_reserve, context_gen_params),
+	KUNIT_CASE_PARAM(alloc_noreserve_gets_fresh_memory, context_gen_params),
+	KUNIT_CASE_PARAM(free_fills_the_reserve_and_then_calls_free_fn,
+			 context_gen_params),
+	KUNIT_CASE_PARAM(callbacks_get_the_interrupts_as_the_caller_had_them,
+			 context_gen_params),
+	KUNIT_CASE_PARAM(free_serves_a_waiter, context_gen_params),
+	KUNIT_CASE_PARAM(free_serves_several_waiters_in_order, context_gen_params),
+	KUNIT_CASE_PARAM(free_bulk_serves_a_waiter_and_fills_the_reserve,
+			 context_gen_params),
+	{}
+};
+
+static struct kunit_suite context_suite = {
+	.name = "mempool2_context",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = context_cases,
+};
+
+kunit_test_suite(context_suite);

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: callers' mistakes (section 4 of the contract)
+ *
+ * Each mistake is made twice and has one warning, which says what was wrong and
+ * who did it. Nothing is allocated, freed or changed by it.
+ */
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "fixture.h"
+
+static void plain_ctor(void *object)
+{
+}
+
+/* The pool that a mistake was made with goes on as before. */
+static void expect_pool_as_before(struct fixture *fx, int min_nr)
+{
+	struct kunit *test = fx->test;
+
+	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, min_nr);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, min_nr);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), min_nr);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, min_nr);
+}
+
+/* Pools that cannot be made */
+
+struct bad_pool {
+	const char		*name;
+	int			min_nr;
+	mempool2_alloc_t	*alloc;
+	mempool2_free_t		*free;
+	unsigned long		data;
+	const char		*text;
+};
+
+static const struct bad_pool bad_pools[] = {
+	{ "alloc_fn is NULL", 1, NULL, source_free, 0, "alloc_fn is NULL" },
+	{ "free_fn is NULL", 1, source_alloc, NULL, 0, "free_fn is NULL" },
+	{ "min_nr is -1", -1, source_alloc, source_free, 0, "min_nr -1 is negative" },
+	{ "min_nr is INT_MAX", INT_MAX, source_alloc, source_free, 0,
+	  "min_nr 2147483647 is larger than" },
+	{ "slab cache is NULL", 1, mempool2_alloc_slab, mempool2_free_slab, 0,
+	  "slab cache is NULL" },
+	{ "kmalloc size is too large", 1, mempool2_kmalloc, mempool2_kfree,
+	  KMALLOC_MAX_SIZE + 1, "is larger than kmalloc's" },
+	{ "kvmalloc size is too large", 1, mempool2_kvmalloc, mempool2_kvfree,
+	  (unsigned long)INT_MAX + 1, "is larger than kvmalloc's" },
+	{ "page order is too large", 1, mempool2_alloc_pages,
+	  mempool2_free_pages, MEMPOOL2_MAX_ORDER + 1, "page order" },
+};
+
+static void bad_pool_name(const struct bad_pool *bad, char *name)
+{
+	strscpy(name, bad->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(bad_pool, bad_pools, bad_pool_name);
+
+static void impossible_pool_is_refused_with_one_warning(struct kunit *test)
+{
+	static bool spent[ARRAY_SIZE(bad_pools)];
+	const struct bad_pool *bad = test->param_value;
+	struct fixture *fx = test->priv;
+	void *data = bad->data ? (void *)bad->data : NULL;
+	int i;
+
+	if (bad->alloc == source_alloc || bad->free == source_free)
+		data = &fx->src;
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, mempool2_init(&fx->spare, bad->min_nr,
+						    bad->alloc, bad->free, data),
+				-EINVAL);
+		KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->spare));
+	}
+	KUNIT_EXPECT_NULL(test, mempool2_create(bad->min_nr, bad->alloc,
+						bad->free, data));
+	mempool2_exit(&fx->spare);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	expect_one_warning(fx, &spent[bad - bad_pools], bad->text);
+
+	/* The memory is as good for a pool as it was. */
+	KUNIT_EXPECT_EQ(test, mempool2_init(&fx->spare, 1, source_alloc,
+					    source_free, &fx->src), 0);
+}
+
+static void negative_page_order_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, -1), -EINVAL);
+	KUNIT_EXPECT_NULL(test, mempool2_create_page_pool(1, -1));
+}
+
+static void largest_kmalloc_size_is_no_mistake(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	/* Whether there is such a piece or not: it was a reasonable question. */
+	if (!mempool2_init_node(&fx->spare, 1, mempool2_kmalloc, mempool2_kfree,
+				(void *)KMALLOC_MAX_SIZE,
+				GFP_KERNEL | __GFP_NOWARN, NUMA_NO_NODE))
+		KUNIT_EXPECT_EQ(test, fx->spare.curr_nr, 1);
+	expect_no_warning(fx);
+}
+
+/* Calls on a pool that was not initialised */
+
+static void alloc_from_an_uninitialised_pool_returns_null(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	expect_one_warning(fx, &spent, "not initialised");
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+static void alloc_bulk_from_an_uninitialised_pool_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[1] = { fx };
+	static bool spent;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 1),
+				-EINVAL);
+	KUNIT_EXPECT_PTR_EQ(test, elems[0], (void *)fx);
+	expect_one_warning(fx, &spent, "not initialised");
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+static void alloc_preallocated_from_an_uninitialised_pool_returns_null(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+	expect_one_warning(fx, &spent, "not initialised");
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+static void alloc_noreserve_from_an_uninitialised_pool_returns_null(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool,
+								 GFP_KERNEL));
+	expect_one_warning(fx, &spent, "not initialised");
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+static void free_to_an_uninitialised_pool_leaves_the_element_alone(struct kunit *test)
+{
+	void *element = fixture_foreign(test->priv);
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mempool2_free(element, &fx->pool);
+	expect_one_warning(fx, &spent, "not initialised");
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 1);
+	source_free(element, &fx->src);
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+static void free_bulk_to_an_uninitialised_pool_takes_nothing(struct kunit *test)
+{
+	void *element = fixture_foreign(test->priv);
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, &element, 1), 0u);
+	expect_one_warning(fx, &spent, "not initialised");
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 1);
+	source_free(element, &fx->src);
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+static void resize_of_an_uninitialised_pool_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), -EINVAL);
+	expect_one_warning(fx, &spent, "not initialised");
+	KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->pool));
+	fixture_pool(fx, 2);
+	expect_pool_as_before(fx, 2);
+}
+
+/* Calls on a good pool with bad arguments */
+
+static void alloc_bulk_of_more_than_min_nr_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[3] = {};
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 3),
+				-EINVAL);
+	expect_one_warning(fx, &spent, "3 elements at once");
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_NULL(test, elems[i]);
+	expect_pool_as_before(fx, 2);
+}
+
+/*
+ * The same mistake as above, which may have had the warning: only the results
+ * count. min_nr 0 keeps an element, but guarantees none; and a count that would
+ * be negative as a number with a sign is just a large one.
+ */
+static void alloc_bulk_of_absurd_counts_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[1] = {};
+
+	fixture_pool(fx, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, UINT_MAX), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 1u << 31), -EINVAL);
+	KUNIT_EXPECT_NULL(test, elems[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+}
+
+static void resize_below_zero_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, -1), -EINVAL);
+	expect_one_warning(fx, &spent, "negative");
+	expect_pool_as_before(fx, 2);
+}
+
+static void resize_to_more_than_can_be_counted_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, INT_MAX), -EINVAL);
+	expect_one_warning(fx, &spent, "2147483647");
+	expect_pool_as_before(fx, 2);
+}
+
+/* promise 18: what is legal and not wise has one warning, and works */
+
+static void gfp_zero_has_one_warning_and_works(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	fixture_pool(fx, 2);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL | __GFP_ZERO));
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT | __GFP_ZERO));
+	expect_one_warning(fx, &spent, "__GFP_ZERO");
+}
+
+static void cache_with_a_constructor_has_one_warning_and_works(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct kmem_cache *cache;
+	struct mempool2 *pool;
+	static bool spent;
+
+	cache = kmem_cache_create("mempool2_kunit_ctor", 64, 0, 0, plain_ctor);
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	KUNIT_EXPECT_EQ(test, mempool2_init_slab_pool(&fx->spare, 2, cache), 0);
+	KUNIT_EXPECT_EQ(test, fx->spare.curr_nr, 2);
+	pool = mempool2_create_slab_pool(2, cache);
+	KUNIT_EXPECT_NOT_NULL(test, pool);
+	mempool2_destroy(pool);
+	mempool2_exit(&fx->spare);
+	kmem_cache_destroy(cache);
+	expect_one_warning(fx, &spent, "constructor");
+}
+
+static struct kunit_case errors_cases[] = {
+	KUNIT_CASE_PARAM(impossible_pool_is_refused_with_one_warning,
+			 bad_pool_gen_params),
+	KUNIT_CASE(negative_page_order_is_refused),
+	KUNIT_CASE(largest_kmalloc_size_is_no_mistake),
+	KUNIT_CASE(alloc_from_an_uninitialised_pool_returns_null),
+	KUNIT_CASE(alloc_bulk_from_an_uninitialised_pool_is_einval),
+	KUNIT_CASE(alloc_preallocated_from_an_uninitialised_pool_returns_null),
+	KUNIT_CASE(alloc_noreserve_from_an_uninitialised_pool_returns_null),
+	KUNIT_CASE(free_to_an_uninitialised_pool_leaves_the_element_alone),
+	KUNIT_CASE(free_bulk_to_an_uninitialised_pool_takes_nothing),
+	KUNIT_CASE(resize_of_an_uninitialised_pool_is_einval),
+	KUNIT_CASE(alloc_bulk_of_more_than_min_nr_is_einval),
+	KUNIT_CASE(alloc_bulk_of_absurd_counts_is_einval),
+	KUNIT_CASE(resize_below_zero_is_einval),
+	KUNIT_CASE(resize_to_more_than_can_be_counted_is_einval),
+	KUNIT_CASE(gfp_zero_has_one_warning_and_works),
+	KUNIT_CASE(cache_with_a_constructor_has_one_warning_and_works),
+	{}
+};
+
+static struct kunit_suite errors_suite = {
+	.name = "mempool2_errors",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = errors_cases,
+};
+
+kunit_test_suite(errors_suite);

@@ -1,0 +1,749 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the test cases of mempool2 share, see fixture.h
+ */
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+
+#include "fixture.h"
+
+/*
+ * The back end
+ */
+
+struct item {
+	struct source	*source;	/* NULL when it has been freed */
+	atomic_t	nr_owners;
+};
+
+/*
+ * Does the caller itself have it locked? Others have it for moments, so try for
+ * longer than that.
+ */
+static bool is_locked(struct mempool2 *pool)
+{
+	unsigned long flags;
+	int i;
+
+	for (i = 0; i < 10000; i++) {
+		if (spin_trylock_irqsave(&pool->wait.lock, flags)) {
+			spin_unlock_irqrestore(&pool->wait.lock, flags);
+			return false;
+		}
+		udelay(5);
+	}
+	return true;
+}
+
+static void source_look_around(struct source *src)
+{
+	if (irqs_disabled())
+		atomic_inc(&src->nr_irqs_off);
+	if (preempt_count())
+		atomic_inc(&src->nr_atomic);
+	if (src->pool && mempool2_initialized(src->pool) && is_locked(src->pool))
+		atomic_inc(&src->nr_locked);
+}
+
+void *source_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	struct source *src = pool_data;
+	int call = atomic_inc_return(&src->nr_allocs) - 1;
+	struct item *item;
+
+	if (call < MAX_MASKS)
+		src->masks[call] = gfp_mask;
+	source_look_around(src);
+	if (src->hook)
+		src->hook(src, gfp_mask);
+	if (READ_ONCE(src->sleeps) && (gfp_mask & __GFP_DIRECT_RECLAIM))
+		schedule_timeout_uninterruptible(1);
+
+	if (atomic_add_unless(&src->to_fail, -1, 0) ||
+	    !atomic_add_unless(&src->budget, -1, 0))
+		return NULL;
+
+	item = kmalloc(SMP_CACHE_BYTES, gfp_mask);
+	if (!item)
+		return NULL;
+	item->source = src;
+	atomic_set(&item->nr_owners, 0);
+	atomic_inc(&src->nr_live);
+	return item;
+}
+
+void source_free(void *element, void *pool_data)
+{
+	struct source *src = pool_data;
+	struct item *item = element;
+
+	atomic_inc(&src->nr_frees);
+	source_look_around(src);
+	if (READ_ONCE(src->sleeps))
+		schedule_timeout_uninterruptible(1);
+
+	if (item->source != src) {
+		/* Whatever it is, it is not ours to free. */
+		atomic_inc(&src->nr_strangers);
+		return;
+	}
+	item->source = NULL;
+	atomic_dec(&src->nr_live);
+	kfree(item);
+}
+
+void source_allow(struct source *src, int nr)
+{
+	atomic_set(&src->budget, nr);
+}
+
+void source_fail(struct source *src)
+{
+	source_allow(src, 0);
+}
+
+void source_recover(struct source *src)
+{
+	atomic_set(&src->to_fail, 0);
+	source_allow(src, INT_MAX);
+}
+
+void source_fail_next(struct source *src, int nr)
+{
+	source_recover(src);
+	atomic_set(&src->to_fail, nr);
+}
+
+int too_many_for_memory(void)
+{
+	u64 size = ((u64)totalram_pages() << PAGE_SHIFT) + SZ_64M;
+
+	return size < INT_MAX ? size / sizeof(void *) : 0;
+}
+
+void source_forget(struct source *src)
+{
+	atomic_set(&src->nr_allocs, 0);
+	atomic_set(&src->nr_frees, 0);
+	atomic_set(&src->nr_irqs_off, 0);
+	atomic_set(&src->nr_atomic, 0);
+	memset(src->masks, 0, sizeof(src->masks));
+}
+
+void source_claim(struct source *src, void *element)
+{
+	struct item *item = element;
+
+	if (atomic_inc_return(&item->nr_owners) != 1)
+		atomic_inc(&src->nr_irregular);
+}
+
+void source_disclaim(struct source *src, void *element)
+{
+	struct item *item = element;
+
+	if (atomic_dec_return(&item->nr_owners) != 0)
+		atomic_inc(&src->nr_irregular);
+}
+
+/*
+ * What the kernel tells: lines for the console, and whom it wakes
+ */
+
+static struct {
+	atomic_t	nr_ours;
+	atomic_t	nr_warnings;
+	atomic_t	nr_bugs;
+	char		line[256];	/* the last one of ours */
+} said;
+
+static struct {
+	struct task_struct	*task;
+	atomic_t		nr;
+} wakes[MAX_CALLERS];
+
+#ifdef CONFIG_TRACEPOINTS
+
+static struct tracepoint *console_tracepoint;
+static struct tracepoint *waking_tracepoint;
+
+static void console_probe(void *data, const char *text, size_t len)
+{
+	size_t fits = min(len, sizeof(said.line) - 1);
+
+	if (strnstr(text, "mempool2: ", len)) {
+		memcpy(said.line, text, fits);
+		said.line[fits] = '\0';
+		atomic_inc(&said.nr_ours);
+	} else if (strnstr(text, "BUG: KCSAN", len)) {
+		/* Races elsewhere in the kernel are no concern of these cases. */
+		if (strnstr(text, "mempool2", len))
+			atomic_inc(&said.nr_bugs);
+	} else if (strnstr(text, "BUG: ", len)) {
+		atomic_inc(&said.nr_bugs);
+	} else if (strnstr(text, "WARNING: ", len)) {
+		atomic_inc(&said.nr_warnings);
+	}
+}
+
+static void waking_probe(void *data, struct task_struct *task)
+{
+	int i;
+
+	for (i = 0; i < MAX_CALLERS; i++)
+		if (READ_ONCE(wakes[i].task) == task)
+			atomic_inc(&wakes[i].nr);
+}
+
+/* By name, as not all of them are exported to modules, nor in all kernels. */
+static void tracepoint_found(struct tracepoint *tp, void *unused)
+{
+	if (!strcmp(tp->name, "console"))
+		console_tracepoint = tp;
+	else if (!strcmp(tp->name, "sched_waking"))
+		waking_tracepoint = tp;
+}
+
+static bool console_is_watched(void)
+{
+	return console_tracepoint;
+}
+
+static bool waking_is_watched(void)
+{
+	return waking_tracepoint;
+}
+
+static int __init fixture_watch(void)
+{
+	for_each_kernel_tracepoint(tracepoint_found, NULL);
+	if (console_tracepoint &&
+	    tracepoint_probe_register(console_tracepoint, console_probe, NULL))
+		console_tracepoint = NULL;
+	if (waking_tracepoint &&
+	    tracepoint_probe_register(waking_tracepoint, waking_probe, NULL))
+		waking_tracepoint = NULL;
+	return 0;
+}
+
+static void __exit fixture_unwatch(void)
+{
+	if (console_tracepoint)
+		tracepoint_probe_unregister(console_tracepoint, console_probe, NULL);
+	if (waking_tracepoint)
+		tracepoint_probe_unregister(waking_tracepoint, waking_probe, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+#else /* !CONFIG_TRACEPOINTS */
+
+static bool console_is_watched(void)
+{
+	return false;
+}
+
+static bool waking_is_watched(void)
+{
+	return false;
+}
+
+static int __init fixture_watch(void)
+{
+	return 0;
+}
+
+static void __exit fixture_unwatch(void)
+{
+}
+
+#endif /* !CONFIG_TRACEPOINTS */
+
+/* Before the suites run, which is when the module is live or initcalls are over. */
+module_init(fixture_watch);
+module_exit(fixture_unwatch);
+
+static void said_forget(void)
+{
+	atomic_set(&said.nr_ours, 0);
+	atomic_set(&said.nr_warnings, 0);
+	atomic_set(&said.nr_bugs, 0);
+	said.line[0] = '\0';
+}
+
+void expect_no_warning(struct fixture *fx)
+{
+	struct kunit *test = fx->test;
+
+	if (!console_is_watched()) {
+		kunit_warn(test, "no console tracepoint: warnings are not counted");
+		return;
+	}
+	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&said.nr_ours), 0, "%s", said.line);
+}
+
+static void expect_said(struct fixture *fx, const char *text)
+{
+	KUNIT_EXPECT_TRUE_MSG(fx->test, strstr(said.line, text),
+			      "\"%s\" is not in: %s", text, said.line);
+}
+
+void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller,
+			     const char *text)
+{
+	struct kunit *test = fx->test;
+
+	if (*spent) {
+		kunit_info(test, "run again: the warning was given before");
+		expect_no_warning(fx);
+		return;
+	}
+	*spent = true;
+	if (!console_is_watched()) {
+		kunit_warn(test, "no console tracepoint: warnings are not counted");
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_ours), 1);
+	expect_said(fx, text);
+	if (IS_ENABLED(CONFIG_KALLSYMS))
+		expect_said(fx, caller);
+}
+
+bool wakes_watch(struct fixture *fx)
+{
+	int i;
+
+	for (i = 0; i < fx->nr_callers; i++) {
+		atomic_set(&wakes[i].nr, 0);
+		WRITE_ONCE(wakes[i].task, fx->callers[i].task);
+	}
+	return waking_is_watched();
+}
+
+int wakes_of(struct caller *caller)
+{
+	return atomic_read(&wakes[caller->index].nr);
+}
+
+static void wakes_forget(void)
+{
+	int i;
+
+	for (i = 0; i < MAX_CALLERS; i++)
+		WRITE_ONCE(wakes[i].task, NULL);
+}
+
+/*
+ * Threads
+ */
+
+static int caller_thread(void *data)
+{
+	struct caller *caller = data;
+
+	caller->fn(caller);
+	complete(&caller->done);
+	return 0;
+}
+
+struct caller *caller_add(struct fixture *fx, void (*fn)(struct caller *caller))
+{
+	struct caller *caller;
+
+	KUNIT_ASSERT_LT(fx->test, fx->nr_callers, MAX_CALLERS);
+	caller = &fx->callers[fx->nr_callers];
+	*caller = (struct caller) {
+		.fx = fx,
+		.fn = fn,
+		.index = fx->nr_callers,
+		.pool = &fx->pool,
+		.gfp = GFP_KERNEL,
+		.count = 1,
+	};
+	init_completion(&caller->done);
+	return caller;
+}
+
+void caller_run(struct caller *caller, int cpu)
+{
+	struct fixture *fx = caller->fx;
+	struct task_struct *task;
+
+	task = kthread_create(caller_thread, caller, "mempool2_kunit/%d",
+			      caller->index);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(fx->test, task);
+	get_task_struct(task);
+	caller->task = task;
+	fx->nr_callers++;
+	if (cpu != ANY_CPU)
+		kthread_bind(task, cpu);
+	wake_up_process(task);
+}
+
+bool caller_has_returned(struct caller *caller)
+{
+	return completion_done(&caller->done);
+}
+
+bool caller_returns_within(struct caller *caller, unsigned long timeout)
+{
+	unsigned long end = jiffies + timeout;
+
+	/* Not by waiting for the completion, which may be asked several times. */
+	while (!caller_has_returned(caller)) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return true;
+}
+
+bool caller_sleeps(struct caller *caller)
+{
+	unsigned long end = jiffies + TIMEOUT;
+
+	while (!(READ_ONCE(caller->task->__state) & TASK_UNINTERRUPTIBLE)) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return true;
+}
+
+void caller_alloc(struct caller *caller)
+{
+	caller->elems[0] = mempool2_alloc(caller->pool, caller->gfp);
+}
+
+void caller_alloc_bulk(struct caller *caller)
+{
+	caller->ret = mempool2_alloc_bulk(caller->pool, caller->elems,
+					  caller->count);
+}
+
+static struct caller *caller_queue(struct fixture *fx, struct caller *caller)
+{
+	int nr = nr_waiters(&fx->pool);
+
+	caller_run(caller, ANY_CPU);
+	KUNIT_ASSERT_TRUE_MSG(fx->test, waiters_become(&fx->pool, nr + 1),
+			      "waiter %d was never queued", nr + 1);
+	return caller;
+}
+
+struct caller *caller_that_waits(struct fixture *fx)
+{
+	return caller_queue(fx, caller_add(fx, caller_alloc));
+}
+
+struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count)
+{
+	struct caller *caller = caller_add(fx, caller_alloc_bulk);
+
+	caller->count = count;
+	return caller_queue(fx, caller);
+}
+
+int nr_waiters(struct mempool2 *pool)
+{
+	unsigned long flags;
+	int nr;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	nr = pool->nr_waiters;
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return nr;
+}
+
+bool waiters_become(struct mempool2 *pool, int nr)
+{
+	unsigned long end = jiffies + TIMEOUT;
+
+	while (nr_waiters(pool) != nr) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return true;
+}
+
+/*
+ * Contexts
+ */
+
+const struct context contexts[NR_CONTEXTS] = {
+	{ "task", IN_TASK },
+	{ "task with interrupts off", IN_TASK_IRQS_OFF },
+	{ "task with softirqs off", IN_TASK_BH_OFF },
+	{ "softirq", IN_SOFTIRQ },
+	{ "hardirq", IN_HARDIRQ },
+};
+
+static void errand_call(struct errand *errand)
+{
+	bool irqs_were_off = irqs_disabled();
+
+	errand->was_hardirq = in_hardirq();
+	errand->was_softirq = in_serving_softirq() && !in_hardirq();
+	errand->fn(errand->arg);
+	errand->irqs_restored = irqs_disabled() == irqs_were_off;
+}
+
+static void errand_tasklet(struct tasklet_struct *tasklet)
+{
+	struct errand *errand = container_of(tasklet, struct errand, tasklet);
+
+	errand_call(errand);
+	complete(&errand->done);
+}
+
+static void errand_irq_work(struct irq_work *irq_work)
+{
+	struct errand *errand = container_of(irq_work, struct errand, irq_work);
+
+	errand_call(errand);
+	complete(&errand->done);
+}
+
+void context_is_legal(struct kunit *test, enum place where)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) &&
+	    (where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ))
+		kunit_skip(test, "PREEMPT_RT: the locks of a pool sleep");
+}
+
+void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *arg)
+{
+	struct errand *errand = &fx->errand;
+	struct kunit *test = fx->test;
+
+	*errand = (struct errand) { .fn = fn, .arg = arg };
+	init_completion(&errand->done);
+
+	switch (where) {
+	case IN_TASK:
+		errand_call(errand);
+		break;
+	case IN_TASK_IRQS_OFF:
+		local_irq_disable();
+		errand_call(errand);
+		local_irq_enable();
+		break;
+	case IN_TASK_BH_OFF:
+		local_bh_disable();
+		errand_call(errand);
+		local_bh_enable();
+		break;
+	case IN_SOFTIRQ:
+		tasklet_setup(&errand->tasklet, errand_tasklet);
+		tasklet_schedule(&errand->tasklet);
+		wait_for_completion(&errand->done);
+		tasklet_kill(&errand->tasklet);
+		break;
+	case IN_HARDIRQ:
+		errand->irq_work = IRQ_WORK_INIT_HARD(errand_irq_work);
+		irq_work_queue(&errand->irq_work);
+		wait_for_completion(&errand->done);
+		irq_work_sync(&errand->irq_work);
+		break;
+	}
+	KUNIT_EXPECT_EQ(test, errand->was_softirq, where == IN_SOFTIRQ);
+	KUNIT_EXPECT_EQ(test, errand->was_hardirq, where == IN_HARDIRQ);
+	KUNIT_EXPECT_TRUE(test, errand->irqs_restored);
+}
+
+/*
+ * Begin and end of a case
+ */
+
+bool fixture_left_behind;
+
+int fixture_init(struct kunit *test)
+{
+	/* Not kunit_kzalloc(): it has to outlive a thread that never returns. */
+	struct fixture *fx = kzalloc(sizeof(*fx), GFP_KERNEL);
+
+	if (!fx)
+		return -ENOMEM;
+	fx->test = test;
+	fx->src.pool = &fx->pool;
+	source_recover(&fx->src);
+	test->priv = fx;
+	said_forget();
+	return 0;
+}
+
+/* Let go who still waits for an element. False if even that does not help. */
+static bool caller_rescue(struct caller *caller, unsigned long end)
+{
+	KUNIT_FAIL(caller->fx->test, "caller %d had to be rescued", caller->index);
+	fixture_left_behind = true;
+	while (!caller_returns_within(caller, 1)) {
+		if (time_after(jiffies, end))
+			return false;
+		if (mempool2_initialized(caller->pool))
+			mempool2_free(fixture_foreign(caller->fx), caller->pool);
+		/* It may have been served and not woken. */
+		wake_up_process(caller->task);
+	}
+	return true;
+}
+
+bool callers_return(struct fixture *fx)
+{
+	unsigned long end = jiffies + TIMEOUT;
+	bool all = true;
+	int i;
+
+	for (i = 0; i < fx->nr_callers; i++)
+		if (!caller_returns_within(&fx->callers[i],
+					   max_t(long, end - jiffies, 1)))
+			all = false;
+	return all;
+}
+
+static bool callers_join(struct fixture *fx)
+{
+	struct caller *caller;
+	unsigned long end;
+	bool all = true;
+	int i;
+
+	callers_return(fx);
+	end = jiffies + TIMEOUT;
+	for (i = 0; i < fx->nr_callers; i++) {
+		caller = &fx->callers[i];
+		if (!caller_has_returned(caller) && !caller_rescue(caller, end)) {
+			all = false;
+			continue;
+		}
+		/* Waits until it has left this module. */
+		kthread_stop(caller->task);
+		put_task_struct(caller->task);
+	}
+	return all;
+}
+
+static void callers_give_back(struct fixture *fx)
+{
+	struct caller *caller;
+	int i, j;
+
+	for (i = 0; i < fx->nr_callers; i++) {
+		caller = &fx->callers[i];
+		for (j = 0; j < MAX_BULK; j++)
+			if (caller->elems[j])
+				mempool2_free(caller->elems[j], caller->pool);
+	}
+}
+
+void fixture_exit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct source *src;
+
+	if (!fx)
+		return;
+	test->priv = NULL;
+	src = &fx->src;
+
+	WRITE_ONCE(fx->stop, true);
+	source_recover(src);
+	src->hook = NULL;
+	if (!callers_join(fx)) {
+		KUNIT_FAIL(test, "a thread never returned; it stays, and so does the module");
+		__module_get(THIS_MODULE);
+		return;
+	}
+	wakes_forget();
+	if (mempool2_initialized(&fx->pool)) {
+		fixture_put_all(fx);
+		callers_give_back(fx);
+		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+		if (!fx->incomplete)
+			KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
+	}
+	mempool2_exit(&fx->spare);
+	mempool2_exit(&fx->pool);
+
+	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_live), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_strangers), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_irregular), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_locked), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_bugs), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_warnings),
+			atomic_read(&said.nr_ours));
+	kfree(fx);
+}
+
+void fixture_pool(struct fixture *fx, int min_nr)
+{
+	struct kunit *test = fx->test;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, min_nr, source_alloc,
+					    source_free, &fx->src), 0);
+	source_forget(&fx->src);
+}
+
+void fixture_hold(struct fixture *fx, void *element)
+{
+	KUNIT_ASSERT_NOT_NULL(fx->test, element);
+	if (fx->nr_held < MAX_HELD) {
+		fx->held[fx->nr_held++] = element;
+		return;
+	}
+	mempool2_free(element, &fx->pool);
+	KUNIT_FAIL(fx->test, "the fixture holds no more than %d elements", MAX_HELD);
+}
+
+void *fixture_put(struct fixture *fx)
+{
+	void *element;
+
+	KUNIT_ASSERT_GT(fx->test, fx->nr_held, 0);
+	element = fx->held[0];
+	fx->nr_held--;
+	memmove(&fx->held[0], &fx->held[1], fx->nr_held * sizeof(fx->held[0]));
+	mempool2_free(element, &fx->pool);
+	return element;
+}
+
+void fixture_put_all(struct fixture *fx)
+{
+	while (fx->nr_held)
+		fixture_put(fx);
+}
+
+int fixture_drain(struct fixture *fx)
+{
+	void *element;
+	int nr;
+
+	source_fail(&fx->src);
+	for (nr = 0; ; nr++) {
+		element = mempool2_alloc_preallocated(&fx->pool);
+		if (!element)
+			return nr;
+		fixture_hold(fx, element);
+	}
+}
+
+void *fixture_foreign(struct fixture *fx)
+{
+	struct source elsewhere = { .budget = ATOMIC_INIT(1) };
+	struct item *item = source_alloc(GFP_KERNEL, &elsewhere);
+
+	KUNIT_ASSERT_NOT_NULL(fx->test, item);
+	item->source = &fx->src;
+	atomic_inc(&fx->src.nr_live);
+	return item;
+}
+
+MODULE_DESCRIPTION("KUnit tests of mempool2");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: callers that wait for an element, and in which order they
+ * get it
+ */
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+
+#include "fixture.h"
+
+/* promise 6: with reclaim alloc waits, and never returns NULL */
+
+static void alloc_with_reclaim_waits_until_an_element_is_freed(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(caller));
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+struct waiting_mask {
+	const char	*name;
+	gfp_t		gfp;
+};
+
+static const struct waiting_mask waiting_masks[] = {
+	{ "GFP_KERNEL", GFP_KERNEL },
+	{ "GFP_NOIO", GFP_NOIO },
+	{ "GFP_NOFS", GFP_NOFS },
+	{ "__GFP_DIRECT_RECLAIM", __GFP_DIRECT_RECLAIM },
+};
+
+static void waiting_mask_name(const struct waiting_mask *mask, char *name)
+{
+	strscpy(name, mask->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(waiting_mask, waiting_masks, waiting_mask_name);
+
+static void every_mask_with_reclaim_waits(struct kunit *test)
+{
+	const struct waiting_mask *mask = test->param_value;
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_add(fx, caller_alloc);
+	caller->gfp = mask->gfp;
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
+}
+
+static void waiter_sleeps_uninterruptibly(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	KUNIT_EXPECT_EQ(test, (int)(READ_ONCE(caller->task->__state) &
+				    (TASK_INTERRUPTIBLE | TASK_WAKEKILL)), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+static void waiter_is_accounted_as_waiting_for_io(struct kunit *test)
+{
+	unsigned long end = jiffies + TIMEOUT;
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	/* It says so just before it sleeps. */
+	while (!caller->task->in_iowait && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_TRUE(test, caller->task->in_iowait);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+static void waiter_looks_for_memory_again_after_five_seconds(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	unsigned long start;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	start = jiffies;
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+
+	/* Nothing is freed: only the caller itself can find out. */
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, caller_returns_within(caller, 5 * HZ + TIMEOUT));
+	KUNIT_EXPECT_TRUE(test, time_after(jiffies, start + HZ));
+	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
+	KUNIT_EXPECT_PTR_NE(test, caller->elems[0], fx->held[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 3);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 2),
+			bits(GFP_KERNEL | ADDED_GFP));
+}
+
+/* A caller's own wake_up() on the queue cannot hurt, and asks for a retry. */
+
+static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	source_recover(&fx->src);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void retry_in_vain_keeps_the_place_in_the_queue(struct kunit *test)
+{
+	unsigned long end = jiffies + TIMEOUT;
+	struct fixture *fx = test->priv;
+	struct caller *first, *second;
+	void *element;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	first = caller_that_waits(fx);
+	second = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(first));
+	source_forget(&fx->src);
+	wake_up(&fx->pool.wait);
+	while (!atomic_read(&fx->src.nr_allocs) && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(first));
+	KUNIT_EXPECT_PTR_EQ(test, first->elems[0], element);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+	KUNIT_EXPECT_PTR_EQ(test, second->elems[0], element);
+}
+
+/* An element comes back just while the waiter looks for memory by itself. */
+static void serve_during_the_retry(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (fx->nr_held)
+		fixture_put(fx);
+}
+
+static void waiter_served_during_its_retry_keeps_one_element(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	element = fx->held[0];
+	source_recover(&fx->src);
+	fx->src.hook_arg = fx;
+	fx->src.hook = serve_during_the_retry;
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	/* It keeps what it was given; what it found itself fills the reserve. */
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+/* The order: oldest first, handed over directly, overtaken by nobody */
+
+static void freed_elements_go_to_waiters_in_their_order(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[8];
+	void *elems[8];
+	int i;
+
+	fixture_pool(fx, 8);
+	fixture_drain(fx);
+	for (i = 0; i < 8; i++)
+		callers[i] = caller_that_waits(fx);
+	for (i = 0; i < 8; i++)
+		elems[i] = fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	for (i = 0; i < 8; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], elems[i]);
+	}
+}
+
+static void one_freed_element_serves_one_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[4];
+	int i, j;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	for (i = 0; i < 4; i++)
+		callers[i] = caller_that_waits(fx);
+	for (i = 0; i < 4; i++) {
+		fixture_put(fx);
+		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 3 - i);
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		for (j = i + 1; j < 4; j++)
+			KUNIT_EXPECT_FALSE(test, caller_has_returned(callers[j]));
+	}
+}
+
+static void one_freed_element_wakes_one_waiter_once(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[6];
+	int i, j;
+
+	fixture_pool(fx, 6);
+	fixture_drain(fx);
+	for (i = 0; i < 6; i++) {
+		callers[i] = caller_that_waits(fx);
+		KUNIT_EXPECT_TRUE(test, caller_sleeps(callers[i]));
+	}
+	if (!wakes_watch(fx)) {
+		fixture_put_all(fx);
+		kunit_skip(test, "no sched_waking tracepoint in this kernel");
+	}
+	for (i = 0; i < 6; i++) {
+		fixture_put(fx);
+		/* Woken within the call, so there is nothing to wait for. */
+		for (j = 0; j < 6; j++)
+			KUNIT_EXPECT_EQ(test, wakes_of(callers[j]), j <= i);
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+	}
+}
+
+static void newcomer_does_not_overtake_a_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *old, *newcomer;
+	void *element;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	old = caller_that_waits(fx);
+	newcomer = caller_that_waits(fx);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(old));
+	KUNIT_EXPECT_PTR_EQ(test, old->elems[0], element);
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(newcomer));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(newcomer));
+}
+
+/* Between the free and the waiter's first instruction nobody gets in. */
+static void freed_element_is_the_waiters_before_it_runs(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element, *stolen[2];
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	preempt_disable();
+	element = fx->held[0];
+	fx->nr_held = 0;
+	mempool2_free(element, &fx->pool);
+	stolen[0] = mempool2_alloc_preallocated(&fx->pool);
+	stolen[1] = mempool2_alloc(&fx->pool, GFP_ATOMIC);
+	preempt_enable();
+	KUNIT_EXPECT_NULL(test, stolen[0]);
+	KUNIT_EXPECT_NULL(test, stolen[1]);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+static void nobody_takes_from_the_reserve_while_others_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	/* The next one is the reserve's again. */
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+}
+
+static void healthy_allocations_go_on_beside_waiters(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	source_allow(&fx->src, 1);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+/* promise 9: an element from elsewhere serves a waiter too */
+
+static void foreign_element_serves_a_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *foreign;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	foreign = fixture_foreign(fx);
+	mempool2_free(foreign, &fx->pool);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], foreign);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+/* promise 10: elements that waiters pass on do not leak out of the reserve */
+
+static void reserve_is_full_again_after_the_waiters(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[6];
+	int i;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	for (i = 0; i < 6; i++)
+		callers[i] = caller_that_waits(fx);
+	fixture_put_all(fx);
+	for (i = 0; i < 6; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		mempool2_free(callers[i]->elems[0], &fx->pool);
+		callers[i]->elems[0] = NULL;
+	}
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+/* promise 12: every element can be had on every CPU */
+
+static void caller_drain(struct caller *caller)
+{
+	void *element;
+
+	caller->ret = 0;
+	while ((element = mempool2_alloc_preallocated(caller->pool))) {
+		caller->elems[caller->ret++] = element;
+		if (caller->ret == MAX_BULK)
+			return;
+	}
+}
+
+static void caller_fill(struct caller *caller)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_BULK; i++)
+		mempool2_free(caller->elems[i], caller->pool);
+	memset(caller->elems, 0, sizeof(caller->elems));
+}
+
+static void every_cpu_reaches_what_every_other_cpu_freed(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller, *other;
+	int from, to, nr_pairs = 0;
+
+	fixture_pool(fx, 5);
+	for_each_online_cpu(from) {
+		for_each_online_cpu(to) {
+			if (nr_pairs++ >= MAX_CALLERS / 2)
+				break;
+			caller = caller_add(fx, caller_drain);
+			caller_run(caller, from);
+			KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+			KUNIT_EXPECT_EQ(test, caller->ret, 5);
+			other = caller_add(fx, caller_fill);
+			memcpy(other->elems, caller->elems, sizeof(other->elems));
+			memset(caller->elems, 0, sizeof(caller->elems));
+			caller_run(other, to);
+			KUNIT_EXPECT_TRUE(test, caller_returns(other));
+			KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 5);
+		}
+	}
+}
+
+static void waiter_on_one_cpu_is_served_from_every_other(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller, *other;
+	int cpu, nr = 0;
+
+	fixture_pool(fx, 1);
+	for_each_online_cpu(cpu) {
+		if (nr++ >= MAX_CALLERS / 2)
+			break;
+		fixture_drain(fx);
+		caller = caller_add(fx, caller_alloc);
+		caller_run(caller, cpumask_first(cpu_online_mask));
+		KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+		other = caller_add(fx, caller_fill);
+		other->elems[0] = fx->held[0];
+		fx->nr_held = 0;
+		caller_run(other, cpu);
+		KUNIT_EXPECT_TRUE(test, caller_returns(other));
+		KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+		fixture_hold(fx, caller->elems[0]);
+		caller->elems[0] = NULL;
+		fixture_put_all(fx);
+	}
+}
+
+#if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_SMP)
+static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int cpu = cpumask_last(cpu_online_mask);
+	struct caller *drain, *fill, *waiter;
+	void *element;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 4);
+	drain = caller_add(fx, caller_drain);
+	caller_run(drain, cpu);
+	KUNIT_EXPECT_TRUE(test, caller_returns(drain));
+	fill = caller_add(fx, caller_fill);
+	memcpy(fill->elems, drain->elems, sizeof(fill->elems));
+	memset(drain->elems, 0, sizeof(drain->elems));
+	caller_run(fill, cpu);
+	KUNIT_EXPECT_TRUE(test, caller_returns(fill));
+
+	if (remove_cpu(cpu))
+		kunit_skip(test, "CPU %d cannot be taken away", cpu);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
+	/* And one who begins to wait meanwhile is served as ever. */
+	waiter = caller_that_waits(fx);
+	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(waiter));
+	KUNIT_EXPECT_PTR_EQ(test, waiter->elems[0], element);
+}
+#else
+static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_HOTPLUG_CPU");
+}
+#endif
+
+/* promise 13: waiters on a pool of nothing */
+
+static void waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[3];
+	void *element;
+	int i;
+
+	fixture_pool(fx, 0);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 1);
+	for (i = 0; i < 3; i++)
+		callers[i] = caller_that_waits(fx);
+	element = fixture_put(fx);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], element);
+		mempool2_free(callers[i]->elems[0], &fx->pool);
+		callers[i]->elems[0] = NULL;
+	}
+	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+}
+
+static struct kunit_case waiting_cases[] = {
+	KUNIT_CASE(alloc_with_reclaim_waits_until_an_element_is_freed),
+	KUNIT_CASE_PARAM(every_mask_with_reclaim_waits, waiting_mask_gen_params),
+	KUNIT_CASE(waiter_sleeps_uninterruptibly),
+	KUNIT_CASE(waiter_is_accounted_as_waiting_for_io),
+	KUNIT_CASE_SLOW(waiter_looks_for_memory_again_after_five_seconds),
+	KUNIT_CASE(bare_wake_up_lets_the_waiter_look_for_memory),
+	KUNIT_CASE(retry_in_vain_keeps_the_place_in_the_queue),
+	KUNIT_CASE(waiter_served_during_its_retry_keeps_one_element),
+	KUNIT_CASE(freed_elements_go_to_waiters_in_their_order),
+	KUNIT_CASE(one_freed_element_serves_one_waiter),
+	KUNIT_CASE(one_freed_element_wakes_one_waiter_once),
+	KUNIT_CASE(newcomer_does_not_overtake_a_waiter),
+	KUNIT_CASE(freed_element_is_the_waiters_before_it_runs),
+	KUNIT_CASE(nobody_takes_from_the_reserve_while_others_wait),
+	KUNIT_CASE(healthy_allocations_go_on_beside_waiters),
+	KUNIT_CASE(foreign_element_serves_a_waiter),
+	KUNIT_CASE(reserve_is_full_again_after_the_waiters),
+	KUNIT_CASE(every_cpu_reaches_what_every_other_cpu_freed),
+	KUNIT_CASE(waiter_on_one_cpu_is_served_from_every_other),
+	KUNIT_CASE(elements_freed_on_a_cpu_that_goes_away_can_be_had),
+	KUNIT_CASE(waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free),
+	{}
+};
+
+static struct kunit_suite waiting_suite = {
+	.name = "mempool2_waiting",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = waiting_cases,
+};
+
+kunit_test_suite(waiting_suite);
