@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Threads that start together, work for a time, and never hang their creator
+ */
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "bench.h"
+
+#define TICK_MS		10
+
+/*
+ * Both kinds of pool look for memory again after waiting for 5 s: longer than
+ * that, and somebody is stuck.
+ */
+#define GRACE		(12 * HZ)
+
+static unsigned long switches(void)
+{
+	return current->nvcsw + current->nivcsw;
+}
+
+static int crew_fn(void *data)
+{
+	struct mp2b_worker *worker = data;
+	struct mp2b_crew *crew = worker->crew;
+
+	wait_for_completion(&crew->go);
+	if (!mp2b_stopping(crew)) {
+		/* Only the thread itself can read its count without a race. */
+		worker->nr_switches = switches();
+		crew->work(worker);
+		worker->nr_switches = switches() - worker->nr_switches;
+	}
+	if (atomic_dec_and_test(&crew->nr_working))
+		complete(&crew->finished);
+
+	set_current_state(TASK_IDLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_IDLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+/**
+ * mp2b_crew_create() - make the threads, which then wait for mp2b_crew_run()
+ * @nr_workers: how many
+ * @cpu: CPU to bind them to, or -1
+ * @work: what each of them does, until mp2b_stopping()
+ * @private: for @work
+ *
+ * Return: the crew, or an ERR_PTR().
+ */
+struct mp2b_crew *mp2b_crew_create(int nr_workers, int cpu,
+				   void (*work)(struct mp2b_worker *worker),
+				   void *private)
+{
+	struct task_struct *task;
+	struct mp2b_crew *crew;
+	int i;
+
+	crew = kvzalloc(struct_size(crew, workers, nr_workers), GFP_KERNEL);
+	if (!crew)
+		return ERR_PTR(-ENOMEM);
+	crew->work = work;
+	crew->private = private;
+	init_completion(&crew->go);
+	init_completion(&crew->finished);
+	atomic_set(&crew->nr_working, nr_workers);
+	crew->nr_workers = nr_workers;
+
+	for (i = 0; i < nr_workers; i++) {
+		crew->workers[i].crew = crew;
+		crew->workers[i].index = i;
+		task = kthread_create(crew_fn, &crew->workers[i], "mempool2_bench/%d", i);
+		if (IS_ERR(task)) {
+			mp2b_crew_destroy(crew);
+			return ERR_CAST(task);
+		}
+		if (cpu >= 0)
+			kthread_bind(task, cpu);
+		crew->workers[i].task = task;
+	}
+	/* Each runs up to its wait for @go, on whichever CPU it will work. */
+	for (i = 0; i < nr_workers; i++)
+		wake_up_process(crew->workers[i].task);
+	return crew;
+}
+
+static void crew_stop(struct mp2b_crew *crew)
+{
+	WRITE_ONCE(crew->stop, true);
+	complete_all(&crew->go);
+}
+
+/**
+ * mp2b_crew_run() - let the crew work
+ * @crew: the crew
+ * @seconds: for how long
+ * @each_tick: called every few milliseconds with the crew's @private, or NULL
+ * @rescue: set to true when workers do not finish, in the hope that it lets
+ *	them, or NULL
+ *
+ * Return: 0, %-EINTR if a signal cut it short, or %-ETIMEDOUT if workers are
+ * stuck: then neither the crew nor anything that it uses may be freed, see
+ * mp2b_crew_abandon().
+ */
+int mp2b_crew_run(struct mp2b_crew *crew, int seconds, void (*each_tick)(void *private),
+		  bool *rescue)
+{
+	unsigned long end = jiffies + seconds * HZ;
+	u64 start = ktime_get_ns();
+	int err = 0;
+
+	complete_all(&crew->go);
+	while (time_before(jiffies, end)) {
+		if (msleep_interruptible(TICK_MS)) {
+			err = -EINTR;
+			break;
+		}
+		if (each_tick)
+			each_tick(crew->private);
+	}
+	crew_stop(crew);
+	crew->elapsed_ns = ktime_get_ns() - start;
+
+	if (wait_for_completion_timeout(&crew->finished, GRACE))
+		return err;
+	if (rescue) {
+		WRITE_ONCE(*rescue, true);
+		if (wait_for_completion_timeout(&crew->finished, GRACE)) {
+			mp2b_report("error=stuck rescued=1\n");
+			return -EIO;
+		}
+	}
+	mp2b_report("error=stuck threads=%d\n", atomic_read(&crew->nr_working));
+	return -ETIMEDOUT;
+}
+
+/**
+ * mp2b_crew_destroy() - end the threads, all of which have finished or not begun
+ * @crew: the crew
+ */
+void mp2b_crew_destroy(struct mp2b_crew *crew)
+{
+	int i;
+
+	crew_stop(crew);
+	for (i = 0; i < crew->nr_workers && crew->workers[i].task; i++)
+		kthread_stop(crew->workers[i].task);
+	kvfree(crew);
+}
+
+/**
+ * mp2b_crew_abandon() - leave stuck threads alone, and this module in memory
+ * @crew: the crew
+ */
+void mp2b_crew_abandon(struct mp2b_crew *crew)
+{
+	__module_get(THIS_MODULE);
+	pr_err("mempool2_bench: %d threads are stuck in an allocation\n",
+	       atomic_read(&crew->nr_working));
+}
+
+/**
+ * mp2b_hold() - keep an element for as long as @params say
+ * @params: with the time, which may be none
+ */
+void mp2b_hold(const struct mp2b_params *params)
+{
+	if (params->hold_us)
+		usleep_range(params->hold_us, params->hold_us + 1);
+	else
+		cond_resched();
+}
+
+/**
+ * mp2b_timed_alloc() - allocate and account for it in @worker
+ * @worker: who allocates
+ * @kind: kind of @pool
+ * @pool: from where
+ * @gfp_mask: how
+ * @wait_ns: how long it took
+ *
+ * Return: the element.
+ */
+void *mp2b_timed_alloc(struct mp2b_worker *worker, const struct mp2b_kind *kind,
+		       void *pool, gfp_t gfp_mask, u64 *wait_ns)
+{
+	u64 start = ktime_get_ns();
+	void *element;
+
+	worker->nr_asked = 0;
+	element = kind->alloc(pool, gfp_mask);
+	*wait_ns = ktime_get_ns() - start;
+	worker->wait_ns += *wait_ns;
+	worker->longest_ns = max(worker->longest_ns, *wait_ns);
+	if (element)
+		worker->nr_done++;
+	else
+		worker->nr_null++;
+	return element;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Scenario "waiters": many threads share a few elements and nothing else
+ *
+ * Who is served in which order? Each caller draws a number just before it joins
+ * the queue, and each element is marked with a number of its own when it is
+ * freed, which tells in which order elements became free, whoever runs first
+ * afterwards. A caller has been overtaken by those that came after it and got an
+ * element that was freed before its own. How many elements were freed from its
+ * coming to its own is the length of its wait in turns, which a busy host cannot
+ * blur as it blurs time.
+ *
+ * With all threads bound to one CPU these numbers are exact, but for a thread
+ * that is preempted between drawing its number and joining the queue, or between
+ * marking an element and freeing it: stretches without a voluntary preemption
+ * point, in which the timer tick of a preemptible kernel rarely strikes. On
+ * several CPUs that many stretches overlap, and a few per cent of the calls seem
+ * overtaken that are not.
+ */
+#include <linux/atomic.h>
+#include <linux/err.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "bench.h"
+
+/* Calls that are remembered; the ones after them are only counted. */
+#define LOG_MAX		262144U
+
+struct element {
+	unsigned int	nr_freed;	/* as how many-th it was freed, from 1 */
+};
+
+struct waiters {
+	struct mp2b_params	params;
+	struct mp2b_dry		dry;
+	void			*pool;
+	/* [n]: who got the element that was freed as n-th, counted from 1 */
+	unsigned int		*served;
+	/* for count_overtakes() */
+	unsigned int		*tree;
+};
+
+struct overtakes {
+	unsigned int	calls;		/* whose order is known */
+	unsigned int	overtaken;	/* of these, overtaken at least once */
+	unsigned int	worst;		/* how often the worst of them was */
+	u64		total;
+};
+
+static void note_service(struct waiters *run, struct mp2b_worker *worker,
+			 struct element *element)
+{
+	unsigned int number = worker->number, turns;
+
+	if (worker->nr_asked < 2) {
+		/* It did not wait, but has come and been served all the same. */
+		number = atomic_inc_return(&run->dry.nr_came);
+	} else if (element->nr_freed > worker->turn) {
+		turns = element->nr_freed - worker->turn;
+		worker->wait_turns += turns;
+		worker->longest_turns = max(worker->longest_turns, turns);
+	}
+	if (element->nr_freed <= LOG_MAX)
+		run->served[element->nr_freed] = number;
+}
+
+static void waiters_work(struct mp2b_worker *worker)
+{
+	struct waiters *run = worker->crew->private;
+	const struct mp2b_params *params = &run->params;
+	struct element *element;
+	u64 wait_ns;
+
+	while (!mp2b_stopping(worker->crew)) {
+		/*
+		 * Waking the next one may have made this thread due for
+		 * preemption. Have that happen here: allocations begin with a
+		 * voluntary preemption point, and waiting for the CPU in there
+		 * would look like waiting for an element.
+		 */
+		cond_resched();
+		element = mp2b_timed_alloc(worker, params->kind, run->pool,
+					   GFP_NOIO, &wait_ns);
+		if (!element)
+			break;
+		note_service(run, worker, element);
+
+		mp2b_hold(params);
+
+		element->nr_freed = atomic_inc_return(&run->dry.nr_freed);
+		params->kind->free(run->pool, element);
+	}
+}
+
+/*
+ * Go through the calls in the order of service, with a binary indexed tree of
+ * those served so far by the number that they drew.
+ */
+static void count_overtakes(struct waiters *run, struct overtakes *found)
+{
+	unsigned int n, i, number, earlier, later;
+
+	memset(run->tree, 0, (LOG_MAX + 1) * sizeof(*run->tree));
+	for (n = 1; n <= LOG_MAX; n++) {
+		number = run->served[n];
+		if (!number || number > LOG_MAX)
+			continue;
+		earlier = 0;
+		for (i = number; i; i &= i - 1)
+			earlier += run->tree[i];
+		for (i = number; i <= LOG_MAX; i += i & -i)
+			run->tree[i]++;
+
+		later = found->calls++ - earlier;
+		found->overtaken += later > 0;
+		found->worst = max(found->worst, later);
+		found->total += later;
+		if (!(n % 4096))
+			cond_resched();
+	}
+}
+
+static void waiters_report(struct waiters *run, struct mp2b_crew *crew)
+{
+	const struct mp2b_params *params = &run->params;
+	unsigned long done = 0, null = 0, switches = 0;
+	unsigned long least = ULONG_MAX, most = 0;
+	struct overtakes overtakes = {};
+	u64 wait_ns = 0, longest_ns = 0, wait_turns = 0;
+	unsigned int longest_turns = 0;
+	struct mp2b_worker *worker;
+	int i;
+
+	for (i = 0; i < crew->nr_workers; i++) {
+		worker = &crew->workers[i];
+		done += worker->nr_done;
+		null += worker->nr_null;
+		switches += worker->nr_switches;
+		wait_ns += worker->wait_ns;
+		longest_ns = max(longest_ns, worker->longest_ns);
+		wait_turns += worker->wait_turns;
+		longest_turns = max(longest_turns, worker->longest_turns);
+		least = min(least, worker->nr_done);
+		most = max(most, worker->nr_done);
+	}
+	count_overtakes(run, &overtakes);
+
+	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d cpu=%d ",
+		    params->kind->name, params->threads, params->elements,
+		    params->hold_us, params->cpu);
+	mp2b_report("elapsed_us=%llu allocated=%lu null=%lu switches=%lu ",
+		    div_u64(crew->elapsed_ns, 1000), done, null, switches);
+	mp2b_report("mean_wait_ns=%llu longest_wait_ns=%llu thread_least=%lu thread_most=%lu ",
+		    div64_u64(wait_ns, max(done, 1UL)), longest_ns, least, most);
+	mp2b_report("mean_wait_turns=%llu longest_wait_turns=%u ",
+		    div64_u64(wait_turns, max(done, 1UL)), longest_turns);
+	mp2b_report("ordered=%u overtaken=%u overtakes=%llu worst_overtaken=%u\n",
+		    overtakes.calls, overtakes.overtaken, overtakes.total,
+		    overtakes.worst);
+}
+
+static int waiters_run(const struct mp2b_params *params)
+{
+	const struct waiters begin = {
+		.params	= *params,
+		.dry	= { .size = sizeof(struct element) },
+	};
+	struct mp2b_crew *crew;
+	struct waiters *run;
+	int err = -ENOMEM;
+
+	/* Not on the stack: threads that are stuck go on using it. */
+	run = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
+	if (!run)
+		return -ENOMEM;
+	/* [0] takes whoever gets an element that nobody has freed yet. */
+	run->served = kvcalloc(LOG_MAX + 1, sizeof(*run->served), GFP_KERNEL);
+	run->tree = kvcalloc(LOG_MAX + 1, sizeof(*run->tree), GFP_KERNEL);
+	if (!run->served || !run->tree)
+		goto free;
+	run->pool = mp2b_dry_pool(params->kind, params->elements, &run->dry);
+	if (!run->pool)
+		goto free;
+
+	crew = mp2b_crew_create(params->threads, params->cpu, waiters_work, run);
+	if (IS_ERR(crew)) {
+		err = PTR_ERR(crew);
+		goto destroy;
+	}
+	err = mp2b_crew_run(crew, params->seconds, NULL, &run->dry.serves);
+	if (err == -ETIMEDOUT) {
+		mp2b_crew_abandon(crew);
+		return err;
+	}
+	waiters_report(run, crew);
+	mp2b_crew_destroy(crew);
+destroy:
+	params->kind->destroy(run->pool);
+free:
+	kvfree(run->tree);
+	kvfree(run->served);
+	kfree(run);
+	return err;
+}
+
+const struct mp2b_scenario mp2b_waiters = {
+	.name		= "waiters",
+	.defaults	= {
+		.seconds	= 3,
+		.threads	= 64,
+		.elements	= 2,
+		.hold_us	= 20,
+		.cpu		= -1,
+	},
+	.run		= waiters_run,
+};

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What scripts/demo runs in its guests (busybox sh), with $part set in front of it. The output is lines of
+# "key=value" words, which the host makes the table from, and "progress: ..." lines for whoever waits.
+
+set -eu
+
+BENCH=/sys/kernel/debug/mempool2_bench
+EXAMPLE=/sys/kernel/debug/mempool2_example/stats
+
+progress() { echo "progress: $*"; }
+run() { echo "$*" >$BENCH/run; }
+both() {
+	for pool in mempool mempool2; do
+		run "$1" pool=$pool "$2"
+	done
+}
+
+memory_and_bulk() {
+	# The kernel keeps this much for itself and for GFP_ATOMIC, and is told not to raise it on its own. memhog
+	# stops well above it, so that nobody is killed for lack of memory; the 16 MiB that the callers in flight
+	# want are more than is left.
+	echo 2048 >/proc/sys/vm/min_free_kbytes
+	echo 0 >/proc/sys/vm/watermark_boost_factor
+	# DAMON's thread (7.x has it on) allocates now and then, and would have the hog killed for it.
+	damon=/sys/module/damon_stat/parameters/enabled
+	[ ! -e $damon ] || echo N >$damon
+	progress "memory exhaustion, 3 s on each kind of pool"
+	/bin/memhog 8192 $BENCH/run "exhaust pool=mempool seconds=3" "exhaust pool=mempool2 seconds=3" >&2
+
+	progress "a caller for 8 elements beside 16 callers for 1, 3 s on each"
+	both bulk "seconds=3 threads=16 elements=8"
+}
+
+# On a clock that counts instructions: no other work on the host can lengthen a wait.
+order() {
+	# At first the kernel still has work of its own, and its timers are coarse.
+	sleep 6
+	for round in 1 2; do
+		progress "64 threads on 2 elements, 1 s on each, round $round of 2"
+		both waiters "seconds=1 threads=64 elements=2 hold_us=20"
+	done
+}
+
+# Set by the host.
+# shellcheck disable=SC2154
+$part
+cat $BENCH/result
+[ ! -e $EXAMPLE ] || echo "scenario=example $(sed 's/ /=/' $EXAMPLE | tr '\n' ' ')"
+
+progress "unloading the modules"
+rmmod mempool2_bench
+[ ! -e $EXAMPLE ] || rmmod mempool2_example
+rmmod mempool2
+echo "scenario=guest part=$part release=$(uname -r)"
