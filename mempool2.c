@@ -81,24 +81,28 @@ static DEFINE_MUTEX(reserve_move_mutex);
 /* Let KASAN catch who uses an element that rests. False if it is no element. */
 static bool reserve_rest(struct mempool2 *pool, void *element)
 {
-	if (pool->alloc == mempool2_alloc_slab || pool->alloc == mempool2_kmalloc)
-		return mempool2_kasan_rest_object(element);
-	if (pool->alloc == mempool2_alloc_pages)
+	mempool2_alloc_t *kind = pool->alloc;
+
+	if (kind == mempool2_alloc_pages)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
+	if (kind == mempool2_alloc_slab || kind == mempool2_kmalloc)
+		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
 static void reserve_use(struct mempool2 *pool, void *element)
 {
-	if (pool->alloc == mempool2_alloc_slab)
-		mempool2_kasan_use_object(element,
-					  kmem_cache_size(pool->pool_data));
-	else if (pool->alloc == mempool2_kmalloc)
-		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
-	else if (pool->alloc == mempool2_alloc_pages)
+	mempool2_alloc_t *kind = pool->alloc;
+
+	if (kind == mempool2_alloc_pages)
 		mempool2_kasan_use_pages(element,
 					 (unsigned long)pool->pool_data);
+	else if (kind == mempool2_alloc_slab)
+		mempool2_kasan_use_object(element,
+					  kmem_cache_size(pool->pool_data));
+	else if (kind == mempool2_kmalloc)
+		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
 /* How many elements the reserve keeps so that @min_nr of them are guaranteed. */
@@ -367,19 +371,21 @@ static void waiter_sleep(struct waiter *waiter, gfp_t gfp)
 
 #if defined(CONFIG_FAULT_INJECTION) && !defined(MODULE)
 /* should_fail_ex() is not exported, so only a built-in mempool2 has this. */
-static DECLARE_FAULT_ATTR(fail_mempool2_alloc);
+static DECLARE_FAULT_ATTR(alloc_fault);
 
 static bool alloc_should_fail(void)
 {
-	return should_fail_ex(&fail_mempool2_alloc, 1, FAULT_NOWARN);
+	return should_fail_ex(&alloc_fault, 1, FAULT_NOWARN);
 }
 
-static int __init fail_mempool2_alloc_debugfs(void)
+static int __init alloc_fault_debugfs(void)
 {
-	return PTR_ERR_OR_ZERO(fault_create_debugfs_attr("fail_mempool2_alloc",
-							 NULL, &fail_mempool2_alloc));
+	struct dentry *dir;
+
+	dir = fault_create_debugfs_attr("fail_mempool2_alloc", NULL, &alloc_fault);
+	return PTR_ERR_OR_ZERO(dir);
 }
-late_initcall(fail_mempool2_alloc_debugfs);
+late_initcall(alloc_fault_debugfs);
 #else
 static bool alloc_should_fail(void)
 {
@@ -830,7 +836,7 @@ static int resize_up(struct mempool2 *pool, int min_nr)
 
 	/* Waiters get theirs first, so the number is bounded here too. */
 	for (i = 0; i < min_nr && reserve_has_room(pool); i++) {
-		element = pool->alloc(GFP_KERNEL, pool->pool_data);
+		element = mempool2_alloc_noreserve_noprof(pool, GFP_KERNEL);
 		if (!element)
 			break;
 		mempool2_free(element, pool);
