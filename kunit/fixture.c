@@ -25,14 +25,14 @@ struct item {
 
 /*
  * Does the caller itself have it locked? Others have it for moments, so try for
- * longer than that.
+ * longer than that; but once is enough for the verdict.
  */
-static bool is_locked(struct mempool2 *pool)
+static bool is_locked(struct mempool2 *pool, bool was_locked)
 {
+	int i, nr_tries = was_locked ? 1 : 10000;
 	unsigned long flags;
-	int i;
 
-	for (i = 0; i < 10000; i++) {
+	for (i = 0; i < nr_tries; i++) {
 		if (spin_trylock_irqsave(&pool->wait.lock, flags)) {
 			spin_unlock_irqrestore(&pool->wait.lock, flags);
 			return false;
@@ -48,7 +48,8 @@ static void source_look_around(struct source *src)
 		atomic_inc(&src->nr_irqs_off);
 	if (preempt_count())
 		atomic_inc(&src->nr_atomic);
-	if (src->pool && mempool2_initialized(src->pool) && is_locked(src->pool))
+	if (src->pool && mempool2_initialized(src->pool) &&
+	    is_locked(src->pool, atomic_read(&src->nr_locked)))
 		atomic_inc(&src->nr_locked);
 }
 
