@@ -456,11 +456,11 @@ static void pool_wait(struct mempool2 *pool, void **elems, unsigned int nr,
 	waiter_sleep(&waiter, gfp);
 
 	/*
-	 * Pairs with the smp_rmb() in pool_return(), as in pool_take(). Here the
-	 * curr_nr that must be seen was written by whoever emptied the reserve,
-	 * so it takes a full barrier to pass it on.
+	 * Pairs with the smp_rmb() in pool_return(), as in pool_take(). If it was
+	 * somebody else who emptied the reserve, waiter_queue() saw that under
+	 * the lock, which hands the write on.
 	 */
-	smp_mb();
+	smp_wmb();
 
 	for (i = 0; i < nr; i++)
 		kmemleak_update_trace(elems[i]);
@@ -596,8 +596,8 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 	unsigned long flags;
 
 	/*
-	 * Pairs with the smp_wmb() in pool_take() and the smp_mb() in pool_wait(),
-	 * whatever way the addresses came here.
+	 * Pairs with the smp_wmb() in pool_take() and in pool_wait(), whatever
+	 * way the addresses came here.
 	 */
 	smp_rmb();
 

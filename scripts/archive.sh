@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Packages from other suites of the Debian archive than the machine's own, with lists and a cache of our own: the
+# machine's apt configuration stays as it is. Sourced after lib.sh by a script that says where ($APT), and what
+# (the function suites: one a line, with what follows the code name in the archive's name).
+
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+NO_MIRROR="this machine's apt names no Debian archive; give one with DEBIAN_MIRROR=URI"
+
+apt_own() {
+	local tool=$1
+	shift
+	"$tool" -q -o Dir::Etc::sourcelist="$APT/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+		-o Dir::State="$APT/state" -o Dir::State::status="$APT/state/status" -o Dir::Cache="$APT/cache" \
+		-o APT::Update::Post-Invoke-Success= -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+apt_update() {
+	local suite suffix uri
+	mkdir -p "$APT/state/lists/partial" "$APT/cache/archives/partial"
+	: >"$APT/state/status"
+	: >"$APT/sources.list"
+	while read -r suite suffix; do
+		if ! uri=$(mirror "$suffix"); then
+			[[ -z $suffix ]] || { echo "no archive known for $suite, going on without it"; continue; }
+			echo "$NO_MIRROR"
+			return 1
+		fi
+		echo "deb [signed-by=$KEYRING] $uri $suite main" >>"$APT/sources.list"
+	done < <(suites)
+	apt_own apt-get update -o APT::Update::Error-Mode=any && return
+	# A mirror that has fallen behind serves lists past their date; what they name is signed all the same.
+	echo "note: trying again, and taking lists past their date"
+	apt_own apt-get update -o APT::Update::Error-Mode=any -o Acquire::Check-Valid-Until=false
+}
+
+# debs PACKAGE...: download packages into $APT/debs, of version $VERSION where that is set and the archive
+# has it still.
+debs() {
+	local name want=()
+	for name in "$@"; do
+		if [[ -z $VERSION ]]; then
+			want+=("$name")
+		elif apt_own apt-cache show "$name=$VERSION" >/dev/null 2>&1; then
+			want+=("$name=$VERSION")
+		else
+			echo "note: no $name of version $VERSION, taking the newest"
+			want+=("$name")
+		fi
+	done
+	rm -rf "$APT/debs"
+	mkdir "$APT/debs"
+	cd "$APT/debs"
+	apt_own apt-get -o Dpkg::Use-Pty=0 download "${want[@]}"
+}
+
