@@ -329,6 +329,11 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * for several elements cannot deadlock each other: what comes from the reserve
  * comes all at once, or is collected while the caller is the oldest waiter.
  *
+ * Do not shrink the pool below @count meanwhile, and mind that a pool which
+ * mempool2_resize() could only fill in part may have fewer elements than @count.
+ * A caller that wants more than there are waits until memory comes back, and
+ * those who came later wait behind it.
+ *
  * Context: Task context; sleeps uninterruptibly, accounted as I/O wait. The
  * reserve is locked for a time proportional to @count.
  * Return: 0 with the whole array filled, or

@@ -344,6 +344,15 @@ static void wakes_forget(void)
  * Threads
  */
 
+bool fixture_left_behind;
+
+/* Something did not happen in time. */
+static bool left_behind(void)
+{
+	fixture_left_behind = true;
+	return false;
+}
+
 static int caller_thread(void *data)
 {
 	struct caller *caller = data;
@@ -405,13 +414,18 @@ bool caller_returns_within(struct caller *caller, unsigned long timeout)
 	return true;
 }
 
+bool caller_returns(struct caller *caller)
+{
+	return caller_returns_within(caller, TIMEOUT) || left_behind();
+}
+
 bool caller_sleeps(struct caller *caller)
 {
 	unsigned long end = jiffies + TIMEOUT;
 
 	while (!(READ_ONCE(caller->task->__state) & TASK_UNINTERRUPTIBLE)) {
 		if (time_after(jiffies, end))
-			return false;
+			return left_behind();
 		schedule_timeout_uninterruptible(1);
 	}
 	return true;
@@ -468,7 +482,7 @@ bool waiters_become(struct mempool2 *pool, int nr)
 
 	while (nr_waiters(pool) != nr) {
 		if (time_after(jiffies, end))
-			return false;
+			return left_behind();
 		schedule_timeout_uninterruptible(1);
 	}
 	return true;
@@ -563,8 +577,6 @@ void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *a
  * Begin and end of a case
  */
 
-bool fixture_left_behind;
-
 int fixture_init(struct kunit *test)
 {
 	/* Not kunit_kzalloc(): it has to outlive a thread that never returns. */
@@ -584,7 +596,6 @@ int fixture_init(struct kunit *test)
 static bool caller_rescue(struct caller *caller, unsigned long end)
 {
 	KUNIT_FAIL(caller->fx->test, "caller %d had to be rescued", caller->index);
-	fixture_left_behind = true;
 	while (!caller_returns_within(caller, 1)) {
 		if (time_after(jiffies, end))
 			return false;
@@ -605,7 +616,7 @@ bool callers_return(struct fixture *fx)
 	for (i = 0; i < fx->nr_callers; i++)
 		if (!caller_returns_within(&fx->callers[i],
 					   max_t(long, end - jiffies, 1)))
-			all = false;
+			all = left_behind();
 	return all;
 }
 

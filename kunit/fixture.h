@@ -31,7 +31,7 @@
  * hide a wake-up that got lost. Once somebody was left behind, the verdict is
  * clear, and the other cases should come to their end.
  */
-#define TIMEOUT		(fixture_left_behind ? HZ : 4 * HZ)
+#define TIMEOUT		(fixture_left_behind ? HZ / 2 : 4 * HZ)
 extern bool fixture_left_behind;
 
 /* No case needs more. */
@@ -229,10 +229,10 @@ void *fixture_foreign(struct fixture *fx);
 struct caller *caller_add(struct fixture *fx, void (*fn)(struct caller *caller));
 void caller_run(struct caller *caller, int cpu);
 
-/* Has it returned, or does it within @timeout? */
-bool caller_returns_within(struct caller *caller, unsigned long timeout);
-#define caller_returns(caller)	caller_returns_within(caller, TIMEOUT)
+/* Has it returned, or does it within @timeout? Or within TIMEOUT? */
 bool caller_has_returned(struct caller *caller);
+bool caller_returns_within(struct caller *caller, unsigned long timeout);
+bool caller_returns(struct caller *caller);
 
 /* Have all of them, or do they within TIMEOUT? */
 bool callers_return(struct fixture *fx);
