@@ -307,10 +307,11 @@ static void create_survives_the_failure_of_any_allocation(struct kunit *test)
 	}
 	KUNIT_EXPECT_TRUE(test, all);
 	/*
-	 * The pool, its bookkeeping and four elements. What debugging allocates
-	 * besides may fail without harm.
+	 * The pool, its bookkeeping and four elements; and any page that the
+	 * slab allocator needs for one of them. What debugging allocates besides
+	 * may fail without harm.
 	 */
-	KUNIT_EXPECT_EQ(test, nr_null, 6);
+	KUNIT_EXPECT_GE(test, nr_null, 6);
 	expect_no_warning(fx);
 }
 #else
