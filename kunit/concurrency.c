@@ -612,7 +612,7 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 	interrupter = (struct interrupter) { .fx = fx };
 	prandom_seed_state(&interrupter.random, seed);
 	tasklet_setup(&interrupter.tasklet, interrupter_tasklet);
-	interrupter.irq_work = IRQ_WORK_INIT_HARD(interrupter_irq_work);
+	interrupter.irq_work = IRQ_WORK_INIT(interrupter_irq_work);
 
 	callers_start(fx, 8, anything_loop);
 	callers_start(fx, 1, interrupt_loop);

@@ -198,6 +198,9 @@ static void waking_probe(void *data, struct task_struct *task)
 {
 	int i;
 
+	/* PREEMPT_RT: it gets a lock, for which it slept after it was woken. */
+	if (READ_ONCE(task->__state) == TASK_RTLOCK_WAIT)
+		return;
 	for (i = 0; i < MAX_CALLERS; i++)
 		if (READ_ONCE(wakes[i].task) == task)
 			atomic_inc(&wakes[i].nr);
@@ -562,7 +565,7 @@ void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *a
 		tasklet_kill(&errand->tasklet);
 		break;
 	case IN_HARDIRQ:
-		errand->irq_work = IRQ_WORK_INIT_HARD(errand_irq_work);
+		errand->irq_work = IRQ_WORK_INIT(errand_irq_work);
 		irq_work_queue(&errand->irq_work);
 		wait_for_completion(&errand->done);
 		irq_work_sync(&errand->irq_work);

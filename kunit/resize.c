@@ -2,6 +2,7 @@
 /*
  * Tests of mempool2: changing how many elements a pool guarantees
  */
+#include <linux/cpumask.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -254,17 +255,17 @@ static void resize_without_memory_for_the_bookkeeping_changes_nothing(struct kun
  */
 struct numbers {
 	unsigned long	last;
-	int		nr_live;
-	unsigned long	sum;
+	atomic_long_t	nr_live;
+	atomic_long_t	sum;
 };
 
 static void *number_alloc(gfp_t gfp_mask, void *pool_data)
 {
 	struct numbers *numbers = pool_data;
 
-	numbers->nr_live++;
-	numbers->last++;
-	numbers->sum += numbers->last;
+	WRITE_ONCE(numbers->last, numbers->last + 1);
+	atomic_long_inc(&numbers->nr_live);
+	atomic_long_add(numbers->last, &numbers->sum);
 	return (void *)numbers->last;
 }
 
@@ -272,8 +273,8 @@ static void number_free(void *element, void *pool_data)
 {
 	struct numbers *numbers = pool_data;
 
-	numbers->nr_live--;
-	numbers->sum -= (unsigned long)element;
+	atomic_long_dec(&numbers->nr_live);
+	atomic_long_sub((unsigned long)element, &numbers->sum);
 }
 
 /* Around a batch of elements, and far beyond. */
@@ -297,20 +298,71 @@ static void pool_grows_and_shrinks_back(struct kunit *test)
 					    &numbers), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, *min_nr), 0);
 	KUNIT_EXPECT_EQ(test, pool->curr_nr, *min_nr);
-	KUNIT_EXPECT_EQ(test, numbers.nr_live, *min_nr);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr);
 	/* Nothing was freed and allocated again. */
 	KUNIT_EXPECT_EQ(test, numbers.last, (unsigned long)*min_nr);
 
 	/* Once more, with as many to move. */
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, *min_nr + 1), 0);
-	KUNIT_EXPECT_EQ(test, numbers.nr_live, *min_nr + 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr + 1);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 2), 0);
 	KUNIT_EXPECT_EQ(test, pool->curr_nr, 2);
-	KUNIT_EXPECT_EQ(test, numbers.nr_live, 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), 2);
 
 	mempool2_exit(pool);
-	KUNIT_EXPECT_EQ(test, numbers.nr_live, 0);
-	KUNIT_EXPECT_EQ(test, numbers.sum, 0UL);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.sum), 0L);
+}
+
+/*
+ * A pool goes on while its reserve is moved: another CPU gets in between the
+ * batches, and finds nothing but elements.
+ */
+#define MOVED_SIZE	20000
+
+static void look_while_it_moves_loop(struct caller *caller)
+{
+	struct mempool2 *pool = caller->pool;
+	struct numbers *numbers = pool->pool_data;
+	unsigned long flags;
+	void *element;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		spin_lock_irqsave(&pool->wait.lock, flags);
+		WRITE_ONCE(caller->count, caller->count + (pool->moving_nr > 0));
+		spin_unlock_irqrestore(&pool->wait.lock, flags);
+
+		element = mempool2_alloc_preallocated(pool);
+		if (element && (unsigned long)element <= READ_ONCE(numbers->last))
+			mempool2_free(element, pool);
+		else
+			caller->ret++;
+	}
+}
+
+static void reserve_is_whole_while_it_is_moved(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool = &fx->spare;
+	struct numbers numbers = {};
+	struct caller *caller;
+	int i;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	KUNIT_ASSERT_EQ(test, mempool2_init(pool, MOVED_SIZE, number_alloc,
+					    number_free, &numbers), 0);
+	caller = caller_add(fx, look_while_it_moves_loop);
+	caller->pool = pool;
+	caller->count = 0;
+	caller_run(caller, ANY_CPU);
+	for (i = 1; i <= 100 || (!READ_ONCE(caller->count) && i < 1000); i++)
+		KUNIT_EXPECT_EQ(test, mempool2_resize(pool, MOVED_SIZE + i), 0);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	KUNIT_EXPECT_GT(test, caller->count, 0u);
+	mempool2_exit(pool);
 }
 
 static void large_pool_keeps_all_its_elements_apart(struct kunit *test)
@@ -416,6 +468,7 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(resize_survives_a_backend_that_sleeps),
 	KUNIT_CASE(resize_without_memory_for_the_bookkeeping_changes_nothing),
 	KUNIT_CASE_PARAM(pool_grows_and_shrinks_back, big_size_gen_params),
+	KUNIT_CASE(reserve_is_whole_while_it_is_moved),
 	KUNIT_CASE(large_pool_keeps_all_its_elements_apart),
 	KUNIT_CASE(alloc_fn_may_resize_its_own_pool),
 	KUNIT_CASE(alloc_fn_may_resize_while_its_pool_is_resized),

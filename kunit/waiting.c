@@ -285,6 +285,8 @@ static void freed_element_is_the_waiters_before_it_runs(struct kunit *test)
 	struct caller *caller;
 	void *element, *stolen[2];
 
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: the locks of a pool sleep");
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
