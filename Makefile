@@ -30,7 +30,7 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-demo check:
+demo check check-all coverage mutants selftest verify:
 	@scripts/$@
 
 help:
@@ -47,8 +47,14 @@ help:
 	@echo '                     KERNEL=6.1, 6.12 or 7.3 the kernel to boot [6.1]'
 	@echo '  check            - the KUnit suite, and the module and the example in a stock kernel'
 	@echo '                     SUITE=, CASE= only these tests (* and ? allowed)'
+	@echo '  check-all        - the KUnit suite in all kernels, emulators and sanitizers of the matrix;'
+	@echo '                     an interrupted run goes on where it stopped'
+	@echo '  verify           - the litmus tests of the ordering argument, by herd7'
+	@echo '  coverage         - what the suite reaches in mempool2.c; pages in build/coverage'
+	@echo '  mutants          - does the suite catch plausible mistakes? (scripts/mutants NAME: one)'
+	@echo '  selftest         - do the scripts notice a failing case, a panic, a hang, no KUnit?'
 	@echo
 	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean demo check help
+.PHONY: modules modules_install kdir clean demo check check-all coverage mutants selftest verify help
