@@ -122,7 +122,7 @@ static void reserve_set_size(struct mempool2 *pool, int min_nr)
 	WRITE_ONCE(pool->reserve_nr, reserve_size(min_nr));
 }
 
-/* May be asked without the lock; mempool2_free() says what it is worth then. */
+/* May be asked without the lock; pool_return() says what it is worth then. */
 static bool reserve_has_room(const struct mempool2 *pool)
 {
 	return READ_ONCE(pool->curr_nr) < READ_ONCE(pool->reserve_nr);
@@ -653,7 +653,7 @@ EXPORT_SYMBOL_GPL(mempool2_free);
  * Return: how many elements the pool took. The others, from there to the end of
  * the array, stay the caller's. 0 if @pool is not initialised, with a warning.
  *
- * Matches mempool_free_bulk() (7.0).
+ * Matches mempool_free_bulk() (7.x).
  */
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count)

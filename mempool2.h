@@ -341,7 +341,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialised; one
  *   warning says which, and nothing is allocated
  *
- * Matches mempool_alloc_bulk() (7.0), in which a caller that needs several
+ * Matches mempool_alloc_bulk() (7.x), in which a caller that needs several
  * elements starves beside callers that need one.
  */
 #define mempool2_alloc_bulk(pool, elems, count)				\
@@ -355,7 +355,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * Context: as the alloc function with @gfp_mask.
  * Return: the element, to be freed with mempool2_free(), or %NULL.
  *
- * Matches mempool_alloc_noreserve() (7.0).
+ * Matches mempool_alloc_noreserve() (7.x).
  */
 #define mempool2_alloc_noreserve(pool, gfp_mask)			\
 	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))

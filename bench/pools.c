@@ -32,7 +32,7 @@ static void mainline_free(void *pool, void *element)
 	mempool_free(element, pool);
 }
 
-/* The kernel's mempool has bulk since 7.0, as a macro from the start. */
+/* The kernel's mempool has bulk in 7.3, as a macro. */
 #ifdef mempool_alloc_bulk
 static int mainline_alloc_bulk(void *pool, void **elems, unsigned int count)
 {
