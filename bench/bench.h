@@ -10,9 +10,22 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
+struct kmem_cache;
+
+/* Kinds of pool, and what a pool is compared with; see mp2b_kinds[]. */
+enum mp2b_kind_id {
+	MP2B_MEMPOOL,		/* the kernel's mempool */
+	MP2B_MEMPOOL2,
+	MP2B_OBJPOOL,		/* the kernel's objpool: elements without an allocator */
+	MP2B_BARE,		/* no pool: the allocator itself */
+	MP2B_INDIRECT,		/* the same through pointers to its functions */
+	MP2B_EMPTY,		/* nothing at all */
+	MP2B_NR_KINDS,
+};
+
 /*
  * A kind of pool. The callbacks' types are those of the kernel's mempool and of
- * mempool2 alike.
+ * mempool2 alike. A function is NULL where this kind has no such call.
  */
 struct mp2b_kind {
 	const char	*name;
@@ -20,53 +33,86 @@ struct mp2b_kind {
 				   void *(*alloc_fn)(gfp_t gfp_mask, void *data),
 				   void (*free_fn)(void *element, void *data),
 				   void *data);
+	void		*(*create_slab)(int min_nr, struct kmem_cache *cache);
 	void		(*destroy)(void *pool);
 	void		*(*alloc)(void *pool, gfp_t gfp_mask);
 	void		(*free)(void *pool, void *element);
-	/* NULL where this kind of pool has no such call */
 	int		(*alloc_bulk)(void *pool, void **elems, unsigned int count);
 };
 
-extern const struct mp2b_kind mp2b_kinds[];
-extern const unsigned int mp2b_nr_kinds;
+extern const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS];
+
+/* What one pair of calls does; see pairs.c. */
+enum mp2b_work {
+	MP2B_NO_WORK,		/* none was asked for */
+	MP2B_NOTHING,
+	MP2B_HEALTHY_SLAB,
+	MP2B_HEALTHY_CUSTOM,
+	MP2B_RESERVE,
+	MP2B_PREALLOCATED,
+	MP2B_BULK,
+	MP2B_NR_WORKS,
+};
 
 /* What a scenario is told; each says in its defaults what it makes of them. */
 struct mp2b_params {
 	const struct mp2b_kind *kind;
+	enum mp2b_work	work;
 	int	seconds;	/* how long it runs */
 	int	threads;	/* callers in task context */
 	int	elements;	/* the pool's min_nr */
 	int	hold_us;	/* how long a caller keeps an element */
 	int	depth;		/* elements in flight for a caller that does not sleep */
-	int	cpu;		/* that all threads are bound to, or -1 */
+	int	cpu;		/* that all threads are bound to, or one of the next two */
+	int	count;		/* elements in a bulk call */
+	int	batches;	/* how often the time is taken */
+	int	rounds;		/* pairs of calls in between */
 };
+
+#define MP2B_CPU_ANY	(-1)	/* threads are not bound */
+#define MP2B_CPU_EACH	(-2)	/* each is bound to a CPU of its own; for scenarios only */
 
 struct mp2b_scenario {
 	const char		*name;
 	struct mp2b_params	defaults;
+	/* Is there such a call in this kernel and for this kind of pool? */
+	bool			(*supports)(const struct mp2b_params *params);
 	int			(*run)(const struct mp2b_params *params);
 };
 
 extern const struct mp2b_scenario mp2b_exhaust;
 extern const struct mp2b_scenario mp2b_waiters;
 extern const struct mp2b_scenario mp2b_bulk;
+extern const struct mp2b_scenario mp2b_pairs;
+extern const struct mp2b_scenario mp2b_scaling;
+
+bool mp2b_supports_waiting(const struct mp2b_params *params);
 
 /* Append to what the file "result" shows: one line of "key=value" words a call. */
 __printf(1, 2) void mp2b_report(const char *fmt, ...);
 
+extern const char *const mp2b_work_names[MP2B_NR_WORKS];
+
 /*
- * A back end that has run dry: it serves while the pool is made and fails ever
- * after, so that all that is left is the reserve. The elements have @size bytes.
- * It may be asked by a crew only.
+ * Back ends that have run dry: they serve while the pool is made or resized and
+ * fail ever after, so that all that is left is the reserve. Both tell the two
+ * apart by the mask, in which only an allocation has __GFP_NOMEMALLOC.
  */
 struct mp2b_dry {
-	size_t		size;
-	bool		serves;
+	size_t		size;		/* of an element, in bytes */
+	bool		serves;		/* everybody, from now on */
+	/* Of mp2b_queue_alloc() */
 	atomic_t	nr_came;	/* calls that it has left to the reserve */
 	atomic_t	nr_freed;	/* for those who count it: elements freed */
 };
 
-void *mp2b_dry_pool(const struct mp2b_kind *kind, int min_nr, struct mp2b_dry *dry);
+void *mp2b_dry_alloc(gfp_t gfp_mask, void *dry);
+void *mp2b_queue_alloc(gfp_t gfp_mask, void *dry);
+void mp2b_dry_free(void *element, void *dry);
+
+/* A back end that costs next to nothing and never fails: its one element is @data. */
+void *mp2b_static_alloc(gfp_t gfp_mask, void *data);
+void mp2b_static_free(void *element, void *data);
 
 /*
  * A crew: threads that start together, work until they are told to stop, and are
@@ -88,6 +134,9 @@ struct mp2b_worker {
 	u64			longest_ns;	/* the longest of them */
 	u64			wait_turns;	/* the same in elements freed meanwhile */
 	unsigned int		longest_turns;
+	/* For those who measure it: when the work began and ended */
+	u64			start_ns;
+	u64			end_ns;
 };
 
 struct mp2b_crew {
@@ -118,5 +167,21 @@ void mp2b_crew_abandon(struct mp2b_crew *crew);
 void mp2b_hold(const struct mp2b_params *params);
 void *mp2b_timed_alloc(struct mp2b_worker *worker, const struct mp2b_kind *kind,
 		       void *pool, gfp_t gfp_mask, u64 *wait_ns);
+
+/*
+ * What scenarios in which a crew works on one dry pool have in common. At the
+ * start of a scenario's own structure, which must not be on the stack: threads
+ * that are stuck go on using it.
+ */
+struct mp2b_run {
+	struct mp2b_params	params;
+	struct mp2b_dry		dry;
+	void			*pool;
+};
+
+int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
+		  void *(*alloc_fn)(gfp_t gfp_mask, void *dry),
+		  void (*work)(struct mp2b_worker *worker),
+		  void (*report)(struct mp2b_crew *crew));
 
 #endif /* _MEMPOOL2_BENCH_H */

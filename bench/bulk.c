@@ -4,27 +4,24 @@
  * one each. Will it ever get them?
  */
 #include <linux/delay.h>
-#include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 
 #include "bench.h"
 
 struct bulk {
-	struct mp2b_params	params;
-	struct mp2b_dry		dry;
-	void			*pool;
-	void			**elems;
+	struct mp2b_run	run;
+	void		**elems;
 };
 
 /* Worker 0 is the one that wants them all. */
 static void bulk_work(struct mp2b_worker *worker)
 {
-	struct bulk *run = worker->crew->private;
-	const struct mp2b_params *params = &run->params;
+	struct bulk *bulk = worker->crew->private;
+	const struct mp2b_params *params = &bulk->run.params;
 	const struct mp2b_kind *kind = params->kind;
+	void *pool = bulk->run.pool;
 	u64 wait_ns;
 	void *one;
 	int i;
@@ -35,18 +32,17 @@ static void bulk_work(struct mp2b_worker *worker)
 
 	while (!mp2b_stopping(worker->crew)) {
 		if (worker->index) {
-			one = mp2b_timed_alloc(worker, kind, run->pool, GFP_NOIO,
-					       &wait_ns);
+			one = mp2b_timed_alloc(worker, kind, pool, GFP_NOIO, &wait_ns);
 			if (!one)
 				break;
 			mp2b_hold(params);
-			kind->free(run->pool, one);
+			kind->free(pool, one);
 			continue;
 		}
 
 		worker->nr_asked = 0;
 		wait_ns = ktime_get_ns();
-		if (kind->alloc_bulk(run->pool, run->elems, params->elements)) {
+		if (kind->alloc_bulk(pool, bulk->elems, params->elements)) {
 			worker->nr_null++;
 			break;
 		}
@@ -57,13 +53,14 @@ static void bulk_work(struct mp2b_worker *worker)
 			worker->nr_done++;
 		mp2b_hold(params);
 		for (i = 0; i < params->elements; i++)
-			kind->free(run->pool, run->elems[i]);
+			kind->free(pool, bulk->elems[i]);
 	}
 }
 
-static void bulk_report(struct bulk *run, struct mp2b_crew *crew)
+static void bulk_report(struct mp2b_crew *crew)
 {
-	const struct mp2b_params *params = &run->params;
+	struct bulk *bulk = crew->private;
+	const struct mp2b_params *params = &bulk->run.params;
 	unsigned long singles = 0, null = crew->workers[0].nr_null;
 	u64 longest_ns = 0;
 	int i;
@@ -83,50 +80,30 @@ static void bulk_report(struct bulk *run, struct mp2b_crew *crew)
 		    crew->workers[0].longest_ns, longest_ns);
 }
 
+static bool bulk_supports(const struct mp2b_params *params)
+{
+	return params->kind->alloc_bulk;
+}
+
 static int bulk_run(const struct mp2b_params *params)
 {
-	const struct bulk begin = {
-		.params	= *params,
-		.dry	= { .size = sizeof(u64) },
-	};
-	struct mp2b_crew *crew;
-	struct bulk *run;
-	int err = -ENOMEM;
+	struct bulk *bulk;
+	int err;
 
-	if (!params->kind->alloc_bulk) {
-		mp2b_report("scenario=bulk pool=%s error=unsupported\n",
-			    params->kind->name);
-		return 0;
-	}
-
-	/* Not on the stack: threads that are stuck go on using it. */
-	run = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
-	if (!run)
+	bulk = kzalloc(sizeof(*bulk), GFP_KERNEL);
+	if (!bulk)
 		return -ENOMEM;
-	run->elems = kvcalloc(params->elements, sizeof(*run->elems), GFP_KERNEL);
-	if (!run->elems)
-		goto free;
-	run->pool = mp2b_dry_pool(params->kind, params->elements, &run->dry);
-	if (!run->pool)
-		goto free;
-
-	crew = mp2b_crew_create(params->threads + 1, params->cpu, bulk_work, run);
-	if (IS_ERR(crew)) {
-		err = PTR_ERR(crew);
-		goto destroy;
+	bulk->run.params = *params;
+	bulk->run.dry.size = sizeof(u64);
+	bulk->elems = kvcalloc(params->elements, sizeof(*bulk->elems), GFP_KERNEL);
+	err = -ENOMEM;
+	if (bulk->elems)
+		err = mp2b_run_crew(&bulk->run, params->threads + 1,
+				    mp2b_queue_alloc, bulk_work, bulk_report);
+	if (err != -ETIMEDOUT) {
+		kvfree(bulk->elems);
+		kfree(bulk);
 	}
-	err = mp2b_crew_run(crew, params->seconds, NULL, &run->dry.serves);
-	if (err == -ETIMEDOUT) {
-		mp2b_crew_abandon(crew);
-		return err;
-	}
-	bulk_report(run, crew);
-	mp2b_crew_destroy(crew);
-destroy:
-	params->kind->destroy(run->pool);
-free:
-	kvfree(run->elems);
-	kfree(run);
 	return err;
 }
 
@@ -137,7 +114,8 @@ const struct mp2b_scenario mp2b_bulk = {
 		.threads	= 16,
 		.elements	= 8,
 		.hold_us	= 20,
-		.cpu		= -1,
+		.cpu		= MP2B_CPU_ANY,
 	},
+	.supports	= bulk_supports,
 	.run		= bulk_run,
 };

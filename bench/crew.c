@@ -2,6 +2,9 @@
 /*
  * Threads that start together, work for a time, and never hang their creator
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -53,11 +56,12 @@ static int crew_fn(void *data)
 /**
  * mp2b_crew_create() - make the threads, which then wait for mp2b_crew_run()
  * @nr_workers: how many
- * @cpu: CPU to bind them to, or -1
+ * @cpu: CPU to bind them to, %MP2B_CPU_ANY, or %MP2B_CPU_EACH: the n-th worker to
+ *	the n-th CPU that is online
  * @work: what each of them does, until mp2b_stopping()
  * @private: for @work
  *
- * Return: the crew, or an ERR_PTR().
+ * Return: the crew, or an ERR_PTR(): %-EINVAL if there are too few CPUs.
  */
 struct mp2b_crew *mp2b_crew_create(int nr_workers, int cpu,
 				   void (*work)(struct mp2b_worker *worker),
@@ -67,6 +71,11 @@ struct mp2b_crew *mp2b_crew_create(int nr_workers, int cpu,
 	struct mp2b_crew *crew;
 	int i;
 
+	if (cpu == MP2B_CPU_EACH && nr_workers > num_online_cpus()) {
+		pr_notice("%d threads want a CPU each, and %u are online\n",
+			  nr_workers, num_online_cpus());
+		return ERR_PTR(-EINVAL);
+	}
 	crew = kvzalloc(struct_size(crew, workers, nr_workers), GFP_KERNEL);
 	if (!crew)
 		return ERR_PTR(-ENOMEM);
@@ -85,7 +94,9 @@ struct mp2b_crew *mp2b_crew_create(int nr_workers, int cpu,
 			mp2b_crew_destroy(crew);
 			return ERR_CAST(task);
 		}
-		if (cpu >= 0)
+		if (cpu == MP2B_CPU_EACH)
+			kthread_bind(task, cpumask_nth(i, cpu_online_mask));
+		else if (cpu != MP2B_CPU_ANY)
 			kthread_bind(task, cpu);
 		crew->workers[i].task = task;
 	}
@@ -166,8 +177,48 @@ void mp2b_crew_destroy(struct mp2b_crew *crew)
 void mp2b_crew_abandon(struct mp2b_crew *crew)
 {
 	__module_get(THIS_MODULE);
-	pr_err("mempool2_bench: %d threads are stuck in an allocation\n",
+	pr_err("%d threads are stuck in an allocation\n",
 	       atomic_read(&crew->nr_working));
+}
+
+/**
+ * mp2b_run_crew() - make a dry pool, let a crew work on it, and report
+ * @run: with the parameters and the size of an element; the crew's @private
+ * @nr_workers: how many
+ * @alloc_fn: where the pool's elements come from, until it runs dry
+ * @work: what each of them does, until mp2b_stopping()
+ * @report: tells what they have done
+ *
+ * Return: 0, or an error; at %-ETIMEDOUT nothing that the crew uses may be freed.
+ */
+int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
+		  void *(*alloc_fn)(gfp_t gfp_mask, void *dry),
+		  void (*work)(struct mp2b_worker *worker),
+		  void (*report)(struct mp2b_crew *crew))
+{
+	const struct mp2b_params *params = &run->params;
+	struct mp2b_crew *crew;
+	int err;
+
+	run->pool = params->kind->create(params->elements, alloc_fn,
+					 mp2b_dry_free, &run->dry);
+	if (!run->pool)
+		return -ENOMEM;
+	crew = mp2b_crew_create(nr_workers, params->cpu, work, run);
+	if (IS_ERR(crew)) {
+		err = PTR_ERR(crew);
+		goto destroy;
+	}
+	err = mp2b_crew_run(crew, params->seconds, NULL, &run->dry.serves);
+	if (err == -ETIMEDOUT) {
+		mp2b_crew_abandon(crew);
+		return err;
+	}
+	report(crew);
+	mp2b_crew_destroy(crew);
+destroy:
+	params->kind->destroy(run->pool);
+	return err;
 }
 
 /**

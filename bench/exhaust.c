@@ -345,7 +345,8 @@ const struct mp2b_scenario mp2b_exhaust = {
 		.elements	= 64,
 		.hold_us	= 200000,
 		.depth		= 2048,
-		.cpu		= -1,
+		.cpu		= MP2B_CPU_ANY,
 	},
+	.supports	= mp2b_supports_waiting,
 	.run		= exhaust_run,
 };

@@ -4,8 +4,8 @@
  *
  * A scenario runs when a line is written to mempool2_bench/run in debugfs:
  *
- *	SCENARIO pool=NAME [seconds=N] [threads=N] [elements=N] [hold_us=N]
- *		 [depth=N] [cpu=N]
+ *	SCENARIO pool=NAME [work=NAME] [seconds=N] [threads=N] [elements=N]
+ *		 [hold_us=N] [depth=N] [cpu=N] [count=N] [batches=N] [rounds=N]
  *
  * The write returns when the scenario is over. mempool2_bench/result then has
  * its figures, lines of "key=value" words, after those of earlier runs; the line
@@ -28,11 +28,13 @@ static const struct mp2b_scenario *const scenarios[] = {
 	&mp2b_exhaust,
 	&mp2b_waiters,
 	&mp2b_bulk,
+	&mp2b_pairs,
+	&mp2b_scaling,
 };
 
 /* One run at a time; also protects the result. */
 static DEFINE_MUTEX(run_lock);
-static char result[32768];
+static char result[131072];
 static size_t result_len;
 
 static struct dentry *debugfs_dir;
@@ -48,6 +50,16 @@ void mp2b_report(const char *fmt, ...)
 	va_end(args);
 }
 
+const char *const mp2b_work_names[MP2B_NR_WORKS] = {
+	[MP2B_NO_WORK]		= "none",
+	[MP2B_NOTHING]		= "empty",
+	[MP2B_HEALTHY_SLAB]	= "healthy_slab",
+	[MP2B_HEALTHY_CUSTOM]	= "healthy_custom",
+	[MP2B_RESERVE]		= "reserve",
+	[MP2B_PREALLOCATED]	= "preallocated",
+	[MP2B_BULK]		= "bulk",
+};
+
 static const struct {
 	const char	*name;
 	size_t		offset;
@@ -56,10 +68,14 @@ static const struct {
 } numbers[] = {
 	{ "seconds",	offsetof(struct mp2b_params, seconds),	1,	600 },
 	{ "threads",	offsetof(struct mp2b_params, threads),	1,	1024 },
-	{ "elements",	offsetof(struct mp2b_params, elements),	1,	65536 },
+	{ "elements",	offsetof(struct mp2b_params, elements),	1,	1 << 20 },
 	{ "hold_us",	offsetof(struct mp2b_params, hold_us),	0,	1000000 },
 	{ "depth",	offsetof(struct mp2b_params, depth),	1,	1 << 20 },
-	{ "cpu",	offsetof(struct mp2b_params, cpu),	-1,	8191 },
+	{ "cpu",	offsetof(struct mp2b_params, cpu),	MP2B_CPU_ANY,	8191 },
+	{ "count",	offsetof(struct mp2b_params, count),	1,	4096 },
+	{ "batches",	offsetof(struct mp2b_params, batches),	1,	1 << 20 },
+	/* Interrupts may be off for so many. */
+	{ "rounds",	offsetof(struct mp2b_params, rounds),	1,	10000 },
 };
 
 static int parse_word(struct mp2b_params *params, char *word)
@@ -72,10 +88,19 @@ static int parse_word(struct mp2b_params *params, char *word)
 	if (!value)
 		goto bad;
 	if (!strcmp(key, "pool")) {
-		for (i = 0; i < mp2b_nr_kinds; i++) {
+		for (i = 0; i < MP2B_NR_KINDS; i++) {
 			if (strcmp(mp2b_kinds[i].name, value))
 				continue;
 			params->kind = &mp2b_kinds[i];
+			return 0;
+		}
+		goto bad;
+	}
+	if (!strcmp(key, "work")) {
+		for (i = MP2B_NO_WORK + 1; i < MP2B_NR_WORKS; i++) {
+			if (strcmp(mp2b_work_names[i], value))
+				continue;
+			params->work = i;
 			return 0;
 		}
 		goto bad;
@@ -131,6 +156,13 @@ static int run_line(char *line)
 	    (params.cpu >= nr_cpu_ids || !cpu_online(params.cpu))) {
 		pr_notice("CPU %d is not online\n", params.cpu);
 		return -EINVAL;
+	}
+	if (!scenario->supports(&params)) {
+		mp2b_report("scenario=%s pool=%s ", scenario->name, params.kind->name);
+		if (params.work)
+			mp2b_report("work=%s ", mp2b_work_names[params.work]);
+		mp2b_report("error=unsupported\n");
+		return 0;
 	}
 	return scenario->run(&params);
 }

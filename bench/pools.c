@@ -6,6 +6,9 @@
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/mempool.h>
+#ifdef HAVE_OBJPOOL
+#include <linux/objpool.h>
+#endif
 #include <linux/slab.h>
 
 #include "../mempool2.h"
@@ -15,6 +18,11 @@ static void *mainline_create(int min_nr, void *(*alloc_fn)(gfp_t, void *),
 			     void (*free_fn)(void *, void *), void *data)
 {
 	return mempool_create(min_nr, alloc_fn, free_fn, data);
+}
+
+static void *mainline_create_slab(int min_nr, struct kmem_cache *cache)
+{
+	return mempool_create_slab_pool(min_nr, cache);
 }
 
 static void mainline_destroy(void *pool)
@@ -48,6 +56,11 @@ static void *mempool2_kind_create(int min_nr, void *(*alloc_fn)(gfp_t, void *),
 	return mempool2_create(min_nr, alloc_fn, free_fn, data);
 }
 
+static void *mempool2_kind_create_slab(int min_nr, struct kmem_cache *cache)
+{
+	return mempool2_create_slab_pool(min_nr, cache);
+}
+
 static void mempool2_kind_destroy(void *pool)
 {
 	mempool2_destroy(pool);
@@ -68,34 +81,106 @@ static int mempool2_kind_alloc_bulk(void *pool, void **elems, unsigned int count
 	return mempool2_alloc_bulk((struct mempool2 *)pool, elems, count);
 }
 
-const struct mp2b_kind mp2b_kinds[] = {
-	{
+/*
+ * objpool (6.7) has no allocator behind it, and elements of its own. It comes
+ * with no waiting, so it has no calls but those in pair.h.
+ */
+#ifdef HAVE_OBJPOOL
+static int objpool_release(struct objpool_head *pool, void *context)
+{
+	kfree(pool);
+	return 0;
+}
+
+static void *objpool_kind_create(int min_nr, void *(*alloc_fn)(gfp_t, void *),
+				 void (*free_fn)(void *, void *), void *data)
+{
+	struct objpool_head *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+
+	if (!pool)
+		return NULL;
+	if (objpool_init(pool, min_nr, sizeof(u64), GFP_KERNEL, NULL, NULL,
+			 objpool_release)) {
+		kfree(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+static void objpool_kind_destroy(void *pool)
+{
+	objpool_fini(pool);
+}
+#else
+#define objpool_kind_create	NULL
+#define objpool_kind_destroy	NULL
+#endif
+
+const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS] = {
+	[MP2B_MEMPOOL] = {
 		.name		= "mempool",
 		.create		= mainline_create,
+		.create_slab	= mainline_create_slab,
 		.destroy	= mainline_destroy,
 		.alloc		= mainline_alloc,
 		.free		= mainline_free,
 		.alloc_bulk	= mainline_alloc_bulk,
 	},
-	{
+	[MP2B_MEMPOOL2] = {
 		.name		= "mempool2",
 		.create		= mempool2_kind_create,
+		.create_slab	= mempool2_kind_create_slab,
 		.destroy	= mempool2_kind_destroy,
 		.alloc		= mempool2_kind_alloc,
 		.free		= mempool2_kind_free,
 		.alloc_bulk	= mempool2_kind_alloc_bulk,
 	},
+	[MP2B_OBJPOOL] = {
+		.name		= "objpool",
+		.create		= objpool_kind_create,
+		.destroy	= objpool_kind_destroy,
+	},
+	[MP2B_BARE]	= { .name = "bare" },
+	[MP2B_INDIRECT]	= { .name = "indirect" },
+	[MP2B_EMPTY]	= { .name = "empty" },
 };
 
-const unsigned int mp2b_nr_kinds = ARRAY_SIZE(mp2b_kinds);
+/* For scenarios whose callers may have to wait for an element. */
+bool mp2b_supports_waiting(const struct mp2b_params *params)
+{
+	return params->kind->alloc;
+}
 
-static void *dry_alloc(gfp_t gfp_mask, void *data)
+/*
+ * The back ends are in this file and the loops that call them in others, so that
+ * the compiler knows nothing of them there.
+ */
+
+void *mp2b_static_alloc(gfp_t gfp_mask, void *data)
+{
+	return data;
+}
+
+void mp2b_static_free(void *element, void *data)
+{
+}
+
+void *mp2b_dry_alloc(gfp_t gfp_mask, void *data)
 {
 	struct mp2b_dry *dry = data;
 
+	if (gfp_mask & __GFP_NOMEMALLOC)
+		return NULL;
+	return kzalloc(dry->size, gfp_mask);
+}
+
+/* For a crew that waits: it can tell in which order its workers came. */
+void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
+{
+	struct mp2b_dry *dry = data;
 	struct mp2b_worker *worker;
 
-	if (READ_ONCE(dry->serves))
+	if (!(gfp_mask & __GFP_NOMEMALLOC) || READ_ONCE(dry->serves))
 		return kzalloc(dry->size, gfp_mask);
 
 	/*
@@ -110,17 +195,7 @@ static void *dry_alloc(gfp_t gfp_mask, void *data)
 	return NULL;
 }
 
-static void dry_free(void *element, void *data)
+void mp2b_dry_free(void *element, void *data)
 {
 	kfree(element);
-}
-
-void *mp2b_dry_pool(const struct mp2b_kind *kind, int min_nr, struct mp2b_dry *dry)
-{
-	void *pool;
-
-	dry->serves = true;
-	pool = kind->create(min_nr, dry_alloc, dry_free, dry);
-	WRITE_ONCE(dry->serves, false);
-	return pool;
 }

@@ -18,7 +18,6 @@
  * overtaken that are not.
  */
 #include <linux/atomic.h>
-#include <linux/err.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -35,13 +34,11 @@ struct element {
 };
 
 struct waiters {
-	struct mp2b_params	params;
-	struct mp2b_dry		dry;
-	void			*pool;
+	struct mp2b_run	run;
 	/* [n]: who got the element that was freed as n-th, counted from 1 */
-	unsigned int		*served;
+	unsigned int	*served;
 	/* for count_overtakes() */
-	unsigned int		*tree;
+	unsigned int	*tree;
 };
 
 struct overtakes {
@@ -51,27 +48,27 @@ struct overtakes {
 	u64		total;
 };
 
-static void note_service(struct waiters *run, struct mp2b_worker *worker,
+static void note_service(struct waiters *waiters, struct mp2b_worker *worker,
 			 struct element *element)
 {
 	unsigned int number = worker->number, turns;
 
 	if (worker->nr_asked < 2) {
 		/* It did not wait, but has come and been served all the same. */
-		number = atomic_inc_return(&run->dry.nr_came);
+		number = atomic_inc_return(&waiters->run.dry.nr_came);
 	} else if (element->nr_freed > worker->turn) {
 		turns = element->nr_freed - worker->turn;
 		worker->wait_turns += turns;
 		worker->longest_turns = max(worker->longest_turns, turns);
 	}
 	if (element->nr_freed <= LOG_MAX)
-		run->served[element->nr_freed] = number;
+		waiters->served[element->nr_freed] = number;
 }
 
 static void waiters_work(struct mp2b_worker *worker)
 {
-	struct waiters *run = worker->crew->private;
-	const struct mp2b_params *params = &run->params;
+	struct waiters *waiters = worker->crew->private;
+	const struct mp2b_params *params = &waiters->run.params;
 	struct element *element;
 	u64 wait_ns;
 
@@ -83,16 +80,16 @@ static void waiters_work(struct mp2b_worker *worker)
 		 * would look like waiting for an element.
 		 */
 		cond_resched();
-		element = mp2b_timed_alloc(worker, params->kind, run->pool,
+		element = mp2b_timed_alloc(worker, params->kind, waiters->run.pool,
 					   GFP_NOIO, &wait_ns);
 		if (!element)
 			break;
-		note_service(run, worker, element);
+		note_service(waiters, worker, element);
 
 		mp2b_hold(params);
 
-		element->nr_freed = atomic_inc_return(&run->dry.nr_freed);
-		params->kind->free(run->pool, element);
+		element->nr_freed = atomic_inc_return(&waiters->run.dry.nr_freed);
+		params->kind->free(waiters->run.pool, element);
 	}
 }
 
@@ -100,20 +97,20 @@ static void waiters_work(struct mp2b_worker *worker)
  * Go through the calls in the order of service, with a binary indexed tree of
  * those served so far by the number that they drew.
  */
-static void count_overtakes(struct waiters *run, struct overtakes *found)
+static void count_overtakes(struct waiters *waiters, struct overtakes *found)
 {
 	unsigned int n, i, number, earlier, later;
 
-	memset(run->tree, 0, (LOG_MAX + 1) * sizeof(*run->tree));
+	memset(waiters->tree, 0, (LOG_MAX + 1) * sizeof(*waiters->tree));
 	for (n = 1; n <= LOG_MAX; n++) {
-		number = run->served[n];
+		number = waiters->served[n];
 		if (!number || number > LOG_MAX)
 			continue;
 		earlier = 0;
 		for (i = number; i; i &= i - 1)
-			earlier += run->tree[i];
+			earlier += waiters->tree[i];
 		for (i = number; i <= LOG_MAX; i += i & -i)
-			run->tree[i]++;
+			waiters->tree[i]++;
 
 		later = found->calls++ - earlier;
 		found->overtaken += later > 0;
@@ -124,9 +121,10 @@ static void count_overtakes(struct waiters *run, struct overtakes *found)
 	}
 }
 
-static void waiters_report(struct waiters *run, struct mp2b_crew *crew)
+static void waiters_report(struct mp2b_crew *crew)
 {
-	const struct mp2b_params *params = &run->params;
+	struct waiters *waiters = crew->private;
+	const struct mp2b_params *params = &waiters->run.params;
 	unsigned long done = 0, null = 0, switches = 0;
 	unsigned long least = ULONG_MAX, most = 0;
 	struct overtakes overtakes = {};
@@ -147,7 +145,7 @@ static void waiters_report(struct waiters *run, struct mp2b_crew *crew)
 		least = min(least, worker->nr_done);
 		most = max(most, worker->nr_done);
 	}
-	count_overtakes(run, &overtakes);
+	count_overtakes(waiters, &overtakes);
 
 	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d cpu=%d ",
 		    params->kind->name, params->threads, params->elements,
@@ -165,45 +163,25 @@ static void waiters_report(struct waiters *run, struct mp2b_crew *crew)
 
 static int waiters_run(const struct mp2b_params *params)
 {
-	const struct waiters begin = {
-		.params	= *params,
-		.dry	= { .size = sizeof(struct element) },
-	};
-	struct mp2b_crew *crew;
-	struct waiters *run;
+	struct waiters *waiters;
 	int err = -ENOMEM;
 
-	/* Not on the stack: threads that are stuck go on using it. */
-	run = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
-	if (!run)
+	waiters = kzalloc(sizeof(*waiters), GFP_KERNEL);
+	if (!waiters)
 		return -ENOMEM;
+	waiters->run.params = *params;
+	waiters->run.dry.size = sizeof(struct element);
 	/* [0] takes whoever gets an element that nobody has freed yet. */
-	run->served = kvcalloc(LOG_MAX + 1, sizeof(*run->served), GFP_KERNEL);
-	run->tree = kvcalloc(LOG_MAX + 1, sizeof(*run->tree), GFP_KERNEL);
-	if (!run->served || !run->tree)
-		goto free;
-	run->pool = mp2b_dry_pool(params->kind, params->elements, &run->dry);
-	if (!run->pool)
-		goto free;
-
-	crew = mp2b_crew_create(params->threads, params->cpu, waiters_work, run);
-	if (IS_ERR(crew)) {
-		err = PTR_ERR(crew);
-		goto destroy;
+	waiters->served = kvcalloc(LOG_MAX + 1, sizeof(*waiters->served), GFP_KERNEL);
+	waiters->tree = kvcalloc(LOG_MAX + 1, sizeof(*waiters->tree), GFP_KERNEL);
+	if (waiters->served && waiters->tree)
+		err = mp2b_run_crew(&waiters->run, params->threads,
+				    mp2b_queue_alloc, waiters_work, waiters_report);
+	if (err != -ETIMEDOUT) {
+		kvfree(waiters->tree);
+		kvfree(waiters->served);
+		kfree(waiters);
 	}
-	err = mp2b_crew_run(crew, params->seconds, NULL, &run->dry.serves);
-	if (err == -ETIMEDOUT) {
-		mp2b_crew_abandon(crew);
-		return err;
-	}
-	waiters_report(run, crew);
-	mp2b_crew_destroy(crew);
-destroy:
-	params->kind->destroy(run->pool);
-free:
-	kvfree(run->tree);
-	kvfree(run->served);
-	kfree(run);
 	return err;
 }
 
@@ -214,7 +192,8 @@ const struct mp2b_scenario mp2b_waiters = {
 		.threads	= 64,
 		.elements	= 2,
 		.hold_us	= 20,
-		.cpu		= -1,
+		.cpu		= MP2B_CPU_ANY,
 	},
+	.supports	= mp2b_supports_waiting,
 	.run		= waiters_run,
 };

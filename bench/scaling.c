@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Scenario "scaling": threads, each on a CPU of its own, allocate from one
+ * pool's reserve and free again, as fast as they can
+ *
+ * Their back end refuses everybody. With at least as many elements as threads
+ * there is always one for each, and none may get NULL.
+ */
+#include <linux/atomic.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/processor.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "bench.h"
+#include "pair.h"
+
+/* Between two looks at whether it is time to stop. */
+#define BATCH	1000
+
+struct scaling {
+	struct mp2b_run	run;
+	atomic_t	nr_missing;	/* threads that have not arrived yet */
+};
+
+/* All begin at once: none is through with its work before another has begun. */
+static void meet(struct mp2b_worker *worker)
+{
+	struct scaling *scaling = worker->crew->private;
+
+	atomic_dec(&scaling->nr_missing);
+	while (atomic_read(&scaling->nr_missing) && !mp2b_stopping(worker->crew)) {
+		cpu_relax();
+		cond_resched();
+	}
+}
+
+static __always_inline void pair_until_stopped(struct mp2b_worker *worker,
+					       bool (*pair)(void *pool))
+{
+	struct scaling *scaling = worker->crew->private;
+	unsigned long nr_done = 0, nr_null = 0;
+	void *pool = scaling->run.pool;
+	int i;
+
+	meet(worker);
+	worker->start_ns = ktime_get_ns();
+	while (!mp2b_stopping(worker->crew)) {
+		for (i = 0; i < BATCH; i++) {
+			if (unlikely(!pair(pool)))
+				nr_null++;
+		}
+		nr_done += BATCH;
+		cond_resched();
+	}
+	worker->end_ns = ktime_get_ns();
+	worker->nr_done = nr_done - nr_null;
+	worker->nr_null = nr_null;
+}
+
+static void mempool_work(struct mp2b_worker *worker)
+{
+	pair_until_stopped(worker, mp2b_mempool_pair);
+}
+
+static void mempool2_work(struct mp2b_worker *worker)
+{
+	pair_until_stopped(worker, mp2b_mempool2_pair);
+}
+
+#ifdef HAVE_OBJPOOL
+static void objpool_work(struct mp2b_worker *worker)
+{
+	pair_until_stopped(worker, mp2b_objpool_pair);
+}
+#else
+#define objpool_work	NULL
+#endif
+
+static void (*const works[MP2B_NR_KINDS])(struct mp2b_worker *worker) = {
+	[MP2B_MEMPOOL]	= mempool_work,
+	[MP2B_MEMPOOL2]	= mempool2_work,
+	[MP2B_OBJPOOL]	= objpool_work,
+};
+
+static bool scaling_supports(const struct mp2b_params *params)
+{
+	return works[params->kind - mp2b_kinds] && params->work == MP2B_RESERVE;
+}
+
+static void scaling_report(struct mp2b_crew *crew)
+{
+	struct scaling *scaling = crew->private;
+	const struct mp2b_params *params = &scaling->run.params;
+	u64 start_ns = U64_MAX, end_ns = 0;
+	unsigned long done = 0, null = 0;
+	int i;
+
+	for (i = 0; i < crew->nr_workers; i++) {
+		start_ns = min(start_ns, crew->workers[i].start_ns);
+		end_ns = max(end_ns, crew->workers[i].end_ns);
+		done += crew->workers[i].nr_done;
+		null += crew->workers[i].nr_null;
+	}
+	mp2b_report("scenario=scaling pool=%s threads=%d elements=%d ",
+		    params->kind->name, params->threads, params->elements);
+	mp2b_report("elapsed_ns=%llu pairs=%lu null=%lu\n", end_ns - start_ns,
+		    done, null);
+}
+
+static int scaling_run(const struct mp2b_params *params)
+{
+	struct scaling *scaling;
+	int err;
+
+	scaling = kzalloc(sizeof(*scaling), GFP_KERNEL);
+	if (!scaling)
+		return -ENOMEM;
+	scaling->run.params = *params;
+	scaling->run.params.cpu = MP2B_CPU_EACH;
+	scaling->run.dry.size = sizeof(u64);
+	atomic_set(&scaling->nr_missing, params->threads);
+
+	err = mp2b_run_crew(&scaling->run, params->threads, mp2b_dry_alloc,
+			    works[params->kind - mp2b_kinds], scaling_report);
+	if (err != -ETIMEDOUT)
+		kfree(scaling);
+	return err;
+}
+
+const struct mp2b_scenario mp2b_scaling = {
+	.name		= "scaling",
+	.defaults	= {
+		.work		= MP2B_RESERVE,
+		.seconds	= 3,
+		.threads	= 1,
+		.elements	= 256,
+		.cpu		= MP2B_CPU_ANY,
+	},
+	.supports	= scaling_supports,
+	.run		= scaling_run,
+};
