@@ -30,7 +30,7 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-demo check check-all coverage mutants selftest verify:
+bench bench-guard demo check check-all coverage mutants selftest verify:
 	@scripts/$@
 
 help:
@@ -52,9 +52,13 @@ help:
 	@echo '  verify           - the litmus tests of the ordering argument, by herd7'
 	@echo '  coverage         - what the suite reaches in mempool2.c; pages in build/coverage'
 	@echo '  mutants          - does the suite catch plausible mistakes? (scripts/mutants NAME: one)'
+	@echo '  bench            - mempool2 beside the mempool of the kernel, in figures; into build/bench'
+	@echo "                     KERNEL='6.1 7.3' the kernels to boot, SEED=N the order of an earlier run,"
+	@echo '                     SAVE=1 put the results into bench/results as well'
+	@echo '  bench-guard      - are the main paths still as short as bench/budgets says?'
 	@echo '  selftest         - do the scripts notice a failing case, a panic, a hang, no KUnit?'
 	@echo
 	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean demo check check-all coverage mutants selftest verify help
+.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage mutants selftest verify help

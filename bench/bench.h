@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 struct kmem_cache;
+struct mp2b_hist;
 
 /* Kinds of pool, and what a pool is compared with; see mp2b_kinds[]. */
 enum mp2b_kind_id {
@@ -29,6 +30,7 @@ enum mp2b_kind_id {
  */
 struct mp2b_kind {
 	const char	*name;
+	size_t		struct_size;
 	void		*(*create)(int min_nr,
 				   void *(*alloc_fn)(gfp_t gfp_mask, void *data),
 				   void (*free_fn)(void *element, void *data),
@@ -38,6 +40,7 @@ struct mp2b_kind {
 	void		*(*alloc)(void *pool, gfp_t gfp_mask);
 	void		(*free)(void *pool, void *element);
 	int		(*alloc_bulk)(void *pool, void **elems, unsigned int count);
+	int		(*resize)(void *pool, int new_min_nr);
 };
 
 extern const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS];
@@ -61,6 +64,7 @@ struct mp2b_params {
 	int	seconds;	/* how long it runs */
 	int	threads;	/* callers in task context */
 	int	elements;	/* the pool's min_nr */
+	int	to;		/* what else its min_nr is to be */
 	int	hold_us;	/* how long a caller keeps an element */
 	int	depth;		/* elements in flight for a caller that does not sleep */
 	int	cpu;		/* that all threads are bound to, or one of the next two */
@@ -85,6 +89,10 @@ extern const struct mp2b_scenario mp2b_waiters;
 extern const struct mp2b_scenario mp2b_bulk;
 extern const struct mp2b_scenario mp2b_pairs;
 extern const struct mp2b_scenario mp2b_scaling;
+extern const struct mp2b_scenario mp2b_resize;
+extern const struct mp2b_scenario mp2b_resize_irq;
+extern const struct mp2b_scenario mp2b_latency;
+extern const struct mp2b_scenario mp2b_memory;
 
 bool mp2b_supports_waiting(const struct mp2b_params *params);
 
@@ -113,6 +121,12 @@ void mp2b_dry_free(void *element, void *dry);
 /* A back end that costs next to nothing and never fails: its one element is @data. */
 void *mp2b_static_alloc(gfp_t gfp_mask, void *data);
 void mp2b_static_free(void *element, void *data);
+
+struct mp2b_hist *mp2b_hist_create(void);
+void mp2b_hist_destroy(struct mp2b_hist *hist);
+void mp2b_hist_clear(struct mp2b_hist *hist);
+void mp2b_hist_add(struct mp2b_hist *hist, u64 ns);
+u64 mp2b_hist_quantile(const struct mp2b_hist *hist, unsigned int milli);
 
 /*
  * A crew: threads that start together, work until they are told to stop, and are

@@ -7,6 +7,7 @@
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "bench.h"
 
@@ -87,16 +88,16 @@ static bool bulk_supports(const struct mp2b_params *params)
 
 static int bulk_run(const struct mp2b_params *params)
 {
+	const struct bulk begin = {
+		.run = { .params = *params, .dry = { .size = sizeof(u64) } },
+	};
 	struct bulk *bulk;
-	int err;
+	int err = -ENOMEM;
 
-	bulk = kzalloc(sizeof(*bulk), GFP_KERNEL);
+	bulk = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
 	if (!bulk)
 		return -ENOMEM;
-	bulk->run.params = *params;
-	bulk->run.dry.size = sizeof(u64);
 	bulk->elems = kvcalloc(params->elements, sizeof(*bulk->elems), GFP_KERNEL);
-	err = -ENOMEM;
 	if (bulk->elems)
 		err = mp2b_run_crew(&bulk->run, params->threads + 1,
 				    mp2b_queue_alloc, bulk_work, bulk_report);

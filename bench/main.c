@@ -5,7 +5,8 @@
  * A scenario runs when a line is written to mempool2_bench/run in debugfs:
  *
  *	SCENARIO pool=NAME [work=NAME] [seconds=N] [threads=N] [elements=N]
- *		 [hold_us=N] [depth=N] [cpu=N] [count=N] [batches=N] [rounds=N]
+ *		 [to=N] [hold_us=N] [depth=N] [cpu=N] [count=N] [batches=N]
+ *		 [rounds=N]
  *
  * The write returns when the scenario is over. mempool2_bench/result then has
  * its figures, lines of "key=value" words, after those of earlier runs; the line
@@ -30,6 +31,10 @@ static const struct mp2b_scenario *const scenarios[] = {
 	&mp2b_bulk,
 	&mp2b_pairs,
 	&mp2b_scaling,
+	&mp2b_resize,
+	&mp2b_resize_irq,
+	&mp2b_latency,
+	&mp2b_memory,
 };
 
 /* One run at a time; also protects the result. */
@@ -68,7 +73,8 @@ static const struct {
 } numbers[] = {
 	{ "seconds",	offsetof(struct mp2b_params, seconds),	1,	600 },
 	{ "threads",	offsetof(struct mp2b_params, threads),	1,	1024 },
-	{ "elements",	offsetof(struct mp2b_params, elements),	1,	1 << 20 },
+	{ "elements",	offsetof(struct mp2b_params, elements),	1,	1 << 18 },
+	{ "to",		offsetof(struct mp2b_params, to),	1,	1 << 18 },
 	{ "hold_us",	offsetof(struct mp2b_params, hold_us),	0,	1000000 },
 	{ "depth",	offsetof(struct mp2b_params, depth),	1,	1 << 20 },
 	{ "cpu",	offsetof(struct mp2b_params, cpu),	MP2B_CPU_ANY,	8191 },

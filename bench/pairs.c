@@ -51,9 +51,9 @@ struct pairs {
 };
 
 struct back_end {
-	void	*(*alloc_fn)(gfp_t gfp_mask, void *data);
-	void	(*free_fn)(void *element, void *data);
-	void	*data;
+	mempool2_alloc_t	*alloc_fn;
+	mempool2_free_t		*free_fn;
+	void			*data;
 };
 
 /*
@@ -96,6 +96,7 @@ static noinline u64 name##_loop(const struct pairs *run)		\
 {									\
 	return least_ns(run, irqs_off, name##_pair);			\
 }
+
 #define LOOP(name)	LOOP_IRQS(name, true)
 
 #define PAIR(name)							\
@@ -107,6 +108,7 @@ PAIR(empty)
 	barrier();
 	return true;
 }
+
 LOOP(empty)
 
 PAIR(bare_slab)
@@ -118,6 +120,7 @@ PAIR(bare_slab)
 	kmem_cache_free(from, element);
 	return true;
 }
+
 LOOP(bare_slab)
 
 PAIR(bare_custom)
@@ -129,37 +132,45 @@ PAIR(bare_custom)
 	mp2b_static_free(element, from);
 	return true;
 }
+
 LOOP(bare_custom)
 
 PAIR(indirect_custom)
 {
 	struct back_end *back_end = from;
+	mempool2_alloc_t *alloc_fn = READ_ONCE(back_end->alloc_fn);
+	mempool2_free_t *free_fn;
 	void *element;
 
-	element = READ_ONCE(back_end->alloc_fn)(MP2B_PAIR_GFP, back_end->data);
+	element = alloc_fn(MP2B_PAIR_GFP, back_end->data);
 	if (unlikely(!element))
 		return false;
-	READ_ONCE(back_end->free_fn)(element, back_end->data);
+	free_fn = READ_ONCE(back_end->free_fn);
+	free_fn(element, back_end->data);
 	return true;
 }
+
 LOOP(indirect_custom)
 
 PAIR(bare_reserve)
 {
 	return !mp2b_dry_alloc(MP2B_PAIR_GFP | __GFP_NOMEMALLOC, from);
 }
+
 LOOP(bare_reserve)
 
 PAIR(mempool)
 {
 	return mp2b_mempool_pair(from);
 }
+
 LOOP(mempool)
 
 PAIR(mempool2)
 {
 	return mp2b_mempool2_pair(from);
 }
+
 LOOP(mempool2)
 
 #ifdef HAVE_OBJPOOL
@@ -167,6 +178,7 @@ PAIR(objpool)
 {
 	return mp2b_objpool_pair(from);
 }
+
 LOOP(objpool)
 #else
 #define objpool_loop	NULL
@@ -182,6 +194,7 @@ PAIR(mempool_preallocated)
 	mempool_free(element, from);
 	return true;
 }
+
 LOOP(mempool_preallocated)
 #else
 #define mempool_preallocated_loop	NULL
@@ -196,6 +209,7 @@ PAIR(mempool2_preallocated)
 	mempool2_free(element, from);
 	return true;
 }
+
 LOOP(mempool2_preallocated)
 
 /* The kernel's mempool has bulk in 7.x: allocating is a macro. */
@@ -205,6 +219,7 @@ PAIR(mempool_bulk)
 	return !mempool_alloc_bulk((mempool_t *)from, elems, count) &&
 	       mempool_free_bulk(from, elems, count) == count;
 }
+
 LOOP_IRQS(mempool_bulk, false)
 #else
 #define mempool_bulk_loop	NULL
@@ -215,6 +230,7 @@ PAIR(mempool2_bulk)
 	return !mempool2_alloc_bulk((struct mempool2 *)from, elems, count) &&
 	       mempool2_free_bulk(from, elems, count) == count;
 }
+
 LOOP_IRQS(mempool2_bulk, false)
 
 static u64 (*const loops[MP2B_NR_KINDS][MP2B_NR_WORKS])(const struct pairs *run) = {
@@ -251,6 +267,9 @@ static u64 (*const loops[MP2B_NR_KINDS][MP2B_NR_WORKS])(const struct pairs *run)
 
 static bool pairs_supports(const struct mp2b_params *params)
 {
+	/* Which is a mistake, and told as one. */
+	if (!params->work)
+		return true;
 	return loops[params->kind - mp2b_kinds][params->work];
 }
 
@@ -307,6 +326,10 @@ static int pairs_run(const struct mp2b_params *params)
 	u64 least;
 	int err;
 
+	if (!params->work) {
+		pr_notice("work= is missing\n");
+		return -EINVAL;
+	}
 	if (params->work == MP2B_HEALTHY_CUSTOM) {
 		back_end.alloc_fn = mp2b_static_alloc;
 		back_end.free_fn = mp2b_static_free;

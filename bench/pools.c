@@ -50,6 +50,11 @@ static int mainline_alloc_bulk(void *pool, void **elems, unsigned int count)
 #define mainline_alloc_bulk	NULL
 #endif
 
+static int mainline_resize(void *pool, int new_min_nr)
+{
+	return mempool_resize(pool, new_min_nr);
+}
+
 static void *mempool2_kind_create(int min_nr, void *(*alloc_fn)(gfp_t, void *),
 				  void (*free_fn)(void *, void *), void *data)
 {
@@ -81,11 +86,18 @@ static int mempool2_kind_alloc_bulk(void *pool, void **elems, unsigned int count
 	return mempool2_alloc_bulk((struct mempool2 *)pool, elems, count);
 }
 
+static int mempool2_kind_resize(void *pool, int new_min_nr)
+{
+	return mempool2_resize((struct mempool2 *)pool, new_min_nr);
+}
+
 /*
  * objpool (6.7) has no allocator behind it, and elements of its own. It comes
  * with no waiting, so it has no calls but those in pair.h.
  */
 #ifdef HAVE_OBJPOOL
+#define OBJPOOL_SIZE	sizeof(struct objpool_head)
+
 static int objpool_release(struct objpool_head *pool, void *context)
 {
 	kfree(pool);
@@ -112,6 +124,7 @@ static void objpool_kind_destroy(void *pool)
 	objpool_fini(pool);
 }
 #else
+#define OBJPOOL_SIZE		0
 #define objpool_kind_create	NULL
 #define objpool_kind_destroy	NULL
 #endif
@@ -119,24 +132,29 @@ static void objpool_kind_destroy(void *pool)
 const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS] = {
 	[MP2B_MEMPOOL] = {
 		.name		= "mempool",
+		.struct_size	= sizeof(mempool_t),
 		.create		= mainline_create,
 		.create_slab	= mainline_create_slab,
 		.destroy	= mainline_destroy,
 		.alloc		= mainline_alloc,
 		.free		= mainline_free,
 		.alloc_bulk	= mainline_alloc_bulk,
+		.resize		= mainline_resize,
 	},
 	[MP2B_MEMPOOL2] = {
 		.name		= "mempool2",
+		.struct_size	= sizeof(struct mempool2),
 		.create		= mempool2_kind_create,
 		.create_slab	= mempool2_kind_create_slab,
 		.destroy	= mempool2_kind_destroy,
 		.alloc		= mempool2_kind_alloc,
 		.free		= mempool2_kind_free,
 		.alloc_bulk	= mempool2_kind_alloc_bulk,
+		.resize		= mempool2_kind_resize,
 	},
 	[MP2B_OBJPOOL] = {
 		.name		= "objpool",
+		.struct_size	= OBJPOOL_SIZE,
 		.create		= objpool_kind_create,
 		.destroy	= objpool_kind_destroy,
 	},

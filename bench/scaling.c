@@ -112,15 +112,16 @@ static void scaling_report(struct mp2b_crew *crew)
 
 static int scaling_run(const struct mp2b_params *params)
 {
+	const struct scaling begin = {
+		.run = { .params = *params, .dry = { .size = sizeof(u64) } },
+	};
 	struct scaling *scaling;
 	int err;
 
-	scaling = kzalloc(sizeof(*scaling), GFP_KERNEL);
+	scaling = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
 	if (!scaling)
 		return -ENOMEM;
-	scaling->run.params = *params;
 	scaling->run.params.cpu = MP2B_CPU_EACH;
-	scaling->run.dry.size = sizeof(u64);
 	atomic_set(&scaling->nr_missing, params->threads);
 
 	err = mp2b_run_crew(&scaling->run, params->threads, mp2b_dry_alloc,
