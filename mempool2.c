@@ -3,38 +3,43 @@
  * mempool2 - pools of preallocated elements whose allocation cannot fail
  *
  * The one difficulty of such a pool is the moment when nothing is left: somebody
- * goes to sleep just as somebody else brings an element back. Here an element
- * that comes back while callers wait never enters the reserve. It is given to
- * the oldest waiter under the lock of the wait queue, and only that one is woken.
- * As it changes its owner under the lock there is nothing to race for, nothing
- * to lose and nobody to overtake.
+ * goes to sleep just as somebody else brings an element back. There is no lock
+ * that both take: the reserve has none. So each of the two looks at the other's
+ * side after it has changed its own, with a full barrier in between:
  *
- * All of it rests on one rule, kept under pool->wait.lock:
+ *	who queues	sets MEMPOOL2_WAITERS, then looks into the reserve
+ *	who puts	fills a slot of the reserve, then looks at MEMPOOL2_WAITERS
  *
- *	while somebody is queued (nr_waiters > 0), the reserve is empty.
- *
- * Whoever wants to queue looks into the reserve under the lock first; whoever
- * puts an element back looks for waiters under the lock first; and nobody takes
- * from the reserve while there are waiters.
+ * and whoever finds both an element and a waiter gives the one to the other: to
+ * the oldest waiter, under the lock of the wait queue, and only that one is woken.
+ * As the element changes its owner under the lock there is nothing to race for,
+ * nothing to lose and nobody to overtake.
  *
  * The file reads in the order of an element's way: reserve, waiters, alloc, free,
  * then the life of the pool and the stock functions. Documentation/design.rst
- * has the reasons, and the argument for each barrier.
+ * has the reasons, Documentation/ordering.rst the argument for each barrier.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/fault-inject.h>
+#include <linux/hash.h>
 #include <linux/init.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/kmemleak.h>
 #include <linux/limits.h>
 #include <linux/lockdep.h>
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -48,10 +53,7 @@
 #define RETRY_JIFFIES	(5 * HZ)
 
 /* Elements handled in one go while the lock is held. */
-#define BATCH		32
-
-/* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
-#define MAX_MIN_NR	((int)(INT_MAX / sizeof(void *)))
+#define BATCH		64
 
 /* A caller's mistake: said once, with who made it and what was wrong. */
 #define mistake_by(caller, condition, fmt, ...)				\
@@ -67,150 +69,595 @@
 /*
  * The reserve
  *
- * A stack of elements in an array, under pool->wait.lock. Only this section
- * knows that: the rest of the file puts, takes, and changes the size.
+ * One slot for each element: the element's address, or NULL. Taking and putting
+ * are one compare-and-exchange each, and a full barrier. No two CPUs write to the
+ * same place unless they use the same slot, and every slot is within every CPU's
+ * reach. Preemption is disabled meanwhile, so that a reserve that was replaced
+ * can be freed by RCU.
  *
- * To change the array without moving everything in one go, the reserve can rest
- * in two of them: elements are taken from the old one first and put into the new
- * one, while mempool2_resize() moves the rest over in batches.
+ * Looking for a slot is not atomic: elements may move behind one's back. Who
+ * finds nothing has to make sure, see "What is known of the reserve" below.
  */
+struct mempool2_reserve {
+	union {
+		struct {
+			unsigned int		nr_slots;
+			/* A resize is under way, and may have claimed a slot. */
+			bool			moving;
+			/* Slots for which there may never have been an element. */
+			unsigned int		nr_never_filled;
+			/* The reserve that this one replaces, until it is empty. */
+			struct mempool2_reserve	*old;
+			struct rcu_head		rcu;
+		};
+		/* All CPUs read the above, so none should write beside it. */
+		char	pad[SMP_CACHE_BYTES];
+	};
+	void	*slots[];
+};
+
+/*
+ * In a slot that will never be used again, or that a resize is about to fill. No
+ * element has this address; and NULL and it are told from elements by one
+ * comparison.
+ */
+#define CLOSED		((void *)1UL)
+
+/* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
+#define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
+
+/* So many slots are near a CPU's place. */
+#define NEAR		64
+
+/*
+ * Where a CPU begins to look, as a fraction of the reserve: 2^32 is the whole.
+ * It serves all pools. In a small one it does not matter; in a large one it goes
+ * on to where there was something, so that a CPU that drains or fills the reserve
+ * need not pass the same slots again and again.
+ */
+static DEFINE_PER_CPU(u64, reserve_place);
 
 /* Resizes of all pools; never held while a callback runs. */
-static DEFINE_MUTEX(reserve_move_mutex);
+static DEFINE_MUTEX(reserve_resize_mutex);
+
+/*
+ * Held while an element is on its way from one slot to another, so that who makes
+ * sure that there are no elements, or no empty slots, does not miss one; and while
+ * MEMPOOL2_GATE is set.
+ */
+static DEFINE_RAW_SPINLOCK(reserve_move_lock);
+
+/* Checks that others may spoil before something else is done. */
+#define CHECKS		4
 
 /* Let KASAN catch who uses an element that rests. False if it is no element. */
-static bool reserve_rest(struct mempool2 *pool, void *element)
+static bool element_rest(struct mempool2 *pool, void *element)
 {
-	mempool2_alloc_t *kind = pool->alloc;
-
-	if (kind == mempool2_alloc_pages)
+	if (pool->kind == MEMPOOL2_PAGES)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
-	if (kind == mempool2_alloc_slab || kind == mempool2_kmalloc)
+	if (pool->kind == MEMPOOL2_SLAB || pool->kind == MEMPOOL2_KMALLOC)
 		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
-static void reserve_use(struct mempool2 *pool, void *element)
+static void element_use(struct mempool2 *pool, void *element)
 {
-	mempool2_alloc_t *kind = pool->alloc;
-
-	if (kind == mempool2_alloc_pages)
+	if (pool->kind == MEMPOOL2_PAGES)
 		mempool2_kasan_use_pages(element,
 					 (unsigned long)pool->pool_data);
-	else if (kind == mempool2_alloc_slab)
+	else if (pool->kind == MEMPOOL2_SLAB)
 		mempool2_kasan_use_object(element,
 					  kmem_cache_size(pool->pool_data));
-	else if (kind == mempool2_kmalloc)
+	else if (pool->kind == MEMPOOL2_KMALLOC)
 		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
-/* How many elements the reserve keeps so that @min_nr of them are guaranteed. */
+static void elements_use(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		element_use(pool, elems[i]);
+}
+
+/* How many slots a reserve has so that @min_nr elements are guaranteed. */
 static int reserve_size(int min_nr)
 {
 	return max(min_nr, 1);
 }
 
-static void **reserve_array(int min_nr, gfp_t gfp, int node)
+static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
 {
-	return kvmalloc_node(reserve_size(min_nr) * sizeof(void *), gfp, node);
+	unsigned int nr_slots = reserve_size(min_nr);
+	struct mempool2_reserve *reserve;
+
+	reserve = kvzalloc_node(struct_size(reserve, slots, nr_slots), gfp, node);
+	if (reserve)
+		reserve->nr_slots = nr_slots;
+	return reserve;
 }
 
-static void reserve_set_size(struct mempool2 *pool, int min_nr)
+static bool is_element(const void *element)
 {
-	WRITE_ONCE(pool->min_nr, min_nr);
-	WRITE_ONCE(pool->reserve_nr, reserve_size(min_nr));
+	return (unsigned long)element > (unsigned long)CLOSED;
 }
 
-/* May be asked without the lock; pool_return() says what it is worth then. */
-static bool reserve_has_room(const struct mempool2 *pool)
+/* A full barrier, if true. */
+static __always_inline bool slot_take(void **slot, void **element)
 {
-	return READ_ONCE(pool->curr_nr) < READ_ONCE(pool->reserve_nr);
-}
+	void *found = READ_ONCE(*slot);
 
-static bool reserve_put(struct mempool2 *pool, void *element)
-{
-	lockdep_assert_held(&pool->wait.lock);
-	if (!reserve_has_room(pool))
+	if (!is_element(found) || !try_cmpxchg(slot, &found, NULL))
 		return false;
-	if (reserve_rest(pool, element)) {
-		pool->elements[pool->curr_nr - pool->moving_nr] = element;
-		WRITE_ONCE(pool->curr_nr, pool->curr_nr + 1);
-	}
+	*element = found;
 	return true;
 }
 
-static void *reserve_take(struct mempool2 *pool)
+/* A full barrier, if true: before we look whether anybody waits for it. */
+static __always_inline bool slot_put(void **slot, void *element)
 {
-	void *element;
+	void *empty = NULL;
 
-	lockdep_assert_held(&pool->wait.lock);
-	if (!pool->curr_nr)
-		return NULL;
-	if (pool->moving_nr)
-		element = pool->moving[--pool->moving_nr];
-	else
-		element = pool->elements[pool->curr_nr - 1];
-	WRITE_ONCE(pool->curr_nr, pool->curr_nr - 1);
-	reserve_use(pool, element);
-	return element;
+	return !READ_ONCE(*slot) && try_cmpxchg(slot, &empty, element);
 }
 
-/* Free a batch of what is more than @reserve_nr. False when nothing is. */
-static bool reserve_trim(struct mempool2 *pool)
+/* The slot at a CPU's place. */
+static __always_inline unsigned int place_slot(u64 place, unsigned int nr_slots)
 {
-	void *surplus[BATCH];
-	unsigned long flags;
-	int nr = 0, i;
+	return place * nr_slots >> 32;
+}
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
-	while (nr < BATCH && pool->curr_nr > pool->reserve_nr)
-		surplus[nr++] = reserve_take(pool);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
+{
+	void **slot = &reserve->slots[place_slot(this_cpu_read(reserve_place),
+						 READ_ONCE(reserve->nr_slots))];
 
-	for (i = 0; i < nr; i++)
-		pool->free(surplus[i], pool->pool_data);
-	return nr;
+	/* Else gcc computes the address twice, for reading and for writing. */
+	OPTIMIZER_HIDE_VAR(slot);
+	return slot;
+}
+
+/* Begin at @slot next time. */
+static void reserve_place_set(const struct mempool2_reserve *reserve, void **slot)
+{
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots) ?: 1;
+	u64 place = (u64)(slot - reserve->slots) << 32;
+
+	this_cpu_write(reserve_place, (u32)div_u64(place + nr_slots - 1, nr_slots));
+}
+
+/* How many slots from @from on to try first: none if a resize made @to smaller. */
+static unsigned long slot_run(void **from, void **to, unsigned int nr)
+{
+	return to > from ? min_t(unsigned long, nr, to - from) : 0;
 }
 
 /*
- * Set the size to @min_nr and go on in @array, which is large enough for it.
- * Returns the array that is free now: the old one; or @array itself when there
- * are still more elements than fit, because another resize has not yet trimmed
- * them. The old array is the larger one then, and stays.
+ * Take up to @nr elements from @slot on, upwards and not from @end on. The last
+ * one is where elements will be put then, from there downwards, and taken again:
+ * each CPU has its own stack, as it were.
  */
-static void **reserve_move(struct mempool2 *pool, void **array, int min_nr)
+static unsigned int reserve_take_up(struct mempool2_reserve *reserve, void **slot,
+				    void **end, void **elems, unsigned int nr)
+{
+	unsigned long run = slot_run(slot, end, nr), i;
+
+	/* Who wants many finds them side by side. */
+	mempool2_unrolled
+	for (i = 0; i < run; i++) {
+		if (unlikely(!slot_take(&slot[i], &elems[i])))
+			break;
+	}
+	for (slot += i; i < nr && slot < end; slot++) {
+		if (slot_take(slot, &elems[i]))
+			i++;
+	}
+	if (i)
+		reserve_place_set(reserve, slot - 1);
+	return i;
+}
+
+/* Put up to @nr elements, which rest already, below @slot, but not below @end. */
+static unsigned int reserve_put_down(struct mempool2_reserve *reserve, void **slot,
+				     void **end, void **elems, unsigned int nr)
+{
+	unsigned long run = slot_run(end, slot, nr), i;
+
+	slot -= run;
+	mempool2_unrolled
+	for (i = 0; i < run; i++) {
+		if (unlikely(!slot_put(&slot[i], elems[i])))
+			break;
+	}
+	for (slot += i < run ? run : 0; i < nr && slot > end;) {
+		if (slot_put(--slot, elems[i]))
+			i++;
+	}
+	if (i)
+		reserve_place_set(reserve, slot);
+	return i;
+}
+
+/* Near a CPU's place; in a small reserve that is everywhere. */
+static unsigned int reserve_take_near(struct mempool2_reserve *reserve, void **elems,
+				      unsigned int nr)
+{
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
+	void **here = reserve_here(reserve), **end = &reserve->slots[nr_slots];
+
+	/* Who wants most of them takes them in one go. */
+	if (nr > nr_slots / 2)
+		here = reserve->slots;
+	i = reserve_take_up(reserve, here, min(here + NEAR, end), elems, nr);
+	if (i < nr && nr_slots <= NEAR)
+		i += reserve_take_up(reserve, reserve->slots, here, elems + i, nr - i);
+	return i;
+}
+
+static unsigned int reserve_put_near(struct mempool2_reserve *reserve, void **elems,
+				     unsigned int nr)
+{
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
+	void **above = reserve_here(reserve) + 1, **end = &reserve->slots[nr_slots];
+
+	i = reserve_put_down(reserve, above, max_t(void **, above - NEAR, reserve->slots),
+			     elems, nr);
+	if (i < nr && nr_slots <= NEAR)
+		i += reserve_put_down(reserve, end, above, elems + i, nr - i);
+	return i;
+}
+
+/*
+ * Take up to @nr elements from wherever they are: where other CPUs begin to look,
+ * they probably put some, and in a large reserve that is found sooner than by
+ * looking everywhere.
+ */
+static unsigned int reserve_take_anywhere(struct mempool2_reserve *reserve, void **elems,
+					  unsigned int nr)
+{
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i = 0;
+	void **slot, **end = &reserve->slots[nr_slots];
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		if (i == nr || nr_slots <= NEAR)
+			break;
+		slot = &reserve->slots[place_slot(per_cpu(reserve_place, cpu), nr_slots)];
+		i += reserve_take_up(reserve, slot, min(slot + NEAR, end), elems + i, nr - i);
+	}
+	return i + reserve_take_up(reserve, reserve->slots, end, elems + i, nr - i);
+}
+
+/* What a reserve that is replaced still has is quickly found: it is not sparse. */
+static unsigned int reserve_take_far(struct mempool2_reserve *reserve, void **elems,
+				     unsigned int nr)
+{
+	struct mempool2_reserve *old = READ_ONCE(reserve->old);
+	unsigned int i = old ? reserve_take_anywhere(old, elems, nr) : 0;
+
+	return i == nr ? i : i + reserve_take_anywhere(reserve, elems + i, nr - i);
+}
+
+static unsigned int reserve_put_far(struct mempool2_reserve *reserve, void **elems,
+				    unsigned int nr)
+{
+	return reserve_put_down(reserve, &reserve->slots[READ_ONCE(reserve->nr_slots)],
+				reserve->slots, elems, nr);
+}
+
+static unsigned int reserve_count(const struct mempool2_reserve *reserve)
+{
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i, nr = 0;
+
+	for (i = 0; i < nr_slots; i++)
+		nr += is_element(READ_ONCE(reserve->slots[i]));
+	return nr;
+}
+
+/* An empty slot among the first @nr_slots, from the CPU's place downwards; or %NULL. */
+static void **reserve_find_empty(struct mempool2_reserve *reserve, unsigned int nr_slots)
+{
+	unsigned int slot = place_slot(this_cpu_read(reserve_place), nr_slots), i;
+
+	for (i = 0; i < nr_slots; i++) {
+		if (!READ_ONCE(reserve->slots[slot])) {
+			reserve_place_set(reserve, &reserve->slots[slot]);
+			return &reserve->slots[slot];
+		}
+		slot = (slot ?: nr_slots) - 1;
+	}
+	return NULL;
+}
+
+/*
+ * What is known of the reserve
+ *
+ * That it is full, which is when MEMPOOL2_ROOM is not set, spares mempool2_free()
+ * a look at it. That it is dry spares one those who find no memory. Both are made
+ * sure of before they are said:
+ *
+ *	MEMPOOL2_FULL_CHECK is set, all slots are looked at, and if pool->state is
+ *	still the same then, MEMPOOL2_ROOM is cleared;
+ *
+ *	who takes an element makes sure that MEMPOOL2_ROOM was set before and after
+ *	that and that there was no check; else stops the check and sets the bit.
+ *
+ * So "full" is never seen by those who free the elements that the reserve misses.
+ * In the same way there are MEMPOOL2_DRY_CHECK and MEMPOOL2_DRY, and who puts an
+ * element clears them after it. The count in pool->state tells one check from the
+ * next. A check that is spoilt again and again goes on behind MEMPOOL2_GATE, where
+ * those who want to take wait until it is over.
+ */
+#define NOT_DRY		(MEMPOOL2_DRY | MEMPOOL2_DRY_CHECK)
+
+/*
+ * Begin to check, or join those who do, unless it is known: then the bits @known
+ * of the state are @are. A full barrier before we look.
+ */
+static int state_check(struct mempool2 *pool, int check, int known, int are)
+{
+	int state = atomic_read(&pool->state);
+
+	do {
+		if ((state & known) == are)
+			return state;
+		if (state & check) {
+			smp_mb();
+			return state;
+		}
+	} while (!atomic_try_cmpxchg(&pool->state, &state,
+				     (state | check) + MEMPOOL2_STATE_COUNT));
+	return (state | check) + MEMPOOL2_STATE_COUNT;
+}
+
+/* Is the reserve the one that we looked at, and the state the same? Then say it. */
+static bool state_known(struct mempool2 *pool, const struct mempool2_reserve *reserve,
+			int state, int clear, int set)
+{
+	/* Pairs with the full barrier of a resize, before it closes a slot. */
+	smp_rmb();
+	return rcu_access_pointer(pool->reserve) == reserve &&
+	       atomic_cmpxchg(&pool->state, state, (state & ~clear) | set) == state;
+}
+
+/* There is room. A full barrier. */
+static noinline void *say_room(struct mempool2 *pool, void *element)
+{
+	/* The check first: it does not notice that a bit is set which was set. */
+	atomic_fetch_andnot(MEMPOOL2_FULL_CHECK, &pool->state);
+	atomic_fetch_or(MEMPOOL2_ROOM, &pool->state);
+	return element;
+}
+
+/*
+ * After taking, which is a full barrier: what was read before? If it said that
+ * there is room and nobody was checking, that is seen by all who learn an element's
+ * address from us. If it is still the same, nobody was checking in between, who did
+ * not see our empty slot.
+ */
+static __always_inline bool room_is_said(int state)
+{
+	return (state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK)) == MEMPOOL2_ROOM;
+}
+
+/* Look everywhere, and be sure not to miss what a resize has in hand. */
+static unsigned int reserve_take_all(struct mempool2_reserve *reserve, void **elems,
+				     unsigned int nr)
+{
+	unsigned int taken = reserve_take_far(reserve, elems, nr);
+	unsigned long flags;
+
+	/* Pairs with the compare-and-exchanges of reserve_move(). */
+	smp_rmb();
+	if (likely(taken) || !READ_ONCE(reserve->moving))
+		return taken;
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	taken = reserve_take_far(reserve, elems, nr);
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+	return taken;
+}
+
+static noinline void wait_for_gate(void)
 {
 	unsigned long flags;
-	void **old;
-	int i;
 
-	lockdep_assert_held(&reserve_move_mutex);
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+}
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
-	reserve_set_size(pool, min_nr);
-	if (pool->curr_nr > pool->reserve_nr) {
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
-		return array;
+/*
+ * Take up to @nr elements. None only if the reserve was dry at some moment, or if
+ * others spoilt all our checks; whoever did that by putting an element then sees
+ * MEMPOOL2_WAITERS, if it was set before.
+ */
+static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_reserve *reserve;
+	unsigned int taken, tries = 0;
+	int state, check;
+
+	rcu_read_lock_sched();
+	if (unlikely(atomic_read(&pool->state) & MEMPOOL2_GATE))
+		wait_for_gate();
+	state = atomic_read(&pool->state);
+	do {
+		reserve = rcu_dereference_sched(pool->reserve);
+		taken = reserve_take_near(reserve, elems, nr);
+		if (likely(taken == nr))
+			break;
+		check = state_check(pool, MEMPOOL2_DRY_CHECK, MEMPOOL2_DRY, MEMPOOL2_DRY);
+		if (check & MEMPOOL2_DRY)
+			break;
+		taken += reserve_take_all(reserve, elems + taken, nr - taken);
+	} while (!taken && !state_known(pool, reserve, check, NOT_DRY, MEMPOOL2_DRY) &&
+		 ++tries < CHECKS);
+	if (!room_is_said(state) || atomic_read(&pool->state) != state)
+		say_room(pool, NULL);
+	rcu_read_unlock_sched();
+
+	elements_use(pool, elems, taken);
+	return taken;
+}
+
+static void waiters_serve(struct mempool2 *pool);
+
+static noinline void say_not_dry(struct mempool2 *pool)
+{
+	if (atomic_fetch_andnot(NOT_DRY, &pool->state) & MEMPOOL2_WAITERS)
+		waiters_serve(pool);
+}
+
+/* After putting an element, which is a full barrier: is anybody in need of it? */
+static __always_inline void after_put(struct mempool2 *pool)
+{
+	if (unlikely(atomic_read(&pool->state) & (NOT_DRY | MEMPOOL2_WAITERS)))
+		say_not_dry(pool);
+}
+
+/* Put wherever there is room, and be sure not to miss a slot that a resize has claimed. */
+static unsigned int reserve_put_all(struct mempool2_reserve *reserve, void **elems,
+				    unsigned int nr)
+{
+	unsigned int put = reserve_put_far(reserve, elems, nr);
+	unsigned long flags;
+
+	/* As in reserve_take_all(). */
+	smp_rmb();
+	if (likely(put) || !READ_ONCE(reserve->moving))
+		return put;
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	put = reserve_put_far(reserve, elems, nr);
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+	return put;
+}
+
+/*
+ * Put up to @nr elements, or be sure that the reserve is full; else false. @gated:
+ * the lock is held.
+ */
+static bool reserve_put_or_know(struct mempool2 *pool, void **elems, unsigned int nr,
+				unsigned int *put, bool gated)
+{
+	int check = state_check(pool, MEMPOOL2_FULL_CHECK, MEMPOOL2_ROOM, 0);
+	struct mempool2_reserve *reserve;
+
+	*put = 0;
+	if (!(check & MEMPOOL2_ROOM))
+		return true;
+	reserve = rcu_dereference_sched(pool->reserve);
+	*put = gated ? reserve_put_far(reserve, elems, nr) :
+		       reserve_put_all(reserve, elems, nr);
+	return *put || state_known(pool, reserve, check,
+				   MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | NOT_DRY, 0);
+}
+
+/* The same while nobody begins to take, so that nothing can go wrong for long. */
+static noinline void reserve_put_gated(struct mempool2 *pool, void **elems,
+				       unsigned int nr, unsigned int *put)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	atomic_or(MEMPOOL2_GATE, &pool->state);
+	while (!reserve_put_or_know(pool, elems, nr, put, true))
+		;
+	atomic_andnot(MEMPOOL2_GATE, &pool->state);
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+}
+
+/* Put up to @nr elements. None only if the reserve was full at some moment. */
+static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int resting, put, tries = 0;
+
+	for (resting = 0; resting < nr; resting++) {
+		if (!element_rest(pool, elems[resting]))
+			break;
 	}
-	old = pool->elements;
-	pool->moving = old;
-	pool->moving_nr = pool->curr_nr;
-	pool->elements = array;
+	/* KASAN has told what it was; it is nobody's now. */
+	if (!resting)
+		return 1;
+	nr = resting;
 
-	while (pool->moving_nr) {
-		for (i = 0; i < BATCH && pool->moving_nr; i++) {
-			array[pool->curr_nr - pool->moving_nr] =
-				old[pool->moving_nr - 1];
-			pool->moving_nr--;
+	rcu_read_lock_sched();
+	put = reserve_put_near(rcu_dereference_sched(pool->reserve), elems, nr);
+	while (unlikely(!put) && !reserve_put_or_know(pool, elems, nr, &put, false)) {
+		if (++tries < CHECKS)
+			continue;
+		reserve_put_gated(pool, elems, nr, &put);
+		break;
+	}
+	rcu_read_unlock_sched();
+	elements_use(pool, elems + put, nr - put);
+	if (put)
+		after_put(pool);
+	return put;
+}
+
+/*
+ * Close the slot @from. If an element rests there it is moved to one of the first
+ * @nr slots of @to, or if all these are full, returned. It can be taken from where
+ * it was until it can be taken from where it is, but for a moment under the lock.
+ * @full tells the next call that there is no use in looking; @was_empty that no
+ * element rested there.
+ */
+static void *reserve_move(struct mempool2 *pool, void **from,
+			  struct mempool2_reserve *to, unsigned int nr, bool *full,
+			  bool *was_empty)
+{
+	void *element, *empty, **slot;
+	bool closed = false;
+	unsigned long flags;
+
+	do {
+		element = READ_ONCE(*from);
+		slot = NULL;
+		if (element && !*full) {
+			slot = reserve_find_empty(to, nr);
+			*full = !slot;
 		}
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
-		cond_resched();
-		spin_lock_irqsave(&pool->wait.lock, flags);
+		empty = NULL;
+		raw_spin_lock_irqsave(&reserve_move_lock, flags);
+		if (!slot || try_cmpxchg(slot, &empty, CLOSED)) {
+			closed = try_cmpxchg(from, &element, CLOSED);
+			if (slot)
+				smp_store_release(slot, closed ? element : NULL);
+		}
+		raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+		/* Taken in the meantime: who checks may have seen no empty slot. */
+		if (slot && !closed)
+			say_room(pool, NULL);
+	} while (!closed);
+	*was_empty = !element;
+	return slot ? NULL : element;
+}
+
+/*
+ * Take slots away from the end of @from until @nr are left, but no more than a
+ * batch, and move what rests there to the first slots of @to; if they are all
+ * full, to @surplus. Returns how many these are.
+ */
+static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserve *from,
+				   unsigned int nr, struct mempool2_reserve *to,
+				   bool *full, void **surplus)
+{
+	unsigned int nr_slots = from->nr_slots, left = max_t(int, nr, nr_slots - BATCH);
+	unsigned int nr_surplus = 0, slot;
+	bool was_empty;
+
+	lockdep_assert_held(&reserve_resize_mutex);
+	for (slot = nr_slots; slot > left; slot--) {
+		surplus[nr_surplus] = reserve_move(pool, &from->slots[slot - 1], to,
+						   from == to ? left : to->nr_slots, full,
+						   &was_empty);
+		if (surplus[nr_surplus])
+			nr_surplus++;
+		else if (was_empty && from == to && from->nr_never_filled)
+			from->nr_never_filled--;
 	}
-	pool->moving = NULL;
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	return old;
+	WRITE_ONCE(from->nr_slots, left);
+	return nr_surplus;
 }
 
 /*
@@ -243,7 +690,8 @@ static void waiter_accept(struct waiter *waiter, void *element)
 	if (waiter->nr_missing)
 		return;
 
-	pool->nr_waiters--;
+	if (!--pool->nr_waiters)
+		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
 	wake_up_process(waiter->entry.private);
 	/*
 	 * The waiter may be gone as soon as its entry is off the list, so this
@@ -273,7 +721,7 @@ static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode,
 }
 
 /* Under the lock: give an element to the oldest waiter. False if nobody waits. */
-static bool waiters_give(struct mempool2 *pool, void *element)
+static bool waiters_accept(struct mempool2 *pool, void *element)
 {
 	lockdep_assert_held(&pool->wait.lock);
 	if (!pool->nr_waiters)
@@ -282,45 +730,95 @@ static bool waiters_give(struct mempool2 *pool, void *element)
 	return !element;
 }
 
+/*
+ * Under the lock: give waiters what the reserve has, but no more than a batch.
+ * False if there are either no waiters or no elements any more.
+ */
+static bool waiters_serve_batch(struct mempool2 *pool)
+{
+	void *element;
+	int i;
+
+	for (i = 0; i < BATCH; i++) {
+		if (!pool->nr_waiters || !reserve_take(pool, &element, 1))
+			return false;
+		waiters_accept(pool, element);
+	}
+	return true;
+}
+
+/* To be called after an element was put, if there are waiters then. */
+static void waiters_serve(struct mempool2 *pool)
+{
+	unsigned long flags;
+	bool more;
+
+#ifdef CONFIG_PREEMPT_RT
+	if (!preemptible()) {
+		irq_work_queue(&pool->serve_work);
+		return;
+	}
+#endif
+	do {
+		spin_lock_irqsave(&pool->wait.lock, flags);
+		more = waiters_serve_batch(pool);
+		spin_unlock_irqrestore(&pool->wait.lock, flags);
+	} while (more);
+}
+
+#ifdef CONFIG_PREEMPT_RT
+static void waiters_serve_work(struct irq_work *work)
+{
+	waiters_serve(container_of(work, struct mempool2, serve_work));
+}
+#endif
+
+/* Give elements to those who wait, oldest first. Returns how many. */
+static unsigned int waiters_give(struct mempool2 *pool, void **elems,
+				 unsigned int nr)
+{
+	unsigned long flags;
+	unsigned int i = 0;
+
+	/* Where the lock may not be taken they come by way of the reserve. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible())
+		return 0;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	while (i < nr && waiters_accept(pool, elems[i]))
+		i++;
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return i;
+}
+
 static bool waiter_is_served(const struct waiter *waiter)
 {
 	/* Pairs with the release in waiter_accept(). */
 	return !smp_load_acquire(&waiter->nr_missing);
 }
 
-/*
- * Take from the reserve what is there and queue for the rest. Who finds others
- * queued takes nothing. False if nothing is missing any more.
- */
-static bool waiter_queue(struct waiter *waiter)
+/* Queue, and have those who wait served, among them ourselves, if we can be. */
+static void waiter_queue(struct waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
-	void *element;
-	bool queued = false;
 
 	init_waitqueue_func_entry(&waiter->entry, waiter_wake);
 	waiter->entry.private = current;
 
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	while (!pool->nr_waiters && waiter->nr_missing) {
-		element = reserve_take(pool);
-		if (!element)
-			break;
-		*waiter->next++ = element;
-		waiter->nr_missing--;
-	}
-	if (waiter->nr_missing) {
-		__add_wait_queue_entry_tail_exclusive(&pool->wait,
-						      &waiter->entry);
-		pool->nr_waiters++;
-		queued = true;
-	}
+	__add_wait_queue_entry_tail_exclusive(&pool->wait, &waiter->entry);
+	pool->nr_waiters++;
+	/*
+	 * A full barrier before we look, which pairs with the one in slot_put():
+	 * who put an element and does not see that we wait is seen by us. And who
+	 * learns an address from us sees that the reserve is not full.
+	 */
+	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
+	while (waiters_serve_batch(pool))
+		;
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	return queued;
 }
-
-static void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp);
 
 /*
  * A queued waiter looks for memory itself, without losing its place. It may be
@@ -333,7 +831,7 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 	void *element;
 
 	while (!waiter_is_served(waiter)) {
-		element = pool_call_alloc(pool, gfp);
+		element = mempool2_call_alloc(pool, pool->kind, gfp);
 		if (!element)
 			return;
 
@@ -350,9 +848,7 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 /* Sleep until the waiter has all its elements. */
 static void waiter_sleep(struct waiter *waiter, gfp_t gfp)
 {
-	if (!waiter_queue(waiter))
-		return;
-
+	waiter_queue(waiter);
 	for (;;) {
 		/* The barrier in here pairs with the one in wake_up_process(). */
 		set_current_state(TASK_UNINTERRUPTIBLE);
@@ -369,14 +865,15 @@ static void waiter_sleep(struct waiter *waiter, gfp_t gfp)
  * Allocating
  */
 
-#if defined(CONFIG_FAULT_INJECTION) && !defined(MODULE)
+#if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
 /* should_fail_ex() is not exported, so only a built-in mempool2 has this. */
 static DECLARE_FAULT_ATTR(alloc_fault);
 
-static bool alloc_should_fail(void)
+bool mempool2_should_fail(void)
 {
 	return should_fail_ex(&alloc_fault, 1, FAULT_NOWARN);
 }
+EXPORT_SYMBOL_GPL(mempool2_should_fail);
 
 static int __init alloc_fault_debugfs(void)
 {
@@ -386,60 +883,72 @@ static int __init alloc_fault_debugfs(void)
 	return PTR_ERR_OR_ZERO(dir);
 }
 late_initcall(alloc_fault_debugfs);
-#else
-static bool alloc_should_fail(void)
-{
-	return false;
-}
 #endif
 
-static void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
+static unsigned int pool_return(struct mempool2 *pool, void **elems,
+				unsigned int count);
+
+static void pool_call_free(struct mempool2 *pool, void *element)
 {
-	if (alloc_should_fail())
-		return NULL;
-	return pool->alloc(gfp, pool->pool_data);
+	mempool2_call_free(pool, pool->kind, element);
 }
 
-/*
- * The pool stands in for the emergency reserves of the page allocator and for
- * its patience, so its allocations use neither; and a failure is no news.
- */
-static gfp_t pool_gfp(gfp_t gfp)
+/* Back to where they are missed, or else to where they came from. */
+static void pool_free(struct mempool2 *pool, void **elems, unsigned int count)
 {
-	return gfp | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN;
+	unsigned int nr = pool_return(pool, elems, count);
+
+	while (nr < count)
+		pool_call_free(pool, elems[nr++]);
 }
 
-/* The first try is for what can be had at once. */
-static gfp_t pool_gfp_first(gfp_t gfp)
+/* Who has an element now is of more interest than who filled the pool. */
+static void pool_note_owner(void **elems, unsigned int nr)
 {
-	return gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_IO);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		kmemleak_update_trace(elems[i]);
 }
 
 /* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
 static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
 {
-	unsigned long flags;
-	unsigned int i;
-	bool enough;
+	unsigned int taken;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
-	enough = !pool->nr_waiters && pool->curr_nr >= nr;
-	for (i = 0; enough && i < nr; i++)
-		elems[i] = reserve_take(pool);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	if (!enough)
+	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS)
 		return false;
-
-	/*
-	 * Pairs with the smp_rmb() in pool_return(): the new curr_nr comes before
-	 * whatever the caller does with the elements' addresses.
-	 */
-	smp_wmb();
-
-	/* Who has an element now is of more interest than who filled the pool. */
-	for (i = 0; i < nr; i++)
-		kmemleak_update_trace(elems[i]);
+	taken = reserve_take(pool, elems, nr);
+	if (unlikely(taken < nr)) {
+		pool_free(pool, elems, taken);
+		return false;
+	}
+	pool_note_owner(elems, nr);
 	return true;
+}
+
+/*
+ * The element at the CPU's place, or %NULL: what nearly always does, so all of it
+ * is inline in those who want it. If @said is false afterwards they have to call
+ * say_room().
+ */
+static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
+{
+	void *element = NULL;
+	int state;
+
+	rcu_read_lock_sched();
+	state = atomic_read(&pool->state);
+	if (likely((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
+			     MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM))
+		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
+	*said = atomic_read(&pool->state) == state;
+	rcu_read_unlock_sched();
+	if (likely(element)) {
+		element_use(pool, element);
+		pool_note_owner(&element, 1);
+	}
+	return element;
 }
 
 /* Wait for @nr elements, in turn. */
@@ -451,42 +960,35 @@ static void pool_wait(struct mempool2 *pool, void **elems, unsigned int nr,
 		.next = elems,
 		.nr_missing = nr,
 	};
-	unsigned int i;
 
 	waiter_sleep(&waiter, gfp);
-
-	/*
-	 * Pairs with the smp_rmb() in pool_return(), as in pool_take(). If it was
-	 * somebody else who emptied the reserve, waiter_queue() saw that under
-	 * the lock, which hands the write on.
-	 */
-	smp_wmb();
-
-	for (i = 0; i < nr; i++)
-		kmemleak_update_trace(elems[i]);
+	pool_note_owner(elems, nr);
 }
 
-void *mempool2_alloc_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+void mempool2_refuse_zero(void)
 {
-	gfp_t gfp = pool_gfp(gfp_mask);
-	gfp_t first = pool_gfp_first(gfp);
+	mistake(true, "__GFP_ZERO, but an element of the reserve is not zeroed");
+}
+EXPORT_SYMBOL_GPL(mempool2_refuse_zero);
+
+void mempool2_refuse(const struct mempool2 *pool)
+{
+	not_initialised(pool);
+}
+EXPORT_SYMBOL_GPL(mempool2_refuse);
+
+/* Not inlined: what it needs should not burden those who seldom come here. */
+static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element;
 
-	if (not_initialised(pool))
-		return NULL;
-	mistake(gfp & __GFP_ZERO,
-		"__GFP_ZERO, but an element of the reserve is not zeroed");
-	might_alloc(gfp);
-
-	element = pool_call_alloc(pool, first);
-	if (likely(element))
-		return element;
 	if (pool_take(pool, &element, 1))
 		return element;
-	if (gfp == first)
+	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
 
-	element = pool_call_alloc(pool, gfp);
+	element = mempool2_call_alloc(pool, pool->kind, gfp);
 	if (element)
 		return element;
 	if (gfp & __GFP_DIRECT_RECLAIM)
@@ -495,16 +997,27 @@ void *mempool2_alloc_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 		pool_take(pool, &element, 1);
 	return element;
 }
-EXPORT_SYMBOL_GPL(mempool2_alloc_noprof);
+
+/* mempool2_alloc(), once the first try has failed. */
+void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	bool said;
+	void *element = pool_take_here(pool, &said);
+
+	if (unlikely(!element))
+		return pool_alloc(pool, gfp_mask);
+	return likely(said) ? element : say_room(pool, element);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
 
 /* As many elements as there is memory for. Returns how many that are. */
-static unsigned int pool_call_alloc_bulk(struct mempool2 *pool, void **elems,
+static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool, void **elems,
 					 unsigned int count, gfp_t gfp)
 {
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		elems[nr] = pool_call_alloc(pool, gfp);
+		elems[nr] = mempool2_call_alloc(pool, pool->kind, gfp);
 		if (!elems[nr])
 			break;
 	}
@@ -514,7 +1027,7 @@ static unsigned int pool_call_alloc_bulk(struct mempool2 *pool, void **elems,
 int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 			       unsigned int count)
 {
-	gfp_t gfp = pool_gfp(current_gfp_context(GFP_KERNEL));
+	gfp_t gfp = mempool2_gfp(current_gfp_context(GFP_KERNEL));
 	unsigned int nr;
 
 	if (not_initialised(pool))
@@ -530,7 +1043,7 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 	 * array: who held a part of it while another one queues could keep that
 	 * one waiting for ever.
 	 */
-	nr = pool_call_alloc_bulk(pool, elems, count, pool_gfp_first(gfp));
+	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
 	if (nr == count || pool_take(pool, elems + nr, count - nr))
 		return 0;
 
@@ -549,6 +1062,14 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 
+static noinline void *pool_alloc_preallocated(struct mempool2 *pool)
+{
+	void *element = NULL;
+
+	pool_take(pool, &element, 1);
+	return element;
+}
+
 /**
  * mempool2_alloc_preallocated() - take an element from the reserve
  * @pool: the pool
@@ -563,11 +1084,15 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
  */
 void *mempool2_alloc_preallocated(struct mempool2 *pool)
 {
-	void *element = NULL;
+	void *element;
+	bool said;
 
-	if (!not_initialised(pool))
-		pool_take(pool, &element, 1);
-	return element;
+	if (not_initialised(pool))
+		return NULL;
+	element = pool_take_here(pool, &said);
+	if (unlikely(!element))
+		return pool_alloc_preallocated(pool);
+	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
 
@@ -578,67 +1103,65 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
 /*
  * Give elements, from the front of the array, to those who wait and then to the
  * reserve while it has room. Returns how many that were.
- *
- * The reserve is asked without the lock whether it has room, which is nearly
- * always answered with no. It is enough that a yes is not missed by all of those
- * who free the elements that are missing from it:
- *
- * - Who took an element from the reserve made curr_nr smaller than reserve_nr
- *   before it passed the element's address on, and we look at curr_nr after we
- *   learnt the address. So we see that there is room, unless somebody has filled
- *   it since.
- * - Callers wait only while the reserve is empty, so the same look finds them.
  */
 static unsigned int pool_return(struct mempool2 *pool, void **elems,
 				unsigned int count)
 {
-	unsigned int nr = 0, stop;
-	unsigned long flags;
+	unsigned int nr = 0, batch, given;
+	int state;
 
-	/*
-	 * Pairs with the smp_wmb() in pool_take() and in pool_wait(), whatever
-	 * way the addresses came here.
-	 */
-	smp_rmb();
-
-	while (nr < count && unlikely(reserve_has_room(pool))) {
-		stop = nr + min_t(unsigned int, count - nr, BATCH);
-		spin_lock_irqsave(&pool->wait.lock, flags);
-		while (nr < stop && (waiters_give(pool, elems[nr]) ||
-				     reserve_put(pool, elems[nr])))
-			nr++;
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
-		if (nr < stop)
+	while (nr < count) {
+		batch = min_t(unsigned int, count - nr, BATCH);
+		state = atomic_read(&pool->state);
+		if (state & MEMPOOL2_WAITERS) {
+			given = waiters_give(pool, elems + nr, batch);
+			if (given) {
+				nr += given;
+				continue;
+			}
+		} else if (!(state & MEMPOOL2_ROOM)) {
 			break;
+		}
+		given = reserve_put(pool, elems + nr, batch);
+		if (!given)
+			break;
+		nr += given;
 	}
 	return nr;
 }
 
-/**
- * mempool2_free() - free an element
- * @element: the element, or %NULL, which does nothing
- * @pool: the pool
- *
- * Gives the element to the caller that has waited longest; else to the reserve,
- * if that is not full; else to the pool's free function.
- *
- * The element need not have come from the pool, but has to be of the kind that
- * its free function frees.
- *
- * Context: Any, if the free function may be called there. Sleeps only if the
- * free function does. If @pool is not initialised there is one warning, and the
- * element stays the caller's.
- *
- * Matches mempool_free().
- */
-void mempool2_free(void *element, struct mempool2 *pool)
+static noinline void pool_free_one(struct mempool2 *pool, void *element)
 {
-	if (unlikely(!element) || not_initialised(pool))
-		return;
-	if (!pool_return(pool, &element, 1))
-		pool->free(element, pool->pool_data);
+	pool_free(pool, &element, 1);
 }
-EXPORT_SYMBOL_GPL(mempool2_free);
+
+/* mempool2_free(), when the reserve may have room. */
+void mempool2_free_slow(struct mempool2 *pool, void *element)
+{
+	bool put;
+
+	/* At the CPU's place, as in pool_take_here(). */
+	if (likely(element_rest(pool, element))) {
+		rcu_read_lock_sched();
+		put = slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
+		rcu_read_unlock_sched();
+		if (likely(put)) {
+			after_put(pool);
+			return;
+		}
+		element_use(pool, element);
+	}
+	pool_free_one(pool, element);
+}
+EXPORT_SYMBOL_GPL(mempool2_free_slow);
+
+/* mempool2_free(), when somebody waits in spite of a full reserve; or for no pool. */
+void mempool2_free_checked(struct mempool2 *pool, void *element)
+{
+	if (!not_initialised(pool))
+		pool_free(pool, &element, 1);
+}
+EXPORT_SYMBOL_GPL(mempool2_free_checked);
 
 /**
  * mempool2_free_bulk() - give elements back to a pool that misses some
@@ -660,6 +1183,8 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 {
 	if (not_initialised(pool))
 		return 0;
+	/* As in mempool2_free(). */
+	smp_rmb();
 	return pool_return(pool, elems, count);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
@@ -707,29 +1232,49 @@ static bool pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn,
 	return true;
 }
 
+static enum mempool2_kind pool_kind(mempool2_alloc_t *alloc_fn,
+				    mempool2_free_t *free_fn)
+{
+	if (alloc_fn == mempool2_alloc_slab && free_fn == mempool2_free_slab)
+		return MEMPOOL2_SLAB;
+	if (alloc_fn == mempool2_kmalloc && free_fn == mempool2_kfree)
+		return MEMPOOL2_KMALLOC;
+	if (alloc_fn == mempool2_alloc_pages && free_fn == mempool2_free_pages)
+		return MEMPOOL2_PAGES;
+	return MEMPOOL2_CUSTOM;
+}
+
 static int pool_init(struct mempool2 *pool, int min_nr,
 		     mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn,
 		     void *pool_data, gfp_t gfp_mask, int node_id,
 		     unsigned long caller)
 {
+	struct mempool2_reserve *reserve;
 	void *element;
+	int i;
 
 	memset(pool, 0, sizeof(*pool));
 	if (!pool_can_be(min_nr, alloc_fn, free_fn, pool_data, caller))
 		return -EINVAL;
 
-	pool->elements = reserve_array(min_nr, gfp_mask, node_id);
-	if (!pool->elements)
+	reserve = reserve_create(min_nr, gfp_mask, node_id);
+	if (!reserve)
 		return -ENOMEM;
 
 	init_waitqueue_head(&pool->wait);
+	RCU_INIT_POINTER(pool->reserve, reserve);
+	pool->kind = pool_kind(alloc_fn, free_fn);
+	atomic_set(&pool->state, MEMPOOL2_FULL(pool->kind) | MEMPOOL2_ROOM);
 	pool->pool_data = pool_data;
 	pool->alloc = alloc_fn;
 	pool->free = free_fn;
 	pool->node = node_id;
-	reserve_set_size(pool, min_nr);
+	pool->min_nr = min_nr;
+#ifdef CONFIG_PREEMPT_RT
+	init_irq_work(&pool->serve_work, waiters_serve_work);
+#endif
 
-	while (reserve_has_room(pool)) {
+	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
 		if (!element) {
 			mempool2_exit(pool);
@@ -739,6 +1284,32 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	}
 	return 0;
 }
+
+/**
+ * mempool2_nr_reserved() - how many elements are in the reserve?
+ * @pool: a pool
+ *
+ * A snapshot: it may be out of date when the caller looks at it. It counts,
+ * which takes time in proportion to @min_nr.
+ *
+ * Context: Any. Does not sleep.
+ * Return: the number; 0 if @pool is not initialised.
+ *
+ * Matches the member curr_nr of the kernel's struct mempool.
+ */
+int mempool2_nr_reserved(const struct mempool2 *pool)
+{
+	const struct mempool2_reserve *reserve;
+	int nr = 0;
+
+	rcu_read_lock_sched();
+	reserve = rcu_dereference_sched(pool->reserve);
+	for (; reserve; reserve = READ_ONCE(reserve->old))
+		nr += reserve_count(reserve);
+	rcu_read_unlock_sched();
+	return nr;
+}
+EXPORT_SYMBOL_GPL(mempool2_nr_reserved);
 
 int mempool2_init_node_noprof(struct mempool2 *pool, int min_nr,
 			      mempool2_alloc_t *alloc_fn,
@@ -785,15 +1356,22 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  */
 void mempool2_exit(struct mempool2 *pool)
 {
+	void *elems[BATCH];
+	unsigned int nr;
+
 	if (!mempool2_initialized(pool))
 		return;
-
-	pool->reserve_nr = 0;
-	while (reserve_trim(pool))
-		;
-	kvfree(pool->elements);
-	pool->elements = NULL;
-	pool->alloc = NULL;
+#ifdef CONFIG_PREEMPT_RT
+	irq_work_sync(&pool->serve_work);
+#endif
+	while ((nr = reserve_take(pool, elems, BATCH))) {
+		while (nr)
+			pool_call_free(pool, elems[--nr]);
+	}
+	kvfree(rcu_access_pointer(pool->reserve));
+	RCU_INIT_POINTER(pool->reserve, NULL);
+	atomic_set(&pool->state, 0);
+	pool->kind = MEMPOOL2_NONE;
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 
@@ -814,60 +1392,158 @@ void mempool2_destroy(struct mempool2 *pool)
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
+static struct mempool2_reserve *resize_reserve(const struct mempool2 *pool)
+{
+	return rcu_dereference_protected(pool->reserve,
+					 lockdep_is_held(&reserve_resize_mutex));
+}
+
 /*
- * The pool is larger from the moment the array is; then come the elements. That
- * there is no memory for the array is the caller's to say, not the allocator's.
+ * Do one step of what resizes have left to do: move some elements out of the
+ * reserve that was replaced, or out of what is more than min_nr of the present
+ * one. False if nothing is left to do. @full tells the next step that the reserve
+ * was seen full.
+ */
+static bool resize_step(struct mempool2 *pool, bool *full)
+{
+	struct mempool2_reserve *reserve, *old;
+	unsigned int size, nr_surplus = 0;
+	bool more, with_slots = false;
+	void *surplus[BATCH];
+
+	mutex_lock(&reserve_resize_mutex);
+	reserve = resize_reserve(pool);
+	size = reserve_size(pool->min_nr);
+	old = reserve->old;
+	if (old) {
+		nr_surplus = reserve_shrink(pool, old, 0, reserve, full, surplus);
+		if (!old->nr_slots) {
+			WRITE_ONCE(reserve->old, NULL);
+			kvfree_rcu(old, rcu);
+		}
+	} else if (reserve->nr_slots > size) {
+		WRITE_ONCE(reserve->moving, true);
+		nr_surplus = reserve_shrink(pool, reserve, size, reserve, full,
+					    surplus);
+		with_slots = !reserve->nr_never_filled;
+	}
+	more = reserve->old || reserve->nr_slots > size;
+	/* As in slot_put(): before we look whether anybody waits, or checks. */
+	smp_mb();
+	after_put(pool);
+	/* after_put() stopped the checks of those who may have missed an element. */
+	if (!more)
+		WRITE_ONCE(reserve->moving, false);
+	mutex_unlock(&reserve_resize_mutex);
+
+	/*
+	 * Where each slot has its element, in the reserve or with somebody, these
+	 * may go with their slots. Else the reserve may have room for them, as
+	 * others may have taken some since it was seen full.
+	 */
+	elements_use(pool, surplus, nr_surplus);
+	if (!with_slots || atomic_read(&pool->state) & MEMPOOL2_WAITERS)
+		pool_free(pool, surplus, nr_surplus);
+	else
+		while (nr_surplus)
+			pool_call_free(pool, surplus[--nr_surplus]);
+	return more;
+}
+
+static void resize_finish(struct mempool2 *pool)
+{
+	bool full = false;
+
+	while (resize_step(pool, &full))
+		cond_resched();
+}
+
+/*
+ * Go on in @reserve, if @min_nr is still more than the pool has; or if @shrunk
+ * still what it has. What is not needed is freed.
+ */
+static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserve,
+			  int min_nr, bool shrunk)
+{
+	struct mempool2_reserve *old;
+
+	mutex_lock(&reserve_resize_mutex);
+	/* One after the other: what replaces a reserve may be replaced when full. */
+	while (resize_reserve(pool)->old) {
+		mutex_unlock(&reserve_resize_mutex);
+		resize_finish(pool);
+		mutex_lock(&reserve_resize_mutex);
+	}
+	if (shrunk ? min_nr == pool->min_nr : min_nr > pool->min_nr) {
+		old = resize_reserve(pool);
+		reserve->nr_never_filled = old->nr_never_filled + reserve->nr_slots -
+					   min(reserve->nr_slots, old->nr_slots);
+		reserve->old = old;
+		reserve->moving = true;
+		WRITE_ONCE(pool->min_nr, min_nr);
+		rcu_assign_pointer(pool->reserve, reserve);
+		/* A full barrier before we close a slot; see state_known(). */
+		say_room(pool, NULL);
+		reserve = NULL;
+	}
+	mutex_unlock(&reserve_resize_mutex);
+	kvfree(reserve);
+	resize_finish(pool);
+}
+
+/*
+ * The pool is larger from the moment the reserve is; then come the elements. That
+ * there is no memory for the reserve is the caller's to say, not the allocator's.
  */
 static int resize_up(struct mempool2 *pool, int min_nr)
 {
-	void **array, *element;
-	int i;
+	struct mempool2_reserve *reserve;
+	unsigned int nr = 0, nr_given = 0;
+	void *element;
+	int missing;
 
-	array = reserve_array(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
-	if (!array)
+	reserve = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
+	if (!reserve)
 		return -ENOMEM;
-
-	mutex_lock(&reserve_move_mutex);
-	/* Else another resize was faster: as if it had come after this one. */
-	if (min_nr > pool->min_nr)
-		array = reserve_move(pool, array, min_nr);
-	mutex_unlock(&reserve_move_mutex);
-	kvfree(array);
+	resize_switch(pool, reserve, min_nr, false);
 
 	/* Waiters get theirs first, so the number is bounded here too. */
-	for (i = 0; i < min_nr && reserve_has_room(pool); i++) {
-		element = mempool2_alloc_noreserve_noprof(pool, GFP_KERNEL);
-		if (!element)
-			break;
-		mempool2_free(element, pool);
-		cond_resched();
-	}
+	do {
+		missing = reserve_size(READ_ONCE(pool->min_nr)) -
+			  mempool2_nr_reserved(pool);
+		for (element = NULL; missing > 0 && nr < min_nr; missing--, nr++) {
+			element = mempool2_alloc_noreserve_noprof(pool, GFP_KERNEL);
+			if (!element)
+				break;
+			if (pool_return(pool, &element, 1))
+				nr_given++;
+			else
+				pool_call_free(pool, element);
+			cond_resched();
+		}
+	} while (element && nr < min_nr);
+
+	mutex_lock(&reserve_resize_mutex);
+	reserve = resize_reserve(pool);
+	reserve->nr_never_filled -= min(nr_given, reserve->nr_never_filled);
+	mutex_unlock(&reserve_resize_mutex);
 	return 0;
 }
 
-/* The elements go first; the smaller array is worth having, but no must. */
+/* The elements go first; the smaller reserve is worth having, but no must. */
 static void resize_down(struct mempool2 *pool, int min_nr)
 {
-	unsigned long flags;
-	void **array;
+	struct mempool2_reserve *reserve;
 
-	mutex_lock(&reserve_move_mutex);
-	if (min_nr < pool->min_nr) {
-		spin_lock_irqsave(&pool->wait.lock, flags);
-		reserve_set_size(pool, min_nr);
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
-	}
-	mutex_unlock(&reserve_move_mutex);
+	mutex_lock(&reserve_resize_mutex);
+	if (min_nr < pool->min_nr)
+		WRITE_ONCE(pool->min_nr, min_nr);
+	mutex_unlock(&reserve_resize_mutex);
+	resize_finish(pool);
 
-	while (reserve_trim(pool))
-		cond_resched();
-
-	array = reserve_array(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
-	mutex_lock(&reserve_move_mutex);
-	if (array && min_nr == pool->min_nr)
-		array = reserve_move(pool, array, min_nr);
-	mutex_unlock(&reserve_move_mutex);
-	kvfree(array);
+	reserve = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
+	if (reserve)
+		resize_switch(pool, reserve, min_nr, true);
 }
 
 int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
@@ -932,7 +1608,21 @@ static int __init slab_find_ctor(void)
 	kmem_cache_destroy(cache);
 	return 0;
 }
-core_initcall(slab_find_ctor);
+/* Neighbours begin far from each other. Pools that are made before do without. */
+static int __init place_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		per_cpu(reserve_place, cpu) = (u32)cpu * GOLDEN_RATIO_32;
+	return 0;
+}
+
+static int __init mempool2_load(void)
+{
+	return slab_find_ctor() ?: place_init();
+}
+core_initcall(mempool2_load);
 
 /* Pools are their users', who hold the module; but without this it stays. */
 static void __exit mempool2_unload(void)

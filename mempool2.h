@@ -24,13 +24,18 @@
 #ifndef _MEMPOOL2_H
 #define _MEMPOOL2_H
 
+#include <linux/atomic.h>
 #include <linux/compiler.h>
+#include <linux/irq_work.h>
+#include <linux/kconfig.h>
+#include <linux/sched/mm.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
 #include "mempool2_kernel.h"
 
 struct kmem_cache;
+struct mempool2_reserve;
 
 /**
  * typedef mempool2_alloc_t - gets one element from where they come from
@@ -41,7 +46,7 @@ struct kmem_cache;
  * May sleep if @gfp_mask has %__GFP_DIRECT_RECLAIM. Runs with no lock of the
  * pool held and with interrupts as the pool's caller had them.
  *
- * Return: the element, or %NULL when there is none.
+ * Return: the element, or %NULL when there is none. Any address but 1 will do.
  */
 typedef void *(mempool2_alloc_t)(gfp_t gfp_mask, void *pool_data);
 
@@ -57,29 +62,64 @@ typedef void *(mempool2_alloc_t)(gfp_t gfp_mask, void *pool_data);
 typedef void (mempool2_free_t)(void *element, void *pool_data);
 
 /**
+ * enum mempool2_kind - where a pool's elements come from
+ *
+ * @MEMPOOL2_NONE: the pool is not initialised; 0, so that zeroed memory says so
+ * @MEMPOOL2_CUSTOM: functions that mempool2 does not know
+ * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
+ * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
+ * @MEMPOOL2_PAGES: mempool2_alloc_pages() and mempool2_free_pages()
+ *
+ * What is known is called directly, which costs less than a call through a
+ * pointer does where those are guarded against speculation.
+ */
+enum mempool2_kind {
+	MEMPOOL2_NONE,
+	MEMPOOL2_CUSTOM,
+	MEMPOOL2_SLAB,
+	MEMPOOL2_KMALLOC,
+	MEMPOOL2_PAGES,
+};
+
+/*
+ * The state of a pool. Its lowest byte is the kind and no flag at all while the
+ * reserve is full, so that mempool2_free() needs one comparison to know both that
+ * and whose function to call.
+ */
+#define MEMPOOL2_ROOM		0x01	/* the reserve may have an empty slot */
+#define MEMPOOL2_FULL_CHECK	0x02	/* somebody makes sure that it has none */
+#define MEMPOOL2_DRY		0x04	/* the reserve has no element */
+#define MEMPOOL2_DRY_CHECK	0x08	/* somebody makes sure that it has none */
+#define MEMPOOL2_WAITERS	0x10	/* somebody waits for an element */
+#define MEMPOOL2_FULL(kind)	((kind) << 5)
+/* Above it: takers have to wait for a check; and the number of checks begun. */
+#define MEMPOOL2_GATE		0x100
+#define MEMPOOL2_STATE_COUNT	0x200
+
+/**
  * struct mempool2 - a pool
  *
  * @wait: Callers that sleep until an element is freed, oldest first. Its lock
- *	protects every member that changes after initialisation.
+ *	protects the queue and writes of @nr_waiters.
+ * @state: What is known of the reserve and of waiters, see %MEMPOOL2_ROOM. All
+ *	that mempool2_free() looks at while the reserve is full, and not written
+ *	as long as it is, nor while it is neither full nor dry.
+ * @kind: What @alloc and @free are, an &enum mempool2_kind.
+ * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
+ * @nr_waiters: Callers queued on @wait.
  * @min_nr: Elements that the caller asked the pool to guarantee. Read it with
  *	READ_ONCE(): mempool2_resize() changes it.
- * @reserve_nr: Elements that the reserve keeps when it is full: @min_nr, but
- *	never less than one, so that a pool with @min_nr 0 can make progress too.
- * @curr_nr: Elements in the reserve now.
- * @moving_nr: Elements of @curr_nr that still rest in @moving.
- * @nr_waiters: Callers queued on @wait.
- * @elements: The reserve: elements[0 .. @curr_nr - @moving_nr - 1].
- * @moving: While mempool2_resize() moves the reserve to another array, the
- *	array it moves out of, which holds moving[0 .. @moving_nr - 1].
+ * @reserve: Where elements rest, with room for @min_nr of them, but never for
+ *	less than one, so that a pool with @min_nr 0 can make progress too.
  * @pool_data: What @alloc and @free are called with.
- * @alloc: Gets an element from where they come from; %NULL exactly while the
- *	pool is not initialised.
+ * @alloc: Gets an element from where they come from.
  * @free: Gives an element back there.
- * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
+ * @serve_work: On PREEMPT_RT, serves waiters for frees in contexts that cannot
+ *	take the lock of @wait.
  *
  * May be embedded in another structure or stand on the stack. The members are
- * shown so that this is possible; callers may read @min_nr, @curr_nr and
- * @pool_data and write none.
+ * shown so that this is possible; callers may read @min_nr and @pool_data and
+ * write none.
  *
  * A pool that has been initialised and not used yet may be copied by value, once,
  * and the copy used instead of the original. Nothing in the structure points at
@@ -92,17 +132,18 @@ typedef void (mempool2_free_t)(void *element, void *pool_data);
  */
 struct mempool2 {
 	wait_queue_head_t	wait;
-	int			min_nr;
-	int			reserve_nr;
-	int			curr_nr;
-	int			moving_nr;
+	atomic_t		state;
+	u8			kind;
+	short			node;
 	int			nr_waiters;
-	int			node;
-	void			**elements;
-	void			**moving;
+	int			min_nr;
+	struct mempool2_reserve __rcu *reserve;
 	void			*pool_data;
 	mempool2_alloc_t	*alloc;
 	mempool2_free_t		*free;
+#ifdef CONFIG_PREEMPT_RT
+	struct irq_work		serve_work;
+#endif
 };
 
 /* The name that users of mempool_t expect. */
@@ -112,9 +153,9 @@ typedef struct mempool2 mempool2_t;
  * DOC: Contexts
  *
  * "Any context" below means task, softirq and hardirq, with or without
- * interrupts disabled, but not NMI. On PREEMPT_RT, where the locks that a pool
- * uses sleep, it means task context and threaded interrupts, as with the
- * kernel's mempool.
+ * interrupts disabled, but not NMI. That holds on PREEMPT_RT too, where the
+ * kernel's mempool is not allowed in hardirq; but most alloc and free functions
+ * are not allowed there either, such as those of slab pools.
  */
 
 /*
@@ -132,8 +173,10 @@ typedef struct mempool2 mempool2_t;
  */
 static inline bool mempool2_initialized(const struct mempool2 *pool)
 {
-	return pool->alloc;
+	return pool->kind != MEMPOOL2_NONE;
 }
+
+int mempool2_nr_reserved(const struct mempool2 *pool);
 
 /**
  * mempool2_is_saturated() - does the reserve hold all that it guarantees?
@@ -148,7 +191,7 @@ static inline bool mempool2_initialized(const struct mempool2 *pool)
  */
 static inline bool mempool2_is_saturated(const struct mempool2 *pool)
 {
-	return READ_ONCE(pool->curr_nr) >= READ_ONCE(pool->min_nr);
+	return mempool2_nr_reserved(pool) >= READ_ONCE(pool->min_nr);
 }
 
 int mempool2_init_node_noprof(struct mempool2 *pool, int min_nr,
@@ -285,7 +328,90 @@ void mempool2_destroy(struct mempool2 *pool);
  * Use
  */
 
-void *mempool2_alloc_noprof(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+void mempool2_free_slow(struct mempool2 *pool, void *element);
+void mempool2_free_checked(struct mempool2 *pool, void *element);
+void mempool2_refuse(const struct mempool2 *pool);
+void mempool2_refuse_zero(void);
+
+#if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
+bool mempool2_should_fail(void);
+#else
+static inline bool mempool2_should_fail(void)
+{
+	return false;
+}
+#endif
+
+/*
+ * Of the caller's mask, what the alloc function may do. The pool stands in for
+ * the emergency reserves of the page allocator and for its patience, so its
+ * allocations use neither; and a failure is no news.
+ */
+static inline gfp_t mempool2_gfp(gfp_t gfp_mask)
+{
+	return gfp_mask | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN;
+}
+
+/* The first try is for what can be had at once. */
+static inline gfp_t mempool2_gfp_first(gfp_t gfp_mask)
+{
+	return mempool2_gfp(gfp_mask) & ~(__GFP_DIRECT_RECLAIM | __GFP_IO);
+}
+
+/* @kind is the pool's, for the compiler to see what comes of it. */
+static __always_inline void *mempool2_call_alloc(const struct mempool2 *pool,
+						 u8 kind, gfp_t gfp)
+{
+	void *data = pool->pool_data;
+
+	if (mempool2_should_fail())
+		return NULL;
+	if (likely(kind == MEMPOOL2_CUSTOM))
+		return pool->alloc(gfp, data);
+	if (likely(kind == MEMPOOL2_SLAB))
+		return mempool2_raw_slab_alloc(data, gfp);
+	if (kind == MEMPOOL2_KMALLOC)
+		return mempool2_raw_kmalloc((size_t)data, gfp);
+	if (kind == MEMPOOL2_PAGES)
+		return mempool2_raw_alloc_pages(gfp, (unsigned long)data);
+	return NULL;
+}
+
+static __always_inline void mempool2_call_free(const struct mempool2 *pool,
+					       u8 kind, void *element)
+{
+	void *data = pool->pool_data;
+
+	if (likely(kind == MEMPOOL2_CUSTOM))
+		pool->free(element, data);
+	else if (likely(kind == MEMPOOL2_SLAB))
+		kmem_cache_free(data, element);
+	else if (kind == MEMPOOL2_KMALLOC)
+		kfree(element);
+	else if (kind == MEMPOOL2_PAGES)
+		__free_pages(element, (unsigned long)data);
+}
+
+static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
+						   gfp_t gfp_mask)
+{
+	u8 kind = pool->kind;
+	void *element;
+
+	if (unlikely(gfp_mask & __GFP_ZERO))
+		mempool2_refuse_zero();
+	might_alloc(gfp_mask);
+
+	element = mempool2_call_alloc(pool, kind, mempool2_gfp_first(gfp_mask));
+	if (likely(element))
+		return element;
+	if (likely(kind != MEMPOOL2_NONE))
+		return mempool2_alloc_slow(pool, gfp_mask);
+	mempool2_refuse(pool);
+	return NULL;
+}
+
 int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 			       unsigned int count);
 void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
@@ -361,7 +487,52 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
 
 void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
-void mempool2_free(void *element, struct mempool2 *pool);
+
+/**
+ * mempool2_free() - free an element
+ * @element: the element, or %NULL, which does nothing
+ * @pool: the pool
+ *
+ * Gives the element to the caller that has waited longest; else to the reserve,
+ * if that is not full; else to the pool's free function.
+ *
+ * The element need not have come from the pool, but has to be of the kind that
+ * its free function frees.
+ *
+ * Context: Any, if the free function may be called there. Sleeps only if the
+ * free function does. If @pool is not initialised there is one warning, and the
+ * element stays the caller's.
+ *
+ * Matches mempool_free().
+ */
+static inline void mempool2_free(void *element, struct mempool2 *pool)
+{
+	u8 state;
+
+	if (unlikely(!element))
+		return;
+	/*
+	 * Who took an element from the reserve saw that it has room before the
+	 * element's address became known; we look after we learnt it. Pairs with
+	 * the full barriers of slot_take() and of waiter_queue(), whatever way
+	 * the address came here.
+	 */
+	smp_rmb();
+	state = atomic_read(&pool->state);
+	if (likely(state == MEMPOOL2_FULL(MEMPOOL2_CUSTOM)))
+		mempool2_call_free(pool, MEMPOOL2_CUSTOM, element);
+	else if (likely(state == MEMPOOL2_FULL(MEMPOOL2_SLAB)))
+		mempool2_call_free(pool, MEMPOOL2_SLAB, element);
+	else if (state & MEMPOOL2_ROOM)
+		mempool2_free_slow(pool, element);
+	else if (state == MEMPOOL2_FULL(MEMPOOL2_KMALLOC))
+		mempool2_call_free(pool, MEMPOOL2_KMALLOC, element);
+	else if (state == MEMPOOL2_FULL(MEMPOOL2_PAGES))
+		mempool2_call_free(pool, MEMPOOL2_PAGES, element);
+	else
+		mempool2_free_checked(pool, element);
+}
+
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count);
 

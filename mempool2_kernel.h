@@ -37,6 +37,13 @@
 #define mempool2_raw_alloc_pages	alloc_pages
 #endif
 
+/* Unroll the loop that follows. The kernel has a word for it since 6.15. */
+#ifdef unrolled_count
+#define mempool2_unrolled		unrolled_count(8)
+#else
+#define mempool2_unrolled		_Pragma("GCC unroll 8")
+#endif
+
 /* The largest page order: MAX_ORDER was one above it until 6.4; renamed in 6.8. */
 #ifdef MAX_PAGE_ORDER
 #define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER
@@ -55,10 +62,11 @@
 #define mempool2_kasan_rest_pages	kasan_mempool_poison_pages
 #define mempool2_kasan_use_pages	kasan_mempool_unpoison_pages
 #else
-#define mempool2_kasan_rest_object(object)		((void)(object), true)
-#define mempool2_kasan_use_object(object, size)		((void)(object), (void)(size))
-#define mempool2_kasan_rest_pages(page, order)		((void)(page), (void)(order), true)
-#define mempool2_kasan_use_pages(page, order)		((void)(page), (void)(order))
+/* The arguments are not evaluated: finding the size would cost a call. */
+#define mempool2_kasan_rest_object(object)		((void)sizeof(object), true)
+#define mempool2_kasan_use_object(object, size)		((void)sizeof(object), (void)sizeof(size))
+#define mempool2_kasan_rest_pages(page, order)		((void)sizeof(page), (void)sizeof(order), true)
+#define mempool2_kasan_use_pages(page, order)		((void)sizeof(page), (void)sizeof(order))
 #endif
 
 #endif /* _MEMPOOL2_KERNEL_H */

@@ -155,7 +155,7 @@ static int stats_show(struct seq_file *seq, void *unused)
 	show_submitter(seq, &from_softirq);
 	show_submitter(seq, &from_hardirq);
 	seq_printf(seq, "min_nr %d\n", READ_ONCE(request_pool.min_nr));
-	seq_printf(seq, "in_reserve %d\n", READ_ONCE(request_pool.curr_nr));
+	seq_printf(seq, "in_reserve %d\n", mempool2_nr_reserved(&request_pool));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

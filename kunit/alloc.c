@@ -75,7 +75,7 @@ static void healthy_alloc_leaves_the_reserve_alone(struct kunit *test)
 	fixture_pool(fx, 2);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
 static void reserve_comes_before_reclaim(struct kunit *test)
@@ -86,7 +86,7 @@ static void reserve_comes_before_reclaim(struct kunit *test)
 	source_fail(&fx->src);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
 /* An element comes back while alloc_fn reclaims. */
@@ -176,7 +176,7 @@ static void alloc_without_reclaim_uses_the_reserve(struct kunit *test)
 	source_fail(&fx->src);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_ATOMIC));
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
 static void alloc_without_reclaim_returns_null_when_all_is_gone(struct kunit *test)
@@ -246,7 +246,7 @@ static void foreign_element_fills_the_reserve(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, lost);
 	foreign = fixture_foreign(fx);
 	mempool2_free(foreign, &fx->pool);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 
 	/* Now there is no room for the pool's own one. */
@@ -265,7 +265,24 @@ static void foreign_element_goes_to_free_fn_when_the_reserve_is_full(struct kuni
 	mempool2_free(fixture_foreign(fx), &fx->pool);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 2);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+}
+
+/*
+ * A caller that queues says so before it looks into the reserve, which may be full
+ * by then. What is freed in that moment is too much, as ever: here the moment lasts.
+ */
+static void free_to_a_full_pool_beside_a_caller_that_queues_goes_to_free_fn(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 2);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	atomic_or(MEMPOOL2_WAITERS, &fx->pool.state);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	atomic_andnot(MEMPOOL2_WAITERS, &fx->pool.state);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
 /* promise 10: the guarantee */
@@ -288,11 +305,11 @@ static void reserve_is_refilled_before_free_fn_is_called(struct kunit *test)
 		mempool2_free(extra[i], &fx->pool);
 	fixture_put(fx);
 	fixture_put(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	fixture_put(fx);
 	fixture_put(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 2);
 }
 
@@ -343,13 +360,13 @@ static void guarantee_holds_after_every_step(struct kunit *test)
 			/* NULL is for an empty reserve only. */
 			if (element)
 				fixture_hold(fx, element);
-			else if (fx->pool.curr_nr)
+			else if (mempool2_nr_reserved(&fx->pool))
 				broken++;
 		} else if (fx->nr_held) {
 			fixture_put(fx);
 		}
-		if (fx->pool.curr_nr + fx->nr_held < *min_nr ||
-		    atomic_read(&fx->src.nr_live) != fx->pool.curr_nr + fx->nr_held)
+		if (mempool2_nr_reserved(&fx->pool) + fx->nr_held < *min_nr ||
+		    atomic_read(&fx->src.nr_live) != mempool2_nr_reserved(&fx->pool) + fx->nr_held)
 			broken++;
 	}
 	KUNIT_EXPECT_EQ(test, broken, 0);
@@ -404,7 +421,7 @@ static void alloc_noreserve_leaves_the_reserve_alone(struct kunit *test)
 	source_fail(&fx->src);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
 static struct kunit_case alloc_cases[] = {
@@ -424,6 +441,7 @@ static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE(free_fn_may_sleep),
 	KUNIT_CASE(foreign_element_fills_the_reserve),
 	KUNIT_CASE(foreign_element_goes_to_free_fn_when_the_reserve_is_full),
+	KUNIT_CASE(free_to_a_full_pool_beside_a_caller_that_queues_goes_to_free_fn),
 	KUNIT_CASE(reserve_is_refilled_before_free_fn_is_called),
 	KUNIT_CASE(every_element_of_the_reserve_is_another_one),
 	KUNIT_CASE_PARAM(guarantee_holds_after_every_step, small_size_gen_params),

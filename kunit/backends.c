@@ -146,7 +146,7 @@ static void init_sets_up_the_backend(struct kunit *test)
 	const struct backend *backend = test->param_value;
 	struct mempool2 *pool = backend_pool(test);
 
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 	KUNIT_EXPECT_TRUE(test, pool->alloc == backend->alloc);
 	KUNIT_EXPECT_TRUE(test, pool->free == backend->free);
 	expect_no_warning(test->priv);
@@ -158,7 +158,7 @@ static void create_sets_up_the_backend(struct kunit *test)
 	struct mempool2 *pool = backend->create(backend);
 
 	KUNIT_ASSERT_NOT_NULL(test, pool);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 	KUNIT_EXPECT_TRUE(test, pool->alloc == backend->alloc);
 	KUNIT_EXPECT_TRUE(test, pool->free == backend->free);
 	mempool2_destroy(pool);
@@ -189,7 +189,7 @@ static void elements_are_whole_and_apart(struct kunit *test)
 			KUNIT_EXPECT_TRUE(test, element_holds(backend, elems[i], i));
 	for (i = 0; i < 2 * MIN_NR; i++)
 		mempool2_free(elems[i], pool);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 }
 
 static void elements_survive_several_rounds_through_the_reserve(struct kunit *test)
@@ -219,7 +219,7 @@ static void backend_works_without_sleeping(struct kunit *test)
 	struct mempool2 *pool = backend_pool(test);
 	void *element;
 
-	context_is_legal(test, IN_TASK_IRQS_OFF);
+	allocators_are_legal(test, IN_TASK_IRQS_OFF);
 	local_irq_disable();
 	if (backend->may_sleep)
 		element = mempool2_alloc_preallocated(pool);
@@ -231,7 +231,26 @@ static void backend_works_without_sleeping(struct kunit *test)
 	}
 	local_irq_enable();
 	KUNIT_EXPECT_NOT_NULL(test, element);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
+}
+
+/* Legal where the kernel's allocators are not: only the reserve is used. */
+static void reserve_of_the_backend_works_without_its_allocator(struct kunit *test)
+{
+	struct mempool2 *pool = backend_pool(test);
+	void *elems[MIN_NR];
+	int i;
+
+	local_irq_disable();
+	for (i = 0; i < MIN_NR; i++)
+		elems[i] = mempool2_alloc_preallocated(pool);
+	for (i = 0; i < MIN_NR; i++)
+		if (elems[i])
+			mempool2_free(elems[i], pool);
+	local_irq_enable();
+	for (i = 0; i < MIN_NR; i++)
+		KUNIT_EXPECT_NOT_NULL(test, elems[i]);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 }
 
 static void resize_works_with_the_backend(struct kunit *test)
@@ -241,13 +260,13 @@ static void resize_works_with_the_backend(struct kunit *test)
 	void *element;
 
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 2 * MIN_NR), 0);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, 2 * MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 2 * MIN_NR);
 	element = mempool2_alloc_preallocated(pool);
 	KUNIT_ASSERT_NOT_NULL(test, element);
 	element_fill(backend, element, 0x22);
 	mempool2_free(element, pool);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 1), 0);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 1);
 }
 
 /* promise 9: this is how callers get at elements from elsewhere */
@@ -263,9 +282,9 @@ static void element_from_the_allocator_may_be_freed_to_the_pool(struct kunit *te
 	KUNIT_EXPECT_NOT_NULL(test, foreign);
 	/* The first finds room, the second does not. */
 	mempool2_free(foreign, pool);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 	mempool2_free(lost, pool);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 }
 
 #ifdef CONFIG_FAILSLAB
@@ -287,11 +306,11 @@ static void reserve_serves_when_the_slab_allocator_fails(struct kunit *test)
 		element = mempool2_alloc(pool, GFP_NOWAIT);
 		current->fail_nth = 0;
 		KUNIT_EXPECT_NOT_NULL(test, element);
-		KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR - 1);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR - 1);
 		if (element)
 			element_fill(backend, element, 0x33);
 		mempool2_free(element, pool);
-		KUNIT_EXPECT_EQ(test, pool->curr_nr, MIN_NR);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 		mempool2_exit(pool);
 		nr++;
 	}
@@ -337,6 +356,81 @@ static void page_elements_are_not_compound(struct kunit *test)
 	}
 }
 
+/* One of two stock functions, and one of the caller's own that does the same. */
+
+static void *own_alloc_slab(gfp_t gfp_mask, void *pool_data)
+{
+	return mempool2_alloc_slab(gfp_mask, pool_data);
+}
+
+static void own_free_slab(void *element, void *pool_data)
+{
+	mempool2_free_slab(element, pool_data);
+}
+
+static void *own_kmalloc(gfp_t gfp_mask, void *pool_data)
+{
+	return mempool2_kmalloc(gfp_mask, pool_data);
+}
+
+static void own_kfree(void *element, void *pool_data)
+{
+	mempool2_kfree(element, pool_data);
+}
+
+static void *own_alloc_pages(gfp_t gfp_mask, void *pool_data)
+{
+	return mempool2_alloc_pages(gfp_mask, pool_data);
+}
+
+static void own_free_pages(void *element, void *pool_data)
+{
+	mempool2_free_pages(element, pool_data);
+}
+
+struct pairing {
+	const char		*name;
+	mempool2_alloc_t	*alloc;
+	mempool2_free_t		*free;
+	unsigned long		data;	/* 0: the cache or a single page */
+};
+
+static const struct pairing pairings[] = {
+	{ "slab, own free", mempool2_alloc_slab, own_free_slab, 0 },
+	{ "slab, own alloc", own_alloc_slab, mempool2_free_slab, 0 },
+	{ "kmalloc, own free", mempool2_kmalloc, own_kfree, 64 },
+	{ "kmalloc, own alloc", own_kmalloc, mempool2_kfree, 64 },
+	{ "pages, own free", mempool2_alloc_pages, own_free_pages, 0 },
+	{ "pages, own alloc", own_alloc_pages, mempool2_free_pages, 0 },
+};
+
+static void pairing_name(const struct pairing *pairing, char *name)
+{
+	strscpy(name, pairing->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(pairing, pairings, pairing_name);
+
+static void stock_function_works_beside_a_callers_own(struct kunit *test)
+{
+	const struct pairing *pairing = test->param_value;
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool = &fx->spare;
+	void *data = (void *)pairing->data, *element, *other;
+
+	if (!strncmp(pairing->name, "slab", 4))
+		data = test_cache;
+	KUNIT_ASSERT_EQ(test, mempool2_init(pool, 1, pairing->alloc, pairing->free, data), 0);
+	element = mempool2_alloc(pool, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, element);
+	other = mempool2_alloc_preallocated(pool);
+	KUNIT_EXPECT_NOT_NULL(test, other);
+	/* One fills the reserve, the other goes back to where it came from. */
+	mempool2_free(element, pool);
+	mempool2_free(other, pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 1);
+}
+
 /* promise 18: a slab cache without a constructor is nothing to warn about */
 static void slab_pool_of_a_plain_cache_gives_no_warning(struct kunit *test)
 {
@@ -366,11 +460,14 @@ static struct kunit_case backends_cases[] = {
 	KUNIT_CASE_PARAM(elements_survive_several_rounds_through_the_reserve,
 			 backend_gen_params),
 	KUNIT_CASE_PARAM(backend_works_without_sleeping, backend_gen_params),
+	KUNIT_CASE_PARAM(reserve_of_the_backend_works_without_its_allocator,
+			 backend_gen_params),
 	KUNIT_CASE_PARAM(resize_works_with_the_backend, backend_gen_params),
 	KUNIT_CASE_PARAM(element_from_the_allocator_may_be_freed_to_the_pool,
 			 backend_gen_params),
 	KUNIT_CASE(reserve_serves_when_the_slab_allocator_fails),
 	KUNIT_CASE_PARAM(page_elements_are_not_compound, order_gen_params),
+	KUNIT_CASE_PARAM(stock_function_works_beside_a_callers_own, pairing_gen_params),
 	KUNIT_CASE(slab_pool_of_a_plain_cache_gives_no_warning),
 	{}
 };

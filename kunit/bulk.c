@@ -2,6 +2,8 @@
 /*
  * Tests of mempool2: several elements at once
  */
+#include <linux/minmax.h>
+#include <linux/prandom.h>
 #include <linux/sched/mm.h>
 
 #include "fixture.h"
@@ -35,7 +37,7 @@ static void alloc_bulk_fills_the_array_with_fresh_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 8), 0);
 	keep(fx, elems, 8);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 8);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 8);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 8);
 }
 
 static void alloc_bulk_fills_the_array_from_the_reserve(struct kunit *test)
@@ -48,7 +50,7 @@ static void alloc_bulk_fills_the_array_from_the_reserve(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 8), 0);
 	keep(fx, elems, 8);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
 static void alloc_bulk_takes_the_rest_from_the_reserve(struct kunit *test)
@@ -60,7 +62,7 @@ static void alloc_bulk_takes_the_rest_from_the_reserve(struct kunit *test)
 	source_allow(&fx->src, 3);
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 8), 0);
 	keep(fx, elems, 8);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 }
 
 static void alloc_bulk_of_fewer_takes_no_more_than_these(struct kunit *test)
@@ -73,7 +75,7 @@ static void alloc_bulk_of_fewer_takes_no_more_than_these(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 5), 0);
 	KUNIT_EXPECT_NULL(test, elems[5]);
 	keep(fx, elems, 5);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 }
 
 static void alloc_bulk_of_one_element_works(struct kunit *test)
@@ -97,7 +99,7 @@ static void alloc_bulk_of_nothing_does_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 0), 0);
 	KUNIT_EXPECT_NULL(test, elems[0]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	expect_no_warning(fx);
 }
 
@@ -112,7 +114,7 @@ static void alloc_bulk_reclaims_for_what_the_reserve_lacks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 4), 0);
 	keep(fx, elems, 4);
 	/* Three were there: not enough, so they stay. */
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
 			bits((GFP_KERNEL | ADDED_GFP) & ~LATER_GFP));
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1),
@@ -179,7 +181,7 @@ static void bulk_waiter_collects_elements_as_they_come(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
 		KUNIT_EXPECT_FALSE(test, caller_has_returned(bulk));
 		elems[i] = fixture_put(fx);
-		KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	}
 	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
 	KUNIT_EXPECT_EQ(test, bulk->ret, 0);
@@ -197,7 +199,7 @@ static void bulk_waiter_takes_what_is_there_when_it_queues(struct kunit *test)
 	fixture_put(fx);
 	fixture_put(fx);
 	bulk = caller_that_waits_for(fx, 4);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	fixture_put(fx);
 	KUNIT_EXPECT_FALSE(test, caller_has_returned(bulk));
 	fixture_put(fx);
@@ -350,8 +352,220 @@ static void two_bulk_callers_do_not_deadlock(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, caller_returns_within(callers[i], 2 * TIMEOUT));
 		KUNIT_EXPECT_EQ(test, callers[i]->ret, 50L);
 	}
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 8);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 8);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+/*
+ * The same, forced: each of them has looked into the reserve when it held a part
+ * of what they want, and only then they queue. Who kept its part would now wait
+ * for the other's.
+ */
+
+struct meeting {
+	atomic_t	nr_there;
+	bool		go;
+};
+
+static void wait_before_queueing(struct source *src, gfp_t gfp_mask)
+{
+	struct meeting *meeting = src->hook_arg;
+	unsigned long end = jiffies + 2 * TIMEOUT;
+
+	/* The second try is the last thing that a caller does before it queues. */
+	if (!(gfp_mask & __GFP_DIRECT_RECLAIM))
+		return;
+	atomic_inc(&meeting->nr_there);
+	while (!READ_ONCE(meeting->go) && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+}
+
+static bool meeting_has(struct meeting *meeting, int nr)
+{
+	unsigned long end = jiffies + TIMEOUT;
+
+	while (atomic_read(&meeting->nr_there) != nr) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return true;
+}
+
+static void two_bulk_callers_that_saw_a_part_each_do_not_deadlock(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct meeting meeting = {};
+	struct caller *callers[2];
+	int i, j, nr_first = 0;
+
+	fixture_pool(fx, 8);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 8);
+	fx->src.hook_arg = &meeting;
+	fx->src.hook = wait_before_queueing;
+
+	/* Four for the first one, if it keeps them; three for the second; one left. */
+	for (i = 0; i < 2; i++) {
+		for (j = 0; j < 4 - i; j++)
+			fixture_put(fx);
+		callers[i] = caller_add(fx, caller_alloc_bulk);
+		callers[i]->count = 8;
+		caller_run(callers[i], ANY_CPU);
+		KUNIT_EXPECT_TRUE(test, meeting_has(&meeting, i + 1));
+	}
+	WRITE_ONCE(meeting.go, true);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 2));
+	fx->src.hook = NULL;
+	fixture_put_all(fx);
+
+	/* Whoever was first: it is whole, and when it is through so is the other. */
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	nr_first = !caller_returns_within(callers[0], HZ / 10);
+	KUNIT_EXPECT_TRUE(test, caller_returns(callers[nr_first]));
+	for (i = 0; i < 8; i++) {
+		mempool2_free(callers[nr_first]->elems[i], &fx->pool);
+		callers[nr_first]->elems[i] = NULL;
+	}
+	KUNIT_EXPECT_TRUE(test, caller_returns(callers[!nr_first]));
+	KUNIT_EXPECT_EQ(test, callers[0]->ret, 0);
+	KUNIT_EXPECT_EQ(test, callers[1]->ret, 0);
+}
+
+/* Nor is a single waiter held up by what a bulk caller saw and left. */
+static void part_that_a_bulk_caller_saw_serves_others(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct meeting meeting = {};
+	struct caller *bulk;
+	int i;
+
+	fixture_pool(fx, 8);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 8);
+	fx->src.hook_arg = &meeting;
+	fx->src.hook = wait_before_queueing;
+	for (i = 0; i < 5; i++)
+		fixture_put(fx);
+	bulk = caller_add(fx, caller_alloc_bulk);
+	bulk->count = 8;
+	caller_run(bulk, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, meeting_has(&meeting, 1));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 5);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	WRITE_ONCE(meeting.go, true);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	fx->src.hook = NULL;
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+}
+
+/*
+ * All that is there in one call, wherever it lies, over the end and the beginning
+ * of the reserve too. With one element missing the second try would show it.
+ */
+
+static const int bulk_sizes[] = { 1, 2, 3, 8, 16, 63, 64 };
+
+static void bulk_size_name(const int *min_nr, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%d elements", *min_nr);
+}
+
+KUNIT_ARRAY_PARAM(bulk_size, bulk_sizes, bulk_size_name);
+
+static void alloc_bulk_takes_all_wherever_they_lie(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	int round, i, nr, nr_wrong = 0;
+	struct fixture *fx = test->priv;
+	struct rnd_state random;
+	void **elems;
+
+	elems = kunit_kcalloc(test, *min_nr, sizeof(*elems), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, elems);
+	prandom_seed_state(&random, *min_nr);
+	fixture_pool(fx, *min_nr);
+	for (round = 0; round < 200; round++) {
+		/* Some are out, and not always the same. */
+		source_fail(&fx->src);
+		for (i = prandom_u32_state(&random) % (*min_nr + 1); i; i--)
+			if (mempool2_nr_reserved(&fx->pool) > 0)
+				fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+		for (i = prandom_u32_state(&random) % (*min_nr + 1); i; i--)
+			if (fx->nr_held)
+				fixture_put(fx);
+
+		nr = mempool2_nr_reserved(&fx->pool);
+		source_fail_next(&fx->src, 1);
+		source_forget(&fx->src);
+		if (mempool2_alloc_bulk(&fx->pool, elems, nr))
+			break;
+		nr_wrong += atomic_read(&fx->src.nr_allocs) != !!nr;
+		nr_wrong += mempool2_nr_reserved(&fx->pool) != 0;
+		if (round % 2) {
+			nr_wrong += mempool2_free_bulk(&fx->pool, elems, nr) != nr;
+		} else {
+			for (i = 0; i < nr; i++)
+				mempool2_free(elems[i], &fx->pool);
+		}
+		nr_wrong += mempool2_nr_reserved(&fx->pool) != nr;
+	}
+	KUNIT_EXPECT_EQ(test, round, 200);
+	KUNIT_EXPECT_EQ(test, nr_wrong, 0);
+}
+
+/* More than is handled in one go, from the reserve, by waiting, and back. */
+static void bulk_of_more_than_a_batch_is_whole(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void **elems;
+
+	elems = kunit_kcalloc(test, 150, sizeof(*elems), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, elems);
+	fixture_pool(fx, 150);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 150), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 150), 150u);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 150);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+static void wait_for_all(struct caller *caller)
+{
+	void **elems = kcalloc(150, sizeof(*elems), GFP_KERNEL);
+	int i;
+
+	if (!elems)
+		return;
+	caller->ret = -1;
+	if (!mempool2_alloc_bulk(caller->pool, elems, 150)) {
+		for (i = 0; i < 150; i++) {
+			source_claim(&caller->fx->src, elems[i]);
+			source_disclaim(&caller->fx->src, elems[i]);
+			mempool2_free(elems[i], caller->pool);
+		}
+		caller->ret = 0;
+	}
+	kfree(elems);
+}
+
+static void bulk_waiter_for_more_than_a_batch_is_served(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk;
+
+	fixture_pool(fx, 150);
+	source_fail(&fx->src);
+	while (fx->nr_held < 3)
+		fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	bulk = caller_add(fx, wait_for_all);
+	caller_run(bulk, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+	KUNIT_EXPECT_EQ(test, bulk->ret, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 150);
 }
 
 static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
@@ -404,7 +618,7 @@ static void free_bulk_takes_what_is_missing_from_the_front(struct kunit *test)
 		fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 6), lack->nr);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(copy, elems, sizeof(copy)), 0);
 	/* If it had taken others than the first ones, they would be freed twice. */
@@ -423,7 +637,7 @@ static void free_bulk_of_few_takes_all(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		elems[i] = mempool2_alloc_preallocated(&fx->pool);
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 2), 2u);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 }
 
 static void free_bulk_of_nothing_takes_nothing(struct kunit *test)
@@ -434,7 +648,7 @@ static void free_bulk_of_nothing_takes_nothing(struct kunit *test)
 	fixture_pool(fx, 2);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 0), 0u);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
 static void free_bulk_of_many_elements_takes_them_all(struct kunit *test)
@@ -447,7 +661,7 @@ static void free_bulk_of_many_elements_takes_them_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, fx->held, MAX_HELD),
 			(unsigned int)MAX_HELD);
 	fx->nr_held = 0;
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, MAX_HELD);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), MAX_HELD);
 }
 
 static void free_bulk_serves_waiters_before_the_reserve(struct kunit *test)
@@ -470,7 +684,7 @@ static void free_bulk_serves_waiters_before_the_reserve(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, single->elems[0], elems[0]);
 	KUNIT_EXPECT_PTR_EQ(test, bulk->elems[0], elems[1]);
 	KUNIT_EXPECT_PTR_EQ(test, bulk->elems[1], elems[2]);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
 static struct kunit_case bulk_cases[] = {
@@ -492,6 +706,11 @@ static struct kunit_case bulk_cases[] = {
 	KUNIT_CASE(bulk_caller_does_not_overtake_a_waiter),
 	KUNIT_CASE(bulk_waiter_keeps_what_it_has_while_it_looks_for_memory),
 	KUNIT_CASE(two_bulk_callers_do_not_deadlock),
+	KUNIT_CASE(two_bulk_callers_that_saw_a_part_each_do_not_deadlock),
+	KUNIT_CASE(part_that_a_bulk_caller_saw_serves_others),
+	KUNIT_CASE_PARAM(alloc_bulk_takes_all_wherever_they_lie, bulk_size_gen_params),
+	KUNIT_CASE(bulk_of_more_than_a_batch_is_whole),
+	KUNIT_CASE(bulk_waiter_for_more_than_a_batch_is_served),
 	KUNIT_CASE(two_bulk_waiters_are_served_one_after_the_other),
 	KUNIT_CASE_PARAM(free_bulk_takes_what_is_missing_from_the_front,
 			 lack_gen_params),

@@ -12,6 +12,7 @@
 #include <linux/prandom.h>
 #include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 
 #include "fixture.h"
 
@@ -41,19 +42,23 @@ static void callers_start(struct fixture *fx, int nr, void (*fn)(struct caller *
 }
 
 /*
- * What holds at every moment, whatever the others do: nobody waits while
- * elements are there.
+ * What holds whatever the others do: nobody waits while elements are there, but
+ * for the moment in which somebody who has just put one looks for waiters.
  */
 static bool rule_is_kept(struct mempool2 *pool)
 {
+	unsigned long end = jiffies + TIMEOUT;
 	unsigned long flags;
 	bool kept;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
-	kept = !pool->nr_waiters || !pool->curr_nr;
-	kept &= pool->nr_waiters >= 0 && pool->curr_nr >= 0;
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	return kept;
+	for (;;) {
+		spin_lock_irqsave(&pool->wait.lock, flags);
+		kept = !pool->nr_waiters || !mempool2_nr_reserved(pool);
+		spin_unlock_irqrestore(&pool->wait.lock, flags);
+		if (kept || time_after(jiffies, end))
+			return kept;
+		schedule_timeout_uninterruptible(1);
+	}
 }
 
 /*
@@ -223,7 +228,7 @@ static void no_wake_up_and_no_element_is_lost(struct kunit *test)
 	callers_finish(fx);
 
 	/* Nothing but the reserve went round, so there never was a surplus. */
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, *min_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	for (i = 0; i < fx->nr_callers; i++)
 		KUNIT_EXPECT_GT(test, fx->callers[i].ret, 0L);
@@ -267,7 +272,7 @@ static void memory_that_comes_and_goes_loses_nothing(struct kunit *test)
 	callers_start(fx, 8, alloc_and_free_loop);
 	callers_start(fx, 1, fail_at_times_loop);
 	callers_finish(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, *min_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), *min_nr);
 }
 
@@ -337,7 +342,7 @@ static void pointer_passed_without_barriers_refills_the_pool(struct kunit *test)
 	KUNIT_EXPECT_GT(test, produced, 0L);
 	KUNIT_EXPECT_EQ(test, produced, consumed);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, *min_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
 }
 
 /* promise 14: resize beside all others, and beside itself */
@@ -362,12 +367,12 @@ static void resize_beside_alloc_and_free_loses_nothing(struct kunit *test)
 	callers_start(fx, 1, fail_at_times_loop);
 	callers_finish(fx);
 
-	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), fx->pool.curr_nr);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
 	/* Where memory failed while it grew, the pool may still lack some. */
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 100), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 100);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 100);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 3);
 }
 
@@ -379,8 +384,8 @@ static void several_resizes_at_once_leave_a_whole_pool(struct kunit *test)
 	fx->src.pool = NULL;
 	callers_start(fx, 4, resize_loop);
 	callers_finish(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, fx->pool.min_nr);
-	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), fx->pool.curr_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), fx->pool.min_nr);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
 }
 
 /* promise 15: several bulk callers beside single ones */
@@ -422,7 +427,7 @@ static void bulk_callers_get_on_beside_single_ones(struct kunit *test)
 	callers_finish(fx);
 	for (i = 0; i < fx->nr_callers; i++)
 		KUNIT_EXPECT_GT(test, fx->callers[i].ret, 0L);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 8);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 8);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
@@ -483,8 +488,7 @@ static void interrupt_loop(struct caller *caller)
 {
 	while (!stopped(caller)) {
 		tasklet_schedule(&interrupter.tasklet);
-		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
-			irq_work_queue(&interrupter.irq_work);
+		irq_work_queue(&interrupter.irq_work);
 		if (caller->ret++ % 8 == 0)
 			schedule_timeout_uninterruptible(1);
 	}
@@ -612,7 +616,7 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 	interrupter = (struct interrupter) { .fx = fx };
 	prandom_seed_state(&interrupter.random, seed);
 	tasklet_setup(&interrupter.tasklet, interrupter_tasklet);
-	interrupter.irq_work = IRQ_WORK_INIT(interrupter_irq_work);
+	interrupter.irq_work = HARDIRQ_WORK_INIT(interrupter_irq_work);
 
 	callers_start(fx, 8, anything_loop);
 	callers_start(fx, 1, interrupt_loop);
@@ -621,16 +625,592 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 	callers_finish(fx);
 
 	KUNIT_EXPECT_GT(test, interrupter.nr_softirq, 0L);
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
-		KUNIT_EXPECT_GT(test, interrupter.nr_hardirq, 0L);
-	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), fx->pool.curr_nr);
+	KUNIT_EXPECT_GT(test, interrupter.nr_hardirq, 0L);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irregular), 0);
 
 	/* And the pool is as good as new. */
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 60), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 60);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 60);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 60);
+}
+
+/*
+ * promise 10: who holds no more than one element of as many as there are callers
+ * is never told that there is none
+ *
+ * Nobody here can wait and no memory is to be had. Some elements lie in places
+ * between the callers, who swap theirs for what they find there: so elements are
+ * freed by others than took them, and on other CPUs.
+ */
+
+struct crew {
+	int	nr_elements;
+	int	nr_threads;
+	int	nr_interrupters;	/* each a softirq and a hardirq */
+};
+
+/* The last ones are larger than what a CPU looks through at first. */
+static const struct crew crews[] = {
+	{ 1, 1, 0 }, { 2, 1, 0 }, { 2, 2, 0 }, { 2, 0, 1 }, { 3, 1, 1 }, { 3, 3, 0 },
+	{ 4, 2, 1 }, { 5, 1, 1 }, { 8, 4, 2 }, { 16, 6, 2 }, { 64, 6, 2 }, { 65, 6, 2 },
+	{ 100, 6, 2 },
+};
+
+#define NR_PLACES	100
+#define NR_INTERRUPTERS	2
+
+struct crew_interrupter {
+	struct fixture		*fx;
+	struct tasklet_struct	tasklet;
+	struct irq_work		irq_work;
+	u32			nr_softirq;
+	u32			nr_hardirq;
+};
+
+static struct {
+	void			*places[NR_PLACES];
+	int			nr_places;
+	atomic_t		nr_refused;
+	struct crew_interrupter	interrupters[NR_INTERRUPTERS];
+} crew;
+
+static void crew_name(const struct crew *crew, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%d elements, %d threads, %d interrupts",
+		 crew->nr_elements, crew->nr_threads, 2 * crew->nr_interrupters);
+}
+
+KUNIT_ARRAY_PARAM(crew, crews, crew_name);
+
+static void crew_step(struct fixture *fx, u32 random)
+{
+	void *element;
+
+	if (random & BIT(8))
+		element = mempool2_alloc(&fx->pool, GFP_NOWAIT);
+	else
+		element = mempool2_alloc_preallocated(&fx->pool);
+	if (!element) {
+		atomic_inc(&crew.nr_refused);
+		return;
+	}
+	source_claim(&fx->src, element);
+	if (crew.nr_places)
+		element = xchg(&crew.places[random % crew.nr_places], element);
+	if (element) {
+		source_disclaim(&fx->src, element);
+		mempool2_free(element, &fx->pool);
+	}
+}
+
+static void crew_loop(struct caller *caller)
+{
+	while (!stopped(caller)) {
+		/* Each in its own time on all CPUs. */
+		if (caller->ret++ % 64 == 0)
+			set_cpus_allowed_ptr(current, cpumask_of(cpu_of(caller->ret / 64)));
+		crew_step(caller->fx, hash_32(caller->ret * MAX_CALLERS + caller->index, 32));
+	}
+}
+
+static void crew_tasklet(struct tasklet_struct *tasklet)
+{
+	struct crew_interrupter *it = container_of(tasklet, struct crew_interrupter, tasklet);
+
+	crew_step(it->fx, hash_32(it->nr_softirq++, 32));
+}
+
+static void crew_irq_work(struct irq_work *irq_work)
+{
+	struct crew_interrupter *it = container_of(irq_work, struct crew_interrupter, irq_work);
+
+	crew_step(it->fx, hash_32(it->nr_hardirq++, 32));
+}
+
+/* Bound to its CPU, where the hardirq is one caller and not two. */
+static void crew_interrupt_loop(struct caller *caller)
+{
+	struct crew_interrupter *it = &crew.interrupters[caller->count];
+
+	while (!stopped(caller)) {
+		tasklet_schedule(&it->tasklet);
+		irq_work_queue(&it->irq_work);
+		/* Where softirqs are threads, they want to run too. */
+		if (caller->ret++ % 32 == 0)
+			schedule_timeout_uninterruptible(1);
+	}
+	tasklet_kill(&it->tasklet);
+	irq_work_sync(&it->irq_work);
+}
+
+/* Never less than there are elements, nor one element more. */
+static void crew_resize_loop(struct caller *caller)
+{
+	while (!stopped(caller)) {
+		if (mempool2_resize(caller->pool, caller->count +
+				    (caller->ret % 2 ? 0 : 1 + caller->ret % 71)))
+			atomic_inc(&caller->fx->src.nr_irregular);
+		caller->ret++;
+	}
+	if (mempool2_resize(caller->pool, caller->count))
+		atomic_inc(&caller->fx->src.nr_irregular);
+}
+
+static void crew_runs(struct fixture *fx, const struct crew *what, bool resized)
+{
+	unsigned long end = jiffies + (resized ? HZ / 10 : HZ / 20), latest = end + TIMEOUT;
+	struct kunit *test = fx->test;
+	struct crew_interrupter *it;
+	struct caller *caller;
+	int i;
+
+	memset(&crew, 0, sizeof(crew));
+	crew.nr_places = what->nr_elements - what->nr_threads - 2 * what->nr_interrupters;
+	fixture_pool(fx, what->nr_elements);
+	fx->src.pool = NULL;
+	source_fail(&fx->src);
+
+	for (i = 0; i < what->nr_interrupters; i++) {
+		it = &crew.interrupters[i];
+		it->fx = fx;
+		tasklet_setup(&it->tasklet, crew_tasklet);
+		it->irq_work = HARDIRQ_WORK_INIT(crew_irq_work);
+		caller = caller_add(fx, crew_interrupt_loop);
+		caller->count = i;
+		caller_run(caller, cpu_of(i));
+	}
+	for (i = 0; i < what->nr_threads; i++)
+		caller_run(caller_add(fx, crew_loop), ANY_CPU);
+	if (resized) {
+		caller = caller_add(fx, crew_resize_loop);
+		caller->count = what->nr_elements;
+		caller_run(caller, ANY_CPU);
+	}
+	while (time_before(jiffies, end) ||
+	       (!all_have_begun(fx) && time_before(jiffies, latest)))
+		schedule_timeout_uninterruptible(1);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+
+	for (i = 0; i < crew.nr_places; i++) {
+		if (crew.places[i]) {
+			source_disclaim(&fx->src, crew.places[i]);
+			mempool2_free(crew.places[i], &fx->pool);
+		}
+	}
+	for (i = 0; i < what->nr_interrupters; i++) {
+		KUNIT_EXPECT_GT(test, crew.interrupters[i].nr_softirq, 0u);
+		KUNIT_EXPECT_GT(test, crew.interrupters[i].nr_hardirq, 0u);
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&crew.nr_refused), 0);
+	/* None went, none came, and all of them are where they belong. */
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), what->nr_elements);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irregular), 0);
+}
+
+static void as_many_callers_as_elements_are_never_told_that_there_is_none(struct kunit *test)
+{
+	crew_runs(test->priv, test->param_value, false);
+}
+
+static void nor_are_they_while_the_pool_is_resized(struct kunit *test)
+{
+	crew_runs(test->priv, test->param_value, true);
+}
+
+static void waiters_are_served_while_the_pool_is_resized(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, *min_nr);
+	fx->src.pool = NULL;
+	source_fail(&fx->src);
+	callers_start(fx, 6, alloc_and_free_loop);
+	caller = caller_add(fx, crew_resize_loop);
+	caller->count = *min_nr;
+	caller_run(caller, ANY_CPU);
+	callers_finish(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+/* promise 14: what is counted as there while it moves is there */
+
+static void take_and_put_loop(struct caller *caller)
+{
+	void *element;
+
+	while (!stopped(caller)) {
+		element = mempool2_alloc_preallocated(caller->pool);
+		mempool2_free(element, caller->pool);
+		caller->ret++;
+	}
+}
+
+static void growing_beside_others_leaves_nothing_out(struct kunit *test)
+{
+	unsigned long end = jiffies + DURATION;
+	struct fixture *fx = test->priv;
+	int nr_short = 0, i;
+
+	fixture_pool(fx, 2);
+	fx->src.pool = NULL;
+	callers_start(fx, 3, take_and_put_loop);
+	for (i = 0; time_before(jiffies, end) || !all_have_begun(fx); i++) {
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3 + i * 7 % 150), 0);
+		nr_short += atomic_read(&fx->src.nr_live) < fx->pool.min_nr;
+		cond_resched();
+	}
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ_MSG(test, nr_short, 0, "of %d times", i);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), fx->pool.min_nr);
+}
+
+/*
+ * Who frees one too many looks through all of the reserve to be sure that it is
+ * full, which takes a while in a large one; meanwhile others take and put, and
+ * spoil that. It comes to an end all the same, and the books are right.
+ */
+
+static void free_surplus_loop(struct caller *caller)
+{
+	void *element;
+
+	while (!stopped(caller)) {
+		element = mempool2_alloc_noreserve(caller->pool, GFP_KERNEL);
+		mempool2_free(element, caller->pool);
+		caller->ret++;
+	}
+}
+
+static void free_finds_a_pool_full_though_others_take_and_put(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 3000);
+	fx->src.pool = NULL;
+	for (i = 0; i < 4; i++)
+		caller_run(caller_add(fx, i % 2 ? free_surplus_loop : take_and_put_loop),
+			   cpu_of(i));
+	callers_finish(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3000);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 3000);
+}
+
+/*
+ * Duels: two callers do one thing each at the same time, again and again, and
+ * in between, when nobody else is there to make good what they did wrong, one
+ * of them looks at what has come of it.
+ */
+
+static struct {
+	void		(*fns[2])(struct caller *caller);
+	bool		(*check)(struct caller *callers);
+	atomic_t	nr_arrivals;
+	unsigned long	latest;
+	bool		over;
+	int		nr_wrong;
+} duel;
+
+/* Go on together. False if the other one does not come. */
+static bool duel_meet(int *nr_meetings)
+{
+	int nr = 2 * ++*nr_meetings;
+
+	/* And so is what we did: a full barrier. */
+	atomic_inc_return(&duel.nr_arrivals);
+	while (atomic_read(&duel.nr_arrivals) < nr) {
+		if (time_after(jiffies, READ_ONCE(duel.latest)))
+			return false;
+		cond_resched();
+		cpu_relax();
+	}
+	/* What the other one did before it came is done. */
+	smp_rmb();
+	return true;
+}
+
+static void duel_loop(struct caller *caller)
+{
+	int nr_meetings = 0, i;
+
+	for (;; caller->ret++) {
+		if (caller->index == 0)
+			duel.over = READ_ONCE(caller->fx->stop);
+		if (!duel_meet(&nr_meetings) || duel.over)
+			return;
+		/* Now the one begins and now the other. */
+		for (i = hash_32(2 * caller->ret + caller->index, 8); i; i--)
+			cpu_relax();
+		duel.fns[caller->index](caller);
+		if (!duel_meet(&nr_meetings))
+			return;
+		if (caller->index == 0 && !duel.check(caller->fx->callers))
+			duel.nr_wrong++;
+	}
+}
+
+/* @nr elements of a pool of @min_nr are the first one's when it begins. */
+static void duel_fight(struct fixture *fx, int min_nr, int nr,
+		       void (*fn)(struct caller *caller),
+		       void (*other)(struct caller *caller),
+		       bool (*check)(struct caller *callers))
+{
+	struct kunit *test = fx->test;
+	struct caller *callers[2];
+	int i, j;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	memset(&duel, 0, sizeof(duel));
+	duel.fns[0] = fn;
+	duel.fns[1] = other;
+	duel.check = check;
+	duel.latest = jiffies + DURATION + TIMEOUT;
+
+	fixture_pool(fx, min_nr);
+	fx->src.pool = NULL;
+	source_fail(&fx->src);
+	for (i = 0; i < 2; i++) {
+		callers[i] = caller_add(fx, duel_loop);
+		for (j = 0; j < nr && i == 0; j++)
+			callers[i]->elems[j] = mempool2_alloc_preallocated(&fx->pool);
+		caller_run(callers[i], cpu_of(i));
+	}
+	schedule_timeout_uninterruptible(DURATION);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, min_nr), 0);
+	KUNIT_EXPECT_GT(test, callers[0]->ret, 0L);
+	KUNIT_EXPECT_EQ_MSG(test, duel.nr_wrong, 0, "in %ld rounds", callers[0]->ret);
+}
+
+static void duel_put(struct caller *caller)
+{
+	void *element = caller->elems[0];
+
+	caller->elems[0] = NULL;
+	mempool2_free(element, caller->pool);
+}
+
+static void duel_wait(struct caller *caller)
+{
+	caller->elems[0] = mempool2_alloc(caller->pool, GFP_NOIO);
+}
+
+static void duel_try(struct caller *caller)
+{
+	caller->elems[0] = mempool2_alloc(caller->pool, GFP_NOWAIT);
+}
+
+static bool duel_one_has_it(struct caller *callers)
+{
+	return !callers[0].elems[0] != !callers[1].elems[0] &&
+	       !mempool2_nr_reserved(callers[0].pool);
+}
+
+/* Turn by turn the holder of the only element frees it, and the other one wants it. */
+static void duel_put_or_wait_in_turn(struct caller *caller)
+{
+	if (caller->index == caller->ret % 2)
+		duel_put(caller);
+	else
+		duel_wait(caller);
+}
+
+static void free_serves_who_is_on_the_way_to_sleep(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 1, duel_put_or_wait_in_turn, duel_put_or_wait_in_turn,
+		   duel_one_has_it);
+}
+
+/* The same with all elements at once. */
+static void duel_put_or_wait_bulk_in_turn(struct caller *caller)
+{
+	unsigned int nr;
+
+	if (caller->index != caller->ret % 2) {
+		mempool2_alloc_bulk(caller->pool, caller->elems, 4);
+		return;
+	}
+	nr = caller->ret / 2 % 2 ? mempool2_free_bulk(caller->pool, caller->elems, 4) : 0;
+	for (; nr < 4; nr++)
+		mempool2_free(caller->elems[nr], caller->pool);
+	memset(caller->elems, 0, sizeof(caller->elems));
+}
+
+static void frees_serve_a_bulk_caller_on_the_way_to_sleep(struct kunit *test)
+{
+	duel_fight(test->priv, 4, 4, duel_put_or_wait_bulk_in_turn,
+		   duel_put_or_wait_bulk_in_turn, duel_one_has_it);
+}
+
+/*
+ * One frees an element too many, for which it has to make sure that the reserve
+ * is full; the other takes one and brings it back.
+ */
+static void duel_put_surplus(struct caller *caller)
+{
+	mempool2_free(caller->elems[1], caller->pool);
+	caller->elems[1] = NULL;
+}
+
+static void duel_take_and_put(struct caller *caller)
+{
+	duel_try(caller);
+	if (caller->elems[0])
+		duel_put(caller);
+	else
+		caller->count++;
+}
+
+static bool duel_is_full_again(struct caller *callers)
+{
+	struct caller *caller = &callers[0];
+	bool fine = mempool2_is_saturated(caller->pool);
+
+	/* For the next round. */
+	source_allow(&caller->fx->src, 1);
+	caller->elems[1] = mempool2_alloc_noreserve(caller->pool, GFP_KERNEL);
+	return fine;
+}
+
+static void element_taken_while_the_pool_is_found_full_comes_back(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 0, duel_put_surplus, duel_take_and_put,
+		   duel_is_full_again);
+}
+
+static void element_taken_while_a_larger_pool_is_found_full_comes_back(struct kunit *test)
+{
+	duel_fight(test->priv, 100, 0, duel_put_surplus, duel_take_and_put,
+		   duel_is_full_again);
+}
+
+/* One finds the pool dry, or not; the other one puts the only element. */
+static void duel_put_or_try_in_turn(struct caller *caller)
+{
+	if (caller->index == caller->ret % 2)
+		duel_put(caller);
+	else
+		duel_try(caller);
+}
+
+/* Who did not get it, gets it now. */
+static bool duel_can_be_had(struct caller *callers)
+{
+	struct caller *caller = &callers[(callers[0].ret + 1) % 2];
+
+	if (!caller->elems[0])
+		duel_try(caller);
+	return caller->elems[0];
+}
+
+static void element_put_while_the_pool_is_found_dry_can_be_had(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 1, duel_put_or_try_in_turn, duel_put_or_try_in_turn,
+		   duel_can_be_had);
+}
+
+static bool duel_both_had_one(struct caller *callers)
+{
+	struct caller *caller = &callers[0];
+
+	return mempool2_is_saturated(caller->pool) &&
+	       !atomic_read(&caller->fx->src.nr_frees) &&
+	       callers[0].count == 1 && callers[1].count == 1;
+}
+
+static void two_who_cannot_wait_share_two_elements(struct kunit *test)
+{
+	duel_fight(test->priv, 2, 0, duel_take_and_put, duel_take_and_put,
+		   duel_both_had_one);
+}
+
+/* Both have one, and put them at once. */
+static void duel_try_then_put(struct caller *caller)
+{
+	if (caller->ret % 2)
+		duel_put(caller);
+	else
+		duel_try(caller);
+}
+
+static bool duel_both_took_or_put(struct caller *callers)
+{
+	struct caller *caller = &callers[0];
+
+	return mempool2_nr_reserved(caller->pool) == (caller->ret % 2 ? 2 : 0) &&
+	       !atomic_read(&caller->fx->src.nr_frees);
+}
+
+static void two_puts_at_once_find_two_slots(struct kunit *test)
+{
+	duel_fight(test->priv, 2, 0, duel_try_then_put, duel_try_then_put,
+		   duel_both_took_or_put);
+}
+
+/* The only element is moved by a resize, up and down, while the other one wants it. */
+#define DUEL_SIZE	9
+
+static void duel_resize(struct caller *caller)
+{
+	if (mempool2_resize(caller->pool, caller->ret % 2 ? 1 : DUEL_SIZE))
+		atomic_inc(&caller->fx->src.nr_irregular);
+}
+
+static bool duel_nothing_was_lost(struct caller *callers)
+{
+	return mempool2_nr_reserved(callers[0].pool) == 1 &&
+	       !atomic_read(&callers[0].fx->src.nr_frees) && callers[1].count == 1;
+}
+
+static void resize_hides_no_element_from_who_cannot_wait(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 0, duel_resize, duel_take_and_put,
+		   duel_nothing_was_lost);
+}
+
+static void duel_wait_and_put(struct caller *caller)
+{
+	duel_wait(caller);
+	duel_put(caller);
+}
+
+static void resize_serves_who_is_on_the_way_to_sleep(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 0, duel_resize, duel_wait_and_put,
+		   duel_nothing_was_lost);
+}
+
+/* The other one frees what it holds into the reserve that comes or that goes. */
+static void duel_take_or_put(struct caller *caller)
+{
+	if (caller->elems[0])
+		duel_put(caller);
+	else
+		duel_take_and_put(caller);
+}
+
+static bool duel_nothing_was_lost_and_next_is_held(struct caller *callers)
+{
+	bool fine = duel_nothing_was_lost(callers);
+
+	duel_try(&callers[1]);
+	return fine && callers[1].elems[0];
+}
+
+static void free_during_a_resize_finds_a_slot(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 0, duel_resize, duel_take_or_put,
+		   duel_nothing_was_lost_and_next_is_held);
 }
 
 static struct kunit_case concurrency_cases[] = {
@@ -643,6 +1223,22 @@ static struct kunit_case concurrency_cases[] = {
 	KUNIT_CASE(several_resizes_at_once_leave_a_whole_pool),
 	KUNIT_CASE(bulk_callers_get_on_beside_single_ones),
 	KUNIT_CASE(everything_at_once_keeps_the_books),
+	KUNIT_CASE_PARAM(as_many_callers_as_elements_are_never_told_that_there_is_none,
+			 crew_gen_params),
+	KUNIT_CASE_PARAM(nor_are_they_while_the_pool_is_resized, crew_gen_params),
+	KUNIT_CASE_PARAM(waiters_are_served_while_the_pool_is_resized, size_gen_params),
+	KUNIT_CASE(growing_beside_others_leaves_nothing_out),
+	KUNIT_CASE(free_finds_a_pool_full_though_others_take_and_put),
+	KUNIT_CASE(free_serves_who_is_on_the_way_to_sleep),
+	KUNIT_CASE(frees_serve_a_bulk_caller_on_the_way_to_sleep),
+	KUNIT_CASE(element_taken_while_the_pool_is_found_full_comes_back),
+	KUNIT_CASE(element_taken_while_a_larger_pool_is_found_full_comes_back),
+	KUNIT_CASE(element_put_while_the_pool_is_found_dry_can_be_had),
+	KUNIT_CASE(two_who_cannot_wait_share_two_elements),
+	KUNIT_CASE(two_puts_at_once_find_two_slots),
+	KUNIT_CASE(resize_hides_no_element_from_who_cannot_wait),
+	KUNIT_CASE(resize_serves_who_is_on_the_way_to_sleep),
+	KUNIT_CASE(free_during_a_resize_finds_a_slot),
 	{}
 };
 

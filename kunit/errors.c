@@ -21,12 +21,12 @@ static void expect_pool_as_before(struct fixture *fx, int min_nr)
 	struct kunit *test = fx->test;
 
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, min_nr);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, min_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), min_nr);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), min_nr);
 	fixture_put_all(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, min_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), min_nr);
 }
 
 /* Pools that cannot be made */
@@ -106,7 +106,7 @@ static void largest_kmalloc_size_is_no_mistake(struct kunit *test)
 	if (!mempool2_init_node(&fx->spare, 1, mempool2_kmalloc, mempool2_kfree,
 				(void *)KMALLOC_MAX_SIZE,
 				GFP_KERNEL | __GFP_NOWARN, NUMA_NO_NODE))
-		KUNIT_EXPECT_EQ(test, fx->spare.curr_nr, 1);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 1);
 	expect_no_warning(fx);
 }
 
@@ -299,7 +299,7 @@ static void cache_with_a_constructor_has_one_warning_and_works(struct kunit *tes
 	cache = kmem_cache_create("mempool2_kunit_ctor", 64, 0, 0, plain_ctor);
 	KUNIT_ASSERT_NOT_NULL(test, cache);
 	KUNIT_EXPECT_EQ(test, mempool2_init_slab_pool(&fx->spare, 2, cache), 0);
-	KUNIT_EXPECT_EQ(test, fx->spare.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 2);
 	pool = mempool2_create_slab_pool(2, cache);
 	KUNIT_EXPECT_NOT_NULL(test, pool);
 	mempool2_destroy(pool);

@@ -20,8 +20,87 @@
 
 struct item {
 	struct source	*source;	/* NULL when it has been freed */
+	struct item	*next;		/* in the stock */
 	atomic_t	nr_owners;
 };
+
+/* No case has more of them out, nor allocates more from where it cannot sleep. */
+#define STOCK		64
+
+/* On PREEMPT_RT the slab allocator's locks sleep: then elements come from the stock. */
+static bool slab_is_legal(void)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
+}
+
+static struct item *item_take(struct source *src, gfp_t gfp_mask)
+{
+	unsigned long flags;
+	struct item *item;
+
+	if (slab_is_legal())
+		return kmalloc(SMP_CACHE_BYTES, gfp_mask);
+	raw_spin_lock_irqsave(&src->stock_lock, flags);
+	item = src->stock;
+	if (item)
+		src->stock = item->next;
+	raw_spin_unlock_irqrestore(&src->stock_lock, flags);
+	return item;
+}
+
+static void item_leave(struct source *src, struct item *item)
+{
+	unsigned long flags;
+
+	if (slab_is_legal()) {
+		kfree(item);
+		return;
+	}
+	raw_spin_lock_irqsave(&src->stock_lock, flags);
+	item->next = src->stock;
+	src->stock = item;
+	raw_spin_unlock_irqrestore(&src->stock_lock, flags);
+}
+
+static struct item *item_make(struct source *src, gfp_t gfp_mask)
+{
+	struct item *item = item_take(src, gfp_mask);
+
+	if (!item)
+		return NULL;
+	item->source = src;
+	atomic_set(&item->nr_owners, 0);
+	atomic_inc(&src->nr_live);
+	return item;
+}
+
+static void source_unstock(struct source *src)
+{
+	struct item *item;
+
+	while ((item = src->stock)) {
+		src->stock = item->next;
+		kfree(item);
+	}
+}
+
+static int source_stock(struct source *src)
+{
+	struct item *item;
+	int i;
+
+	raw_spin_lock_init(&src->stock_lock);
+	for (i = 0; IS_ENABLED(CONFIG_PREEMPT_RT) && i < STOCK; i++) {
+		item = kmalloc(SMP_CACHE_BYTES, GFP_KERNEL);
+		if (!item) {
+			source_unstock(src);
+			return -ENOMEM;
+		}
+		item->next = src->stock;
+		src->stock = item;
+	}
+	return 0;
+}
 
 /*
  * Does the caller itself have it locked? Others have it for moments, so try for
@@ -48,7 +127,8 @@ static void source_look_around(struct source *src)
 		atomic_inc(&src->nr_irqs_off);
 	if (preempt_count())
 		atomic_inc(&src->nr_atomic);
-	if (src->pool && mempool2_initialized(src->pool) &&
+	/* Where a sleeping lock may not be tried, nobody could hold it either. */
+	if (src->pool && mempool2_initialized(src->pool) && slab_is_legal() &&
 	    is_locked(src->pool, atomic_read(&src->nr_locked)))
 		atomic_inc(&src->nr_locked);
 }
@@ -57,7 +137,6 @@ void *source_alloc(gfp_t gfp_mask, void *pool_data)
 {
 	struct source *src = pool_data;
 	int call = atomic_inc_return(&src->nr_allocs) - 1;
-	struct item *item;
 
 	if (call < MAX_MASKS)
 		src->masks[call] = gfp_mask;
@@ -70,14 +149,7 @@ void *source_alloc(gfp_t gfp_mask, void *pool_data)
 	if (atomic_add_unless(&src->to_fail, -1, 0) ||
 	    !atomic_add_unless(&src->budget, -1, 0))
 		return NULL;
-
-	item = kmalloc(SMP_CACHE_BYTES, gfp_mask);
-	if (!item)
-		return NULL;
-	item->source = src;
-	atomic_set(&item->nr_owners, 0);
-	atomic_inc(&src->nr_live);
-	return item;
+	return item_make(src, gfp_mask);
 }
 
 void source_free(void *element, void *pool_data)
@@ -87,6 +159,8 @@ void source_free(void *element, void *pool_data)
 
 	atomic_inc(&src->nr_frees);
 	source_look_around(src);
+	if (src->free_hook)
+		src->free_hook(src);
 	if (READ_ONCE(src->sleeps))
 		schedule_timeout_uninterruptible(1);
 
@@ -97,7 +171,7 @@ void source_free(void *element, void *pool_data)
 	}
 	item->source = NULL;
 	atomic_dec(&src->nr_live);
-	kfree(item);
+	item_leave(src, item);
 }
 
 void source_allow(struct source *src, int nr)
@@ -529,11 +603,11 @@ static void errand_irq_work(struct irq_work *irq_work)
 	complete(&errand->done);
 }
 
-void context_is_legal(struct kunit *test, enum place where)
+void allocators_are_legal(struct kunit *test, enum place where)
 {
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) &&
 	    (where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ))
-		kunit_skip(test, "PREEMPT_RT: the locks of a pool sleep");
+		kunit_skip(test, "PREEMPT_RT: the kernel's allocators may sleep for a lock");
 }
 
 void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *arg)
@@ -565,7 +639,7 @@ void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *a
 		tasklet_kill(&errand->tasklet);
 		break;
 	case IN_HARDIRQ:
-		errand->irq_work = IRQ_WORK_INIT(errand_irq_work);
+		errand->irq_work = HARDIRQ_WORK_INIT(errand_irq_work);
 		irq_work_queue(&errand->irq_work);
 		wait_for_completion(&errand->done);
 		irq_work_sync(&errand->irq_work);
@@ -589,6 +663,10 @@ int fixture_init(struct kunit *test)
 		return -ENOMEM;
 	fx->test = test;
 	fx->src.pool = &fx->pool;
+	if (source_stock(&fx->src)) {
+		kfree(fx);
+		return -ENOMEM;
+	}
 	source_recover(&fx->src);
 	test->priv = fx;
 	said_forget();
@@ -671,6 +749,7 @@ void fixture_exit(struct kunit *test)
 	WRITE_ONCE(fx->stop, true);
 	source_recover(src);
 	src->hook = NULL;
+	src->free_hook = NULL;
 	if (!callers_join(fx)) {
 		KUNIT_FAIL(test, "a thread never returned; it stays, and so does the module");
 		__module_get(THIS_MODULE);
@@ -694,6 +773,7 @@ void fixture_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_bugs), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_warnings),
 			atomic_read(&said.nr_ours));
+	source_unstock(src);
 	kfree(fx);
 }
 
@@ -751,12 +831,9 @@ int fixture_drain(struct fixture *fx)
 
 void *fixture_foreign(struct fixture *fx)
 {
-	struct source elsewhere = { .budget = ATOMIC_INIT(1) };
-	struct item *item = source_alloc(GFP_KERNEL, &elsewhere);
+	struct item *item = item_make(&fx->src, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(fx->test, item);
-	item->source = &fx->src;
-	atomic_inc(&fx->src.nr_live);
 	return item;
 }
 

@@ -17,6 +17,7 @@
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
 #include "../mempool2.h"
 
@@ -40,6 +41,8 @@ extern bool fixture_left_behind;
 #define MAX_HELD	64
 #define MAX_BULK	8
 
+struct item;
+
 /**
  * struct source - a back end for pools: give its address as pool_data
  *
@@ -49,7 +52,10 @@ extern bool fixture_left_behind;
  * @pool: if set, the callbacks look whether they run with this pool's lock held;
  *	for cases in which others do not hold it all the time
  * @hook: if set, the alloc function calls it first
- * @hook_arg: for @hook
+ * @free_hook: the same for the free function
+ * @hook_arg: for both
+ * @stock: elements for contexts in which kmalloc() and kfree() are not allowed
+ * @stock_lock: protects it
  * @nr_allocs: calls of the alloc function
  * @nr_frees: calls of the free function
  * @nr_live: elements that were allocated and not freed
@@ -66,7 +72,10 @@ struct source {
 	bool		sleeps;
 	struct mempool2	*pool;
 	void		(*hook)(struct source *src, gfp_t gfp_mask);
+	void		(*free_hook)(struct source *src);
 	void		*hook_arg;
+	struct item	*stock;
+	raw_spinlock_t	stock_lock;
 
 	atomic_t	nr_allocs;
 	atomic_t	nr_frees;
@@ -271,8 +280,17 @@ static inline void context_name(const struct context *context, char *name)
 	strscpy(name, context->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-/* Skip the case where the pools of this kernel have no such callers. */
-void context_is_legal(struct kunit *test, enum place where);
+/* Skip the case where this kernel's own allocators may not be called. */
+void allocators_are_legal(struct kunit *test, enum place where);
+
+/*
+ * Work that runs in hardirq: on PREEMPT_RT only if it is said to be hard, and
+ * elsewhere not, where lockdep would then want of allocators what only PREEMPT_RT
+ * wants.
+ */
+#define HARDIRQ_WORK_INIT(fn)						\
+	(IS_ENABLED(CONFIG_PREEMPT_RT) ? IRQ_WORK_INIT_HARD(fn) :	\
+					 IRQ_WORK_INIT(fn))
 
 /* Call a function there and wait for it. It must not use @test. */
 void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *arg);

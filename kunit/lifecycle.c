@@ -29,7 +29,7 @@ static void init_works_on_memory_with_rubbish_in_it(struct kunit *test)
 
 	memset(&fx->pool, 0xa5, sizeof(fx->pool));
 	fixture_pool(fx, 4);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
 }
 
@@ -53,7 +53,7 @@ static void init_fills_the_reserve(struct kunit *test)
 
 	fixture_pool(fx, 7);
 	KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 7);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 7);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 7);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
@@ -165,7 +165,7 @@ static void create_makes_what_destroy_ends(struct kunit *test)
 	pool = mempool2_create(4, source_alloc, source_free, &fx->src);
 	KUNIT_ASSERT_NOT_NULL(test, pool);
 	KUNIT_EXPECT_TRUE(test, mempool2_initialized(pool));
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 4);
 	mempool2_destroy(pool);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 4);
 }
@@ -181,13 +181,13 @@ static void pools_can_be_made_on_a_given_node(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, pool);
 	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(pool)), node);
 	KUNIT_EXPECT_EQ(test, pool->node, node);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 4);
 	mempool2_destroy(pool);
 
 	KUNIT_EXPECT_EQ(test, mempool2_init_node(&fx->pool, 4, source_alloc,
 						 source_free, &fx->src,
 						 GFP_KERNEL, node), 0);
-	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(fx->pool.elements)), node);
+	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(rcu_access_pointer(fx->pool.reserve))), node);
 }
 
 /* promise 2: NULL does nothing */
@@ -204,12 +204,12 @@ static void free_of_null_does_nothing(struct kunit *test)
 
 	fixture_pool(fx, 2);
 	mempool2_free(NULL, &fx->pool);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 
 	/* Nor with room in the reserve. */
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 	mempool2_free(NULL, &fx->pool);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	expect_no_warning(fx);
 }
@@ -425,9 +425,9 @@ static void pool_may_be_copied_over_an_old_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 6);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 6);
 	fixture_put_all(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 6);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 2), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
 static void copied_pool_serves_its_waiters(struct kunit *test)
@@ -510,13 +510,13 @@ static void __init early_use(void)
 	early.beyond = mempool2_alloc_preallocated(&early.pool);
 	for (i = 0; i < 4; i++)
 		mempool2_free(elems[i], &early.pool);
-	early.nr_after_free = early.pool.curr_nr;
+	early.nr_after_free = mempool2_nr_reserved(&early.pool);
 	mempool2_free(early.fresh, &early.pool);
 
 	early.grow_err = mempool2_resize(&early.pool, 40);
-	early.nr_after_grow = early.pool.curr_nr;
+	early.nr_after_grow = mempool2_nr_reserved(&early.pool);
 	early.shrink_err = mempool2_resize(&early.pool, 4);
-	early.nr_after_shrink = early.pool.curr_nr;
+	early.nr_after_shrink = mempool2_nr_reserved(&early.pool);
 
 	early.bulk_err = mempool2_alloc_bulk(&early.pool, elems, 4);
 	if (early.bulk_err)
@@ -569,12 +569,12 @@ static void early_pool_still_works(struct kunit *test)
 	void *element;
 
 	KUNIT_ASSERT_EQ(test, early.init_err, 0);
-	KUNIT_EXPECT_EQ(test, early.pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&early.pool), 4);
 	element = mempool2_alloc_preallocated(&early.pool);
 	KUNIT_ASSERT_NOT_NULL(test, element);
 	memset(element, 0x5a, EARLY_SIZE);
 	mempool2_free(element, &early.pool);
-	KUNIT_EXPECT_EQ(test, early.pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&early.pool), 4);
 }
 #endif /* !MODULE */
 

@@ -3,6 +3,8 @@
  * Tests of mempool2: changing how many elements a pool guarantees
  */
 #include <linux/cpumask.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -13,15 +15,15 @@
 static void resize_to_the_same_size_changes_nothing(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	void **elements;
+	void *reserve;
 
 	fixture_pool(fx, 4);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
-	elements = fx->pool.elements;
+	reserve = rcu_access_pointer(fx->pool.reserve);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), 0);
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 4);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
-	KUNIT_EXPECT_TRUE(test, fx->pool.elements == elements);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	KUNIT_EXPECT_TRUE(test, rcu_access_pointer(fx->pool.reserve) == reserve);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
@@ -45,9 +47,9 @@ static void growing_with_an_element_out_guarantees_the_new_size(struct kunit *te
 	fixture_pool(fx, 4);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 10), 0);
-	KUNIT_EXPECT_GE(test, fx->pool.curr_nr + fx->nr_held, 10);
+	KUNIT_EXPECT_GE(test, mempool2_nr_reserved(&fx->pool) + fx->nr_held, 10);
 	fixture_put_all(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 10);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 10);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 10);
 }
 
@@ -93,13 +95,13 @@ static void growing_returns_0_when_only_partly_filled(struct kunit *test)
 	source_allow(&fx->src, 2);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 10), 0);
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 10);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 6);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
 	KUNIT_EXPECT_FALSE(test, mempool2_is_saturated(&fx->pool));
 
 	/* Later frees fill it. */
 	for (i = 0; i < 4; i++)
 		mempool2_free(fixture_foreign(fx), &fx->pool);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 10);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 10);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	mempool2_free(fixture_foreign(fx), &fx->pool);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
@@ -121,7 +123,7 @@ static void growing_wakes_waiters(struct kunit *test)
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
 	/* And the guarantee of the new size holds beside them. */
-	KUNIT_EXPECT_GE(test, fx->pool.curr_nr + 3 + fx->nr_held, 5);
+	KUNIT_EXPECT_GE(test, mempool2_nr_reserved(&fx->pool) + 3 + fx->nr_held, 5);
 }
 
 static void growing_serves_waiters_in_their_order(struct kunit *test)
@@ -168,7 +170,7 @@ static void shrinking_frees_the_surplus_now(struct kunit *test)
 	fixture_pool(fx, 10);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 3);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 7);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 3);
@@ -183,7 +185,7 @@ static void shrinking_lets_elements_that_are_out_go_to_free_fn(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 1), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	fixture_put_all(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 3);
 }
 
@@ -221,9 +223,9 @@ static void resize_survives_a_backend_that_sleeps(struct kunit *test)
 	fixture_pool(fx, 1);
 	fx->src.sleeps = true;
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 1), 0);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	fx->src.sleeps = false;
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irqs_off), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_atomic), 0);
@@ -233,24 +235,24 @@ static void resize_without_memory_for_the_bookkeeping_changes_nothing(struct kun
 {
 	int min_nr = too_many_for_memory();
 	struct fixture *fx = test->priv;
-	void **elements;
+	void *reserve;
 
 	if (!min_nr)
 		kunit_skip(test, "this machine has too much memory");
 	fixture_pool(fx, 4);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
-	elements = fx->pool.elements;
+	reserve = rcu_access_pointer(fx->pool.reserve);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, min_nr), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 4);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 3);
-	KUNIT_EXPECT_TRUE(test, fx->pool.elements == elements);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	KUNIT_EXPECT_TRUE(test, rcu_access_pointer(fx->pool.reserve) == reserve);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 3);
 }
 
 /*
- * A back end for large pools: its elements are numbers, so that the time goes
+ * A back end for large pools: its elements are no memory, so that the time goes
  * into the pool. The sum tells whether those that came back were the right ones.
  */
 struct numbers {
@@ -265,8 +267,8 @@ static void *number_alloc(gfp_t gfp_mask, void *pool_data)
 
 	WRITE_ONCE(numbers->last, numbers->last + 1);
 	atomic_long_inc(&numbers->nr_live);
-	atomic_long_add(numbers->last, &numbers->sum);
-	return (void *)numbers->last;
+	atomic_long_add(numbers->last * sizeof(void *), &numbers->sum);
+	return (void *)(numbers->last * sizeof(void *));
 }
 
 static void number_free(void *element, void *pool_data)
@@ -297,7 +299,7 @@ static void pool_grows_and_shrinks_back(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, mempool2_init(pool, 2, number_alloc, number_free,
 					    &numbers), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, *min_nr), 0);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, *min_nr);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), *min_nr);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr);
 	/* Nothing was freed and allocated again. */
 	KUNIT_EXPECT_EQ(test, numbers.last, (unsigned long)*min_nr);
@@ -306,7 +308,7 @@ static void pool_grows_and_shrinks_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, *min_nr + 1), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr + 1);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 2), 0);
-	KUNIT_EXPECT_EQ(test, pool->curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 2);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), 2);
 
 	mempool2_exit(pool);
@@ -315,25 +317,21 @@ static void pool_grows_and_shrinks_back(struct kunit *test)
 }
 
 /*
- * A pool goes on while its reserve is moved: another CPU gets in between the
- * batches, and finds nothing but elements.
+ * A pool goes on while its reserve is moved: another CPU gets in meanwhile, and
+ * finds nothing but elements.
  */
-#define MOVED_SIZE	20000
+#define MOVED_SIZE	4000
 
 static void look_while_it_moves_loop(struct caller *caller)
 {
 	struct mempool2 *pool = caller->pool;
 	struct numbers *numbers = pool->pool_data;
-	unsigned long flags;
 	void *element;
 
 	while (!READ_ONCE(caller->fx->stop)) {
-		spin_lock_irqsave(&pool->wait.lock, flags);
-		WRITE_ONCE(caller->count, caller->count + (pool->moving_nr > 0));
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
-
+		WRITE_ONCE(caller->count, caller->count + 1);
 		element = mempool2_alloc_preallocated(pool);
-		if (element && (unsigned long)element <= READ_ONCE(numbers->last))
+		if (element && (unsigned long)element <= READ_ONCE(numbers->last) * sizeof(void *))
 			mempool2_free(element, pool);
 		else
 			caller->ret++;
@@ -346,7 +344,8 @@ static void reserve_is_whole_while_it_is_moved(struct kunit *test)
 	struct mempool2 *pool = &fx->spare;
 	struct numbers numbers = {};
 	struct caller *caller;
-	int i;
+	unsigned int before;
+	int i, nr_seen = 0;
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
@@ -356,12 +355,15 @@ static void reserve_is_whole_while_it_is_moved(struct kunit *test)
 	caller->pool = pool;
 	caller->count = 0;
 	caller_run(caller, ANY_CPU);
-	for (i = 1; i <= 100 || (!READ_ONCE(caller->count) && i < 1000); i++)
+	for (i = 1; i <= 50 || (!nr_seen && i < 1000); i++) {
+		before = READ_ONCE(caller->count);
 		KUNIT_EXPECT_EQ(test, mempool2_resize(pool, MOVED_SIZE + i), 0);
+		nr_seen += READ_ONCE(caller->count) != before;
+	}
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
-	KUNIT_EXPECT_GT(test, caller->count, 0u);
+	KUNIT_EXPECT_GT(test, nr_seen, 0);
 	mempool2_exit(pool);
 }
 
@@ -387,7 +389,7 @@ static void large_pool_keeps_all_its_elements_apart(struct kunit *test)
 		source_disclaim(&fx->src, elems[i]);
 		mempool2_free(elems[i], &fx->pool);
 	}
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1000);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1000);
 }
 
 /* Resize from inside a callback is legal: no lock of the pool is held there. */
@@ -410,7 +412,7 @@ static void alloc_fn_may_resize_its_own_pool(struct kunit *test)
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
 	KUNIT_EXPECT_PTR_EQ(test, fx->src.hook_arg, (void *)fx);
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 6);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 6);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
 }
 
 static void alloc_fn_may_resize_while_its_pool_is_resized(struct kunit *test)
@@ -424,7 +426,7 @@ static void alloc_fn_may_resize_while_its_pool_is_resized(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, fx->src.hook_arg, (void *)fx);
 	/* The inner one came last. */
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 6);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 6);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 6);
 }
 
@@ -447,8 +449,316 @@ static void growing_counts_what_others_free_meanwhile(struct kunit *test)
 	fx->src.hook = take_and_free;
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 20), 0);
 	fx->src.hook = NULL;
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 20);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 20);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 20);
+}
+
+/*
+ * A resize that is overtaken: in the middle of it another one begins and ends,
+ * which counts in the end, as it began last.
+ */
+
+struct overtaken {
+	int	from;
+	int	to;
+	int	last;
+};
+
+/* Up and down, within a batch of elements and far beyond it. */
+static const struct overtaken overtakens[] = {
+	{ 2, 10, 20 }, { 2, 10, 10 }, { 2, 10, 5 }, { 2, 10, 1 }, { 2, 10, 0 },
+	{ 2, 200, 300 }, { 2, 200, 100 }, { 2, 200, 3 }, { 100, 300, 70 },
+	{ 20, 10, 30 }, { 20, 10, 20 }, { 20, 10, 15 }, { 20, 10, 5 }, { 20, 10, 0 },
+	{ 300, 10, 400 }, { 300, 10, 300 }, { 300, 10, 100 }, { 300, 100, 5 },
+};
+
+static void overtaken_name(const struct overtaken *what, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "from %d to %d, overtaken by one to %d",
+		 what->from, what->to, what->last);
+}
+
+KUNIT_ARRAY_PARAM(overtaken, overtakens, overtaken_name);
+
+static struct {
+	struct fixture	*fx;
+	int		last;
+	int		nr_left;	/* calls of the hook until it happens */
+} overtaking;
+
+static void overtake(struct source *src)
+{
+	if (overtaking.nr_left-- == 0 && mempool2_resize(&overtaking.fx->pool, overtaking.last))
+		atomic_inc(&src->nr_irregular);
+}
+
+static void overtake_from_alloc_fn(struct source *src, gfp_t gfp_mask)
+{
+	overtake(src);
+}
+
+static void later_resize_counts(struct kunit *test)
+{
+	const struct overtaken *what = test->param_value;
+	struct fixture *fx = test->priv;
+	int when, nr_steps = abs(what->to - what->from);
+
+	fixture_pool(fx, what->from);
+	overtaking.fx = fx;
+	overtaking.last = what->last;
+	/* At its first step, in the middle, and at its last one. */
+	for (when = 0; when < 3; when++) {
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, what->from), 0);
+		overtaking.nr_left = (nr_steps - 1) * when / 2;
+		if (what->to > what->from)
+			fx->src.hook = overtake_from_alloc_fn;
+		else
+			fx->src.free_hook = overtake;
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, what->to), 0);
+		fx->src.hook = NULL;
+		fx->src.free_hook = NULL;
+		KUNIT_EXPECT_LT(test, overtaking.nr_left, 0);
+		KUNIT_EXPECT_EQ(test, fx->pool.min_nr, what->last);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), max(what->last, 1));
+		KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), max(what->last, 1));
+	}
+}
+
+/*
+ * Frees in the middle of a resize: at each step of it one more, and in the end
+ * the pool has what it needs and no more.
+ */
+
+static void free_one_held(struct source *src)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (fx->nr_held)
+		fixture_put(fx);
+}
+
+static void free_one_held_from_alloc_fn(struct source *src, gfp_t gfp_mask)
+{
+	free_one_held(src);
+}
+
+static const struct overtaken held_resizes[] = {
+	{ 8, 16, 8 }, { 8, 16, 3 }, { 60, 100, 60 }, { 60, 300, 60 }, { 100, 300, 50 },
+	{ 16, 8, 7 }, { 16, 1, 3 }, { 300, 200, 50 }, { 300, 10, 60 },
+};
+
+static void held_name(const struct overtaken *what, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "from %d to %d with %d out",
+		 what->from, what->to, what->last);
+}
+
+KUNIT_ARRAY_PARAM(held, held_resizes, held_name);
+
+static void frees_in_the_middle_of_a_resize_lose_and_overfill_nothing(struct kunit *test)
+{
+	const struct overtaken *what = test->param_value;
+	struct fixture *fx = test->priv;
+	int nr_freed;
+
+	fixture_pool(fx, what->from);
+	while (fx->nr_held < what->last)
+		fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	fx->src.hook_arg = fx;
+	fx->src.hook = free_one_held_from_alloc_fn;
+	fx->src.free_hook = free_one_held;
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, what->to), 0);
+	fixture_put_all(fx);
+	fx->src.hook = NULL;
+	fx->src.free_hook = NULL;
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), what->to);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), what->to);
+	/* Nothing was given away that had to be allocated anew. */
+	nr_freed = what->from + atomic_read(&fx->src.nr_allocs) - what->to;
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), nr_freed);
+}
+
+/* Who comes in the middle of a resize finds what is there, and waits for no more. */
+
+static void take_half_of_the_rest(struct source *src)
+{
+	struct fixture *fx = src->hook_arg;
+	int nr = mempool2_nr_reserved(&fx->pool) / 2;
+
+	while (nr-- && fx->nr_held < MAX_HELD)
+		fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	source_fail(src);
+}
+
+static void elements_can_be_had_in_the_middle_of_shrinking(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 200);
+	source_fail(&fx->src);
+	fx->src.hook_arg = fx;
+	fx->src.free_hook = take_half_of_the_rest;
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 20), 0);
+	fx->src.free_hook = NULL;
+	KUNIT_EXPECT_GT(test, fx->nr_held, 0);
+	KUNIT_EXPECT_GE(test, mempool2_nr_reserved(&fx->pool) + fx->nr_held, 20);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 20);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 20);
+}
+
+/* The reserve is dry, a waiter comes, and then an element is freed. */
+static void let_one_wait(struct source *src)
+{
+	struct fixture *fx = src->hook_arg;
+	void *element;
+
+	src->free_hook = NULL;
+	while ((element = mempool2_alloc_preallocated(&fx->pool)))
+		fixture_hold(fx, element);
+	caller_that_waits(fx);
+	if (caller_has_returned(&fx->callers[0]))
+		atomic_inc(&src->nr_irregular);
+	fixture_put(fx);
+	if (!caller_returns(&fx->callers[0]))
+		atomic_inc(&src->nr_irregular);
+	source_fail(src);
+}
+
+static void waiter_that_comes_in_the_middle_of_shrinking_is_served(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	/* The first surplus is freed when most elements are still to be moved. */
+	fixture_pool(fx, 60);
+	source_fail(&fx->src);
+	fx->src.hook_arg = fx;
+	fx->src.free_hook = let_one_wait;
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 10), 0);
+	KUNIT_EXPECT_EQ(test, fx->nr_callers, 1);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void let_one_wait_from_alloc_fn(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	/* Only one, and whatever the waiter itself asks for there is none. */
+	if (fx->nr_callers || gfp_mask != GFP_KERNEL)
+		return;
+	source_fail(src);
+	src->hook = NULL;
+	let_one_wait(src);
+}
+
+static void waiter_that_comes_in_the_middle_of_growing_is_served(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 10);
+	fx->src.hook_arg = fx;
+	fx->src.hook = let_one_wait_from_alloc_fn;
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 30), 0);
+	KUNIT_EXPECT_EQ(test, fx->nr_callers, 1);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	/* There was no more memory, so it has what it had. */
+	fx->incomplete = true;
+}
+
+/* promise 10, for pools of any size: one CPU can have all, and in good time */
+
+static const int any_sizes[] = { 1, 2, 64, 65, 1000, 100000 };
+
+static void any_size_name(const int *min_nr, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%d elements", *min_nr);
+}
+
+KUNIT_ARRAY_PARAM(any_size, any_sizes, any_size_name);
+
+/* The addresses are numbers, one after the other, so there is nothing to keep. */
+static void *number(int i)
+{
+	return (void *)((i + 1UL) * sizeof(void *));
+}
+
+static int numbers_take(struct mempool2 *pool, struct numbers *sum)
+{
+	void *element;
+	int nr = 0;
+
+	while ((element = mempool2_alloc_preallocated(pool))) {
+		nr++;
+		atomic_long_add((unsigned long)element, &sum->sum);
+	}
+	return nr;
+}
+
+static void pool_is_drained_and_refilled_to_the_last(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool = &fx->spare;
+	/* Each round takes long enough in a large one. */
+	int round, i, nr_rounds = *min_nr > 1000 ? 1 : 3;
+	struct numbers numbers = {}, taken;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(pool, *min_nr, number_alloc, number_free,
+					    &numbers), 0);
+	for (round = 0; round < nr_rounds; round++) {
+		KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(pool));
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), *min_nr);
+		/* What is full takes no more: to free_fn, and it is as before. */
+		mempool2_free(number_alloc(GFP_KERNEL, &numbers), pool);
+		numbers.last--;
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr);
+
+		memset(&taken, 0, sizeof(taken));
+		KUNIT_EXPECT_EQ(test, numbers_take(pool, &taken), *min_nr);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&taken.sum),
+				atomic_long_read(&numbers.sum));
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 0);
+		KUNIT_EXPECT_FALSE(test, mempool2_is_saturated(pool));
+		for (i = 0; i < *min_nr; i++)
+			mempool2_free(number(i), pool);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr);
+	}
+	mempool2_exit(pool);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.sum), 0L);
+}
+
+/* The best of two, as others have the machine too. */
+static u64 time_to_drain_and_refill(struct kunit *test, int min_nr)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool = &fx->spare;
+	struct numbers numbers = {}, taken;
+	u64 best = U64_MAX, start;
+	int round, i;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(pool, min_nr, number_alloc, number_free,
+					    &numbers), 0);
+	for (round = 0; round < 2; round++) {
+		start = ktime_get_ns();
+		KUNIT_EXPECT_EQ(test, numbers_take(pool, &taken), min_nr);
+		for (i = 0; i < min_nr; i++)
+			mempool2_free(number(i), pool);
+		best = min_t(u64, best, ktime_get_ns() - start);
+		cond_resched();
+	}
+	mempool2_exit(pool);
+	return best;
+}
+
+/* Not by looking through the whole reserve for each of them. */
+static void drain_and_refill_take_time_in_proportion(struct kunit *test)
+{
+	u64 few = time_to_drain_and_refill(test, 2000);
+	u64 many = time_to_drain_and_refill(test, 50000);
+
+	kunit_info(test, "2,000 elements: %llu us; 50,000: %llu us",
+		   div_u64(few, 1000), div_u64(many, 1000));
+	KUNIT_EXPECT_LT(test, div_u64(many, 25), 4 * few);
 }
 
 static struct kunit_case resize_cases[] = {
@@ -473,6 +783,14 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(alloc_fn_may_resize_its_own_pool),
 	KUNIT_CASE(alloc_fn_may_resize_while_its_pool_is_resized),
 	KUNIT_CASE(growing_counts_what_others_free_meanwhile),
+	KUNIT_CASE_PARAM(later_resize_counts, overtaken_gen_params),
+	KUNIT_CASE_PARAM(frees_in_the_middle_of_a_resize_lose_and_overfill_nothing,
+			 held_gen_params),
+	KUNIT_CASE(elements_can_be_had_in_the_middle_of_shrinking),
+	KUNIT_CASE(waiter_that_comes_in_the_middle_of_shrinking_is_served),
+	KUNIT_CASE(waiter_that_comes_in_the_middle_of_growing_is_served),
+	KUNIT_CASE_PARAM(pool_is_drained_and_refilled_to_the_last, any_size_gen_params),
+	KUNIT_CASE(drain_and_refill_take_time_in_proportion),
 	{}
 };
 

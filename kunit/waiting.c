@@ -5,7 +5,10 @@
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/minmax.h>
+#include <linux/prandom.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 #include <linux/wait.h>
 
 #include "fixture.h"
@@ -190,7 +193,7 @@ static void waiter_served_during_its_retry_keeps_one_element(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	/* It keeps what it was given; what it found itself fills the reserve. */
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
@@ -285,8 +288,6 @@ static void freed_element_is_the_waiters_before_it_runs(struct kunit *test)
 	struct caller *caller;
 	void *element, *stolen[2];
 
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: the locks of a pool sleep");
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
@@ -317,7 +318,7 @@ static void nobody_takes_from_the_reserve_while_others_wait(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	/* The next one is the reserve's again. */
 	fixture_put(fx);
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 }
 
@@ -372,7 +373,7 @@ static void reserve_is_full_again_after_the_waiters(struct kunit *test)
 		mempool2_free(callers[i]->elems[0], &fx->pool);
 		callers[i]->elems[0] = NULL;
 	}
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
@@ -419,7 +420,7 @@ static void every_cpu_reaches_what_every_other_cpu_freed(struct kunit *test)
 			memset(caller->elems, 0, sizeof(caller->elems));
 			caller_run(other, to);
 			KUNIT_EXPECT_TRUE(test, caller_returns(other));
-			KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 5);
+			KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 5);
 		}
 	}
 }
@@ -447,6 +448,181 @@ static void waiter_on_one_cpu_is_served_from_every_other(struct kunit *test)
 		fixture_hold(fx, caller->elems[0]);
 		caller->elems[0] = NULL;
 		fixture_put_all(fx);
+	}
+}
+
+/*
+ * Elements that are taken and put on given CPUs, one batch after the other, so
+ * that it is known how many there must be.
+ */
+struct batch {
+	struct mempool2	*pool;
+	void		**elems;
+	int		nr;	/* how many are out */
+	int		target;	/* how many shall be */
+	bool		waitless;
+};
+
+static void batch_take(void *arg)
+{
+	struct batch *batch = arg;
+	void *element;
+
+	while (batch->nr < batch->target) {
+		if (batch->waitless)
+			element = mempool2_alloc(batch->pool, GFP_NOWAIT);
+		else
+			element = mempool2_alloc_preallocated(batch->pool);
+		if (!element)
+			return;
+		batch->elems[batch->nr++] = element;
+	}
+}
+
+static void batch_put(void *arg)
+{
+	struct batch *batch = arg;
+
+	while (batch->nr > batch->target)
+		mempool2_free(batch->elems[--batch->nr], batch->pool);
+}
+
+static void batch_begin(struct fixture *fx, struct batch *batch, int min_nr)
+{
+	void **elems = kunit_kcalloc(fx->test, min_nr + 1, sizeof(*elems), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(fx->test, elems);
+	*batch = (struct batch) { .pool = &fx->pool, .elems = elems };
+	fixture_pool(fx, min_nr);
+	source_fail(&fx->src);
+}
+
+/* Returns whether as many as wanted are out then. */
+static bool batch_becomes(struct batch *batch, int target, int cpu)
+{
+	batch->target = target;
+	smp_call_function_single(cpu, target > batch->nr ? batch_take : batch_put, batch, 1);
+	return batch->nr == target;
+}
+
+static int any_cpu(struct rnd_state *random)
+{
+	int cpu = cpumask_first(cpu_online_mask), i;
+
+	for (i = prandom_u32_state(random) % num_online_cpus(); i; i--)
+		cpu = cpumask_next(cpu, cpu_online_mask);
+	return cpu;
+}
+
+/* Around what a CPU looks through at first, and beyond. */
+static const int reserve_sizes[] = { 1, 2, 3, 5, 16, 63, 64, 65, 129, 1000 };
+
+static void reserve_size_name(const int *min_nr, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%d elements", *min_nr);
+}
+
+KUNIT_ARRAY_PARAM(reserve_size, reserve_sizes, reserve_size_name);
+
+static void any_cpu_finds_all_that_the_others_put(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	int round, i, other, target, nr_wrong = 0;
+	struct rnd_state random;
+	struct batch batch;
+
+	batch_begin(fx, &batch, *min_nr);
+	prandom_seed_state(&random, *min_nr);
+	for (round = 0; round < 300; round++) {
+		/* Now to the last one or to the first, now somewhere. */
+		target = prandom_u32_state(&random) % (*min_nr + 1);
+		if (round % 5 == 0)
+			target = 0;
+		else if (round % 5 == 2)
+			target = *min_nr;
+		for (i = 0; i < batch.nr; i++) {
+			other = i + prandom_u32_state(&random) % (batch.nr - i);
+			swap(batch.elems[i], batch.elems[other]);
+		}
+		batch.waitless = prandom_u32_state(&random) % 2;
+		nr_wrong += !batch_becomes(&batch, target, any_cpu(&random));
+		nr_wrong += mempool2_nr_reserved(&fx->pool) != *min_nr - batch.nr;
+		nr_wrong += mempool2_is_saturated(&fx->pool) != !batch.nr;
+	}
+	KUNIT_EXPECT_EQ(test, nr_wrong, 0);
+	batch_becomes(&batch, 0, any_cpu(&random));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+/* The same where only one is there, wherever that lies. */
+static void any_cpu_finds_the_only_element(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	struct rnd_state random;
+	int i, nr_wrong = 0;
+	struct batch batch;
+
+	batch_begin(fx, &batch, *min_nr);
+	prandom_seed_state(&random, *min_nr);
+	for (i = 0; i < 100; i++) {
+		/* Another slot each time: the order of the others is the pool's affair. */
+		nr_wrong += !batch_becomes(&batch, *min_nr, any_cpu(&random));
+		nr_wrong += !batch_becomes(&batch, prandom_u32_state(&random) % *min_nr,
+					   any_cpu(&random));
+		nr_wrong += !batch_becomes(&batch, *min_nr - 1, any_cpu(&random));
+		nr_wrong += !batch_becomes(&batch, *min_nr, any_cpu(&random));
+		/* And then there is none on any CPU. */
+		nr_wrong += batch_becomes(&batch, *min_nr + 1, any_cpu(&random));
+	}
+	KUNIT_EXPECT_EQ(test, nr_wrong, 0);
+	batch_becomes(&batch, 0, any_cpu(&random));
+}
+
+static void first_put_on_any_cpu_ends_the_drought_on_every_other(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	int from, to, cpu, nr_wrong = 0;
+	struct batch batch;
+
+	batch_begin(fx, &batch, *min_nr);
+	batch.waitless = true;
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, *min_nr, cpumask_first(cpu_online_mask)));
+	for_each_online_cpu(from) {
+		for_each_online_cpu(to) {
+			for_each_online_cpu(cpu)
+				nr_wrong += batch_becomes(&batch, *min_nr + 1, cpu);
+			nr_wrong += !batch_becomes(&batch, *min_nr - 1, from);
+			nr_wrong += !batch_becomes(&batch, *min_nr, to);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, nr_wrong, 0);
+	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
+}
+
+static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	struct batch batch;
+	int cpu, nr_freed;
+
+	batch_begin(fx, &batch, *min_nr);
+	for_each_online_cpu(cpu) {
+		batch_becomes(&batch, *min_nr, cpu);
+		batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
+		KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
+
+		/* Twice: the first one finds out that it is full, the second knows. */
+		for (nr_freed = 0; nr_freed < 2; nr_freed++) {
+			source_forget(&fx->src);
+			batch.elems[batch.nr++] = fixture_foreign(fx);
+			batch_becomes(&batch, 0, cpu);
+			KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+			KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
+		}
 	}
 }
 
@@ -480,8 +656,36 @@ static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test
 	KUNIT_EXPECT_TRUE(test, caller_returns(waiter));
 	KUNIT_EXPECT_PTR_EQ(test, waiter->elems[0], element);
 }
+
+static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *test)
+{
+	int cpu = cpumask_last(cpu_online_mask), first = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct batch batch;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	batch_begin(fx, &batch, 1000);
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 1000, cpu));
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 900, cpu));
+	if (remove_cpu(cpu)) {
+		batch_becomes(&batch, 0, first);
+		kunit_skip(test, "CPU %d cannot be taken away", cpu);
+	}
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 1000, first));
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 500, first));
+	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 1000, cpu));
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 0, cpu));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
 #else
 static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_HOTPLUG_CPU");
+}
+
+static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_HOTPLUG_CPU");
 }
@@ -507,7 +711,7 @@ static void waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free(struct kunit *test
 		mempool2_free(callers[i]->elems[0], &fx->pool);
 		callers[i]->elems[0] = NULL;
 	}
-	KUNIT_EXPECT_EQ(test, fx->pool.curr_nr, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
 static struct kunit_case waiting_cases[] = {
@@ -530,7 +734,14 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(reserve_is_full_again_after_the_waiters),
 	KUNIT_CASE(every_cpu_reaches_what_every_other_cpu_freed),
 	KUNIT_CASE(waiter_on_one_cpu_is_served_from_every_other),
+	KUNIT_CASE_PARAM(any_cpu_finds_all_that_the_others_put, reserve_size_gen_params),
+	KUNIT_CASE_PARAM(any_cpu_finds_the_only_element, reserve_size_gen_params),
+	KUNIT_CASE_PARAM(first_put_on_any_cpu_ends_the_drought_on_every_other,
+			 reserve_size_gen_params),
+	KUNIT_CASE_PARAM(pool_that_is_full_again_keeps_nothing_from_any_cpu,
+			 reserve_size_gen_params),
 	KUNIT_CASE(elements_freed_on_a_cpu_that_goes_away_can_be_had),
+	KUNIT_CASE(large_pool_is_whole_without_the_cpu_that_filled_it),
 	KUNIT_CASE(waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free),
 	{}
 };
