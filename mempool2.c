@@ -218,12 +218,17 @@ static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
 	return slot;
 }
 
-/* Begin at @slot next time. */
+/*
+ * Begin at @slot next time. Not so in a small reserve, where near is everywhere:
+ * all CPUs that use one would end up at the same place in all others.
+ */
 static void reserve_place_set(const struct mempool2_reserve *reserve, void **slot)
 {
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots) ?: 1;
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots);
 	u64 place = (u64)(slot - reserve->slots) << 32;
 
+	if (nr_slots <= NEAR)
+		return;
 	this_cpu_write(reserve_place, (u32)div_u64(place + nr_slots - 1, nr_slots));
 }
 
@@ -301,6 +306,8 @@ static unsigned int reserve_put_near(struct mempool2_reserve *reserve, void **el
 	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
 	void **above = reserve_here(reserve) + 1, **end = &reserve->slots[nr_slots];
 
+	if (nr > nr_slots / 2)
+		above = end;
 	i = reserve_put_down(reserve, above, max_t(void **, above - NEAR, reserve->slots),
 			     elems, nr);
 	if (i < nr && nr_slots <= NEAR)
