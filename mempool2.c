@@ -52,7 +52,7 @@
 /* A waiter asks the alloc function again after this time without an element. */
 #define RETRY_JIFFIES	(5 * HZ)
 
-/* Elements handled in one go while the lock is held. */
+/* Elements handled in one go, with a lock held or preemption disabled. */
 #define BATCH		64
 
 /* A caller's mistake: said once, with who made it and what was wrong. */
@@ -183,7 +183,10 @@ static bool is_element(const void *element)
 	return (unsigned long)element > (unsigned long)CLOSED;
 }
 
-/* A full barrier, if true. */
+/*
+ * A full barrier, if true: between what we saw of pool->state before and after.
+ * Pairs with the smp_rmb() of who frees the element, and with state_check().
+ */
 static __always_inline bool slot_take(void **slot, void **element)
 {
 	void *found = READ_ONCE(*slot);
@@ -194,7 +197,10 @@ static __always_inline bool slot_take(void **slot, void **element)
 	return true;
 }
 
-/* A full barrier, if true: before we look whether anybody waits for it. */
+/*
+ * A full barrier, if true: before we look whether anybody waits for it. Pairs with
+ * waiter_queue() and with state_check(); and for the element, with slot_take().
+ */
 static __always_inline bool slot_put(void **slot, void *element)
 {
 	void *empty = NULL;
@@ -248,8 +254,8 @@ static unsigned int reserve_take_up(struct mempool2_reserve *reserve, void **slo
 {
 	unsigned long run = slot_run(slot, end, nr), i;
 
-	/* Who wants many finds them side by side. */
-	mempool2_unrolled
+	/* Who wants many finds them side by side; unrolled, a bulk of 64 is worth it. */
+#pragma GCC unroll 8
 	for (i = 0; i < run; i++) {
 		if (unlikely(!slot_take(&slot[i], &elems[i])))
 			break;
@@ -270,7 +276,7 @@ static unsigned int reserve_put_down(struct mempool2_reserve *reserve, void **sl
 	unsigned long run = slot_run(end, slot, nr), i;
 
 	slot -= run;
-	mempool2_unrolled
+#pragma GCC unroll 8
 	for (i = 0; i < run; i++) {
 		if (unlikely(!slot_put(&slot[i], elems[i])))
 			break;
@@ -400,7 +406,8 @@ static void **reserve_find_empty(struct mempool2_reserve *reserve, unsigned int 
 
 /*
  * Begin to check, or join those who do, unless it is known: then the bits @known
- * of the state are @are. A full barrier before we look.
+ * of the state are @are. Else a full barrier before we look, which pairs with
+ * slot_take() and slot_put().
  */
 static int state_check(struct mempool2 *pool, int check, int known, int are)
 {
@@ -428,7 +435,7 @@ static bool state_known(struct mempool2 *pool, const struct mempool2_reserve *re
 	       atomic_cmpxchg(&pool->state, state, (state & ~clear) | set) == state;
 }
 
-/* There is room. A full barrier. */
+/* There is room. A full barrier, which pairs with mempool2_free()'s smp_rmb(). */
 static noinline void *say_room(struct mempool2 *pool, void *element)
 {
 	/* The check first: it does not notice that a bit is set which was set. */
@@ -628,6 +635,7 @@ static void *reserve_move(struct mempool2 *pool, void **from,
 		raw_spin_lock_irqsave(&reserve_move_lock, flags);
 		if (!slot || try_cmpxchg(slot, &empty, CLOSED)) {
 			closed = try_cmpxchg(from, &element, CLOSED);
+			/* Pairs with slot_take(). */
 			if (slot)
 				smp_store_release(slot, closed ? element : NULL);
 		}
@@ -1018,8 +1026,10 @@ void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
 
 /* As many elements as there is memory for. Returns how many that are. */
-static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool, void **elems,
-					 unsigned int count, gfp_t gfp)
+static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
+							 void **elems,
+							 unsigned int count,
+							 gfp_t gfp)
 {
 	unsigned int nr;
 
@@ -1147,17 +1157,19 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 {
 	bool put;
 
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!element_rest(pool, element)))
+		return;
+
 	/* At the CPU's place, as in pool_take_here(). */
-	if (likely(element_rest(pool, element))) {
-		rcu_read_lock_sched();
-		put = slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
-		rcu_read_unlock_sched();
-		if (likely(put)) {
-			after_put(pool);
-			return;
-		}
-		element_use(pool, element);
+	rcu_read_lock_sched();
+	put = slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
+	rcu_read_unlock_sched();
+	if (likely(put)) {
+		after_put(pool);
+		return;
 	}
+	element_use(pool, element);
 	pool_free_one(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);
@@ -1166,7 +1178,7 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
 	if (!not_initialised(pool))
-		pool_free(pool, &element, 1);
+		pool_free_one(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_checked);
 
@@ -1435,7 +1447,7 @@ static bool resize_step(struct mempool2 *pool, bool *full)
 		with_slots = !reserve->nr_never_filled;
 	}
 	more = reserve->old || reserve->nr_slots > size;
-	/* As in slot_put(): before we look whether anybody waits, or checks. */
+	/* Pairs with waiter_queue() and state_check(), as the one in slot_put(). */
 	smp_mb();
 	after_put(pool);
 	/* after_put() stopped the checks of those who may have missed an element. */
@@ -1615,6 +1627,7 @@ static int __init slab_find_ctor(void)
 	kmem_cache_destroy(cache);
 	return 0;
 }
+
 /* Neighbours begin far from each other. Pools that are made before do without. */
 static int __init place_init(void)
 {

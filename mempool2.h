@@ -328,6 +328,7 @@ void mempool2_destroy(struct mempool2 *pool);
  * Use
  */
 
+/* From here to mempool2_alloc_noprof(): what the inline calls are made of. */
 void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
 void mempool2_free_slow(struct mempool2 *pool, void *element);
 void mempool2_free_checked(struct mempool2 *pool, void *element);

@@ -37,13 +37,6 @@
 #define mempool2_raw_alloc_pages	alloc_pages
 #endif
 
-/* Unroll the loop that follows. The kernel has a word for it since 6.15. */
-#ifdef unrolled_count
-#define mempool2_unrolled		unrolled_count(8)
-#else
-#define mempool2_unrolled		_Pragma("GCC unroll 8")
-#endif
-
 /* The largest page order: MAX_ORDER was one above it until 6.4; renamed in 6.8. */
 #ifdef MAX_PAGE_ORDER
 #define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER

@@ -295,20 +295,28 @@ static void free_serves_a_bulk_waiter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
+/* All of a pool of two, and two more of its back end, which has nothing then. */
+static void take_four_of_two(struct deed *deed)
+{
+	struct mempool2 *pool = &deed->fx->pool;
+	int i;
+
+	fixture_pool(deed->fx, 2);
+	for (i = 2; i < 4; i++)
+		deed->elems[i] = mempool2_alloc(pool, GFP_KERNEL);
+	source_fail(&deed->fx->src);
+	for (i = 0; i < 2; i++)
+		deed->elems[i] = mempool2_alloc_preallocated(pool);
+}
+
 /* The pool is full, and yet somebody came to wait: for two elements of two. */
 static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct deed deed = { .fx = fx, .count = 4 };
 	struct caller *bulk;
-	int i;
 
-	fixture_pool(fx, 2);
-	for (i = 2; i < 4; i++)
-		deed.elems[i] = mempool2_alloc(&fx->pool, GFP_KERNEL);
-	source_fail(&fx->src);
-	for (i = 0; i < 2; i++)
-		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+	take_four_of_two(&deed);
 	bulk = caller_that_waits_for(fx, 2);
 
 	run_in(fx, here(test), deed_free, &deed);
@@ -329,12 +337,7 @@ static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 	struct caller *caller;
 	int i;
 
-	fixture_pool(fx, 2);
-	for (i = 2; i < 4; i++)
-		deed.elems[i] = mempool2_alloc(&fx->pool, GFP_KERNEL);
-	source_fail(&fx->src);
-	for (i = 0; i < 2; i++)
-		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+	take_four_of_two(&deed);
 	caller = caller_that_waits(fx);
 
 	run_in(fx, here(test), deed_free_bulk, &deed);
