@@ -184,7 +184,8 @@ typedef struct mempool2 mempool2_t;
  */
 static inline bool mempool2_initialized(const struct mempool2 *pool)
 {
-	return READ_ONCE(pool->kind) != MEMPOOL2_NONE;
+	/* It changes while the pool is in use, but neither from this nor to it. */
+	return data_race(pool->kind) != MEMPOOL2_NONE;
 }
 
 int mempool2_nr_reserved(const struct mempool2 *pool);
