@@ -553,7 +553,49 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
  * Seeing inside. Documentation/ABI/testing/debugfs-mempool2 has the same for people.
  */
 
+/* A name's length, with the NUL at its end. */
+#define MEMPOOL2_NAME_LEN	32
+
+/**
+ * struct mempool2_statistics - what happened to a pool
+ *
+ * @reserve_allocs: elements that callers took from the reserve
+ * @refills: freed elements that went into the reserve
+ * @waits: callers that waited
+ * @wait_ns: nanoseconds that they waited, all of them together
+ * @longest_wait_ns: nanoseconds that the one waited that waited longest
+ * @handed_over: freed elements that went to a waiter
+ * @failed: calls that could not sleep and got nothing
+ * @resizes: calls of mempool2_resize() that changed the pool
+ */
+struct mempool2_statistics {
+	u64	reserve_allocs;
+	u64	refills;
+	u64	waits;
+	u64	wait_ns;
+	u64	longest_wait_ns;
+	u64	handed_over;
+	u64	failed;
+	u64	resizes;
+};
+
+/*
+ * Checks. An element of a pool of slab objects, kmalloc() memory or pages is
+ * poisoned while it rests; an element that rests is freed; a task waits while it
+ * holds an element of the reserve; the pool ends with elements out or waiters.
+ */
+#define MEMPOOL2_CHECK_POISON	0x01
+#define MEMPOOL2_CHECK_DOUBLE	0x02
+#define MEMPOOL2_CHECK_NESTED	0x04
+#define MEMPOOL2_CHECK_EXIT	0x08
+#define MEMPOOL2_CHECK_ALL	0x0f
+
+int mempool2_set_name(struct mempool2 *pool, const char *name);
 int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in);
+int mempool2_set_statistics(struct mempool2 *pool, bool on);
+int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum);
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
+int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds);
 
 /*
  * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages
