@@ -992,7 +992,7 @@ static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
 /*
  * The element at the CPU's place, or %NULL: what nearly always does, so all of it
  * is inline in those who want it. If @said is false afterwards they have to call
- * say_room().
+ * say_room(). Not if the pool is watched.
  */
 static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 {
@@ -1045,18 +1045,12 @@ void mempool2_refuse(const struct mempool2 *pool)
 EXPORT_SYMBOL_GPL(mempool2_refuse);
 
 /* Not inlined: what it needs should not burden those who seldom come here. */
-static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
-				 unsigned long caller)
+static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask,
+					 unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element;
 
-	/* Nobody has, if the pool is of no kind that mempool2_alloc() knows. */
-	if (pool_is_watched(pool)) {
-		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
-		if (element)
-			return element;
-	}
 	if (pool_take(pool, &element, 1, caller))
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
@@ -1074,6 +1068,17 @@ static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
 failed:
 	inside_failed(pool, caller);
 	return NULL;
+}
+
+/* The first try of a watched pool, which is of no kind that mempool2_alloc() knows. */
+static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
+				 unsigned long caller)
+{
+	void *element = NULL;
+
+	if (pool_is_watched(pool))
+		element = inside_alloc(pool, mempool2_gfp_first(gfp_mask), caller);
+	return element ?: pool_alloc_unlucky(pool, gfp_mask, caller);
 }
 
 /* mempool2_alloc(), once the first try has failed. */
@@ -1212,9 +1217,9 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 	return nr;
 }
 
-static noinline void pool_free_one(struct mempool2 *pool, void *element)
+static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigned long caller)
 {
-	if (unlikely(pool_is_watched(pool)) && !inside_freed(pool, element))
+	if (unlikely(pool_is_watched(pool)) && inside_free(pool, element, caller))
 		return;
 	pool_free(pool, &element, 1);
 }
@@ -1238,7 +1243,7 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 		return;
 	}
 	element_use(pool, element);
-	pool_free_one(pool, element);
+	pool_free_one(pool, element, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);
 
@@ -1246,7 +1251,7 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
 	if (mempool2_initialized(pool))
-		pool_free_one(pool, element);
+		pool_free_one(pool, element, _RET_IP_);
 	else if (!inside_freed_to_none(pool, element))
 		not_initialised(pool);
 }
@@ -1254,12 +1259,12 @@ EXPORT_SYMBOL_GPL(mempool2_free_checked);
 
 /* One by one: an element that rests already must not be put. It is as good as taken. */
 static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
-						 unsigned int count)
+						 unsigned int count, unsigned long caller)
 {
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		if (inside_freed(pool, elems[nr]) && !pool_return(pool, &elems[nr], 1)) {
+		if (inside_freed(pool, elems[nr], caller) && !pool_return(pool, &elems[nr], 1)) {
 			inside_left(pool, elems[nr]);
 			break;
 		}
@@ -1290,7 +1295,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 	/* As in mempool2_free(). */
 	smp_rmb();
 	if (unlikely(pool_is_watched(pool)))
-		return pool_return_watched(pool, elems, count);
+		return pool_return_watched(pool, elems, count, _RET_IP_);
 	return pool_return(pool, elems, count);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
