@@ -983,9 +983,11 @@ static void report_here(const char *what)
 
 	report_line("%s by task %s/%d on CPU %d:\n", what, current->comm,
 		    task_pid_nr(current), raw_smp_processor_id());
-	nr = mempool2_stack_save(entries, STACK_DEPTH, 3);
+	nr = mempool2_stack_save(entries, STACK_DEPTH, 2);
 	for (i = 0; i < nr; i++)
 		report_line(" %pS\n", (void *)entries[i]);
+	if (!nr)
+		report_line(" (the stack is not known)\n");
 }
 
 static void report_record(const char *what, const struct mempool2_record *record)
