@@ -30,8 +30,10 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
+#include <linux/jump_label.h>
 #include <linux/kmemleak.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -42,12 +44,14 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/wait.h>
 
 #include "mempool2.h"
+#include "mempool2_inside.h"
 
 /* A waiter asks the alloc function again after this time without an element. */
 #define RETRY_JIFFIES	(5 * HZ)
@@ -86,9 +90,18 @@ struct mempool2_reserve {
 			bool			moving;
 			/* Slots for which there may never have been an element. */
 			unsigned int		nr_never_filled;
+			/* The pool's. This and what follows @old is for mempool2_inside.c. */
+			int			min_nr;
 			/* The reserve that this one replaces, until it is empty. */
 			struct mempool2_reserve	*old;
-			struct rcu_head		rcu;
+			union {
+				struct list_head	registered;
+				struct rcu_head		rcu;
+			};
+			/* Where the pool is, as far as is known. */
+			struct mempool2		*pool;
+			const void		*creator;
+			struct mempool2_inside	*inside;
 		};
 		/* All CPUs read the above, so none should write beside it. */
 		char	pad[SMP_CACHE_BYTES];
@@ -133,23 +146,23 @@ static DEFINE_RAW_SPINLOCK(reserve_move_lock);
 /* Let KASAN catch who uses an element that rests. False if it is no element. */
 static bool element_rest(struct mempool2 *pool, void *element)
 {
-	if (pool->kind == MEMPOOL2_PAGES)
+	if (pool->source == MEMPOOL2_PAGES)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
-	if (pool->kind == MEMPOOL2_SLAB || pool->kind == MEMPOOL2_KMALLOC)
+	if (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC)
 		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
 static void element_use(struct mempool2 *pool, void *element)
 {
-	if (pool->kind == MEMPOOL2_PAGES)
+	if (pool->source == MEMPOOL2_PAGES)
 		mempool2_kasan_use_pages(element,
 					 (unsigned long)pool->pool_data);
-	else if (pool->kind == MEMPOOL2_SLAB)
+	else if (pool->source == MEMPOOL2_SLAB)
 		mempool2_kasan_use_object(element,
 					  kmem_cache_size(pool->pool_data));
-	else if (pool->kind == MEMPOOL2_KMALLOC)
+	else if (pool->source == MEMPOOL2_KMALLOC)
 		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
@@ -675,6 +688,13 @@ static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserv
 	return nr_surplus;
 }
 
+static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
+{
+	if (unlikely(pool_is_watched(pool)) && pool_is_failing(pool))
+		return NULL;
+	return mempool2_call_alloc(pool, pool->source, gfp);
+}
+
 /*
  * Waiters
  *
@@ -846,7 +866,7 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 	void *element;
 
 	while (!waiter_is_served(waiter)) {
-		element = mempool2_call_alloc(pool, pool->kind, gfp);
+		element = pool_call_alloc(pool, gfp);
 		if (!element)
 			return;
 
@@ -905,7 +925,7 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static void pool_call_free(struct mempool2 *pool, void *element)
 {
-	mempool2_call_free(pool, pool->kind, element);
+	mempool2_call_free(pool, pool->source, element);
 }
 
 /* Back to where they are missed, or else to where they came from. */
@@ -955,7 +975,7 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
 	if (likely((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
-			     MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM))
+			     MEMPOOL2_WAITERS | MEMPOOL2_GATE | MEMPOOL2_WATCH)) == MEMPOOL2_ROOM))
 		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
 	*said = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
@@ -998,12 +1018,18 @@ static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element;
 
+	/* Nobody has, if the pool is of no kind that mempool2_alloc() knows. */
+	if (pool_is_watched(pool)) {
+		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+		if (element)
+			return element;
+	}
 	if (pool_take(pool, &element, 1))
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
 
-	element = mempool2_call_alloc(pool, pool->kind, gfp);
+	element = pool_call_alloc(pool, gfp);
 	if (element)
 		return element;
 	if (gfp & __GFP_DIRECT_RECLAIM)
@@ -1034,7 +1060,7 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		elems[nr] = mempool2_call_alloc(pool, pool->kind, gfp);
+		elems[nr] = pool_call_alloc(pool, gfp);
 		if (!elems[nr])
 			break;
 	}
@@ -1163,7 +1189,8 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 
 	/* At the CPU's place, as in pool_take_here(). */
 	rcu_read_lock_sched();
-	put = slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
+	put = !(static_branch_unlikely(&pools_watched) && pool_is_watched(pool)) &&
+	      slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
 	rcu_read_unlock_sched();
 	if (likely(put)) {
 		after_put(pool);
@@ -1282,7 +1309,8 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 
 	init_waitqueue_head(&pool->wait);
 	RCU_INIT_POINTER(pool->reserve, reserve);
-	pool->kind = pool_kind(alloc_fn, free_fn);
+	pool->source = pool_kind(alloc_fn, free_fn);
+	pool->kind = pool->source;
 	atomic_set(&pool->state, MEMPOOL2_FULL(pool->kind) | MEMPOOL2_ROOM);
 	pool->pool_data = pool_data;
 	pool->alloc = alloc_fn;
@@ -1292,6 +1320,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 #ifdef CONFIG_PREEMPT_RT
 	init_irq_work(&pool->serve_work, waiters_serve_work);
 #endif
+	registry_add(pool, reserve, caller);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
@@ -1375,6 +1404,7 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  */
 void mempool2_exit(struct mempool2 *pool)
 {
+	struct mempool2_reserve *reserve;
 	void *elems[BATCH];
 	unsigned int nr;
 
@@ -1387,10 +1417,12 @@ void mempool2_exit(struct mempool2 *pool)
 		while (nr)
 			pool_call_free(pool, elems[--nr]);
 	}
-	kvfree(rcu_access_pointer(pool->reserve));
+	reserve = rcu_dereference_protected(pool->reserve, true);
+	registry_remove(reserve);
+	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);
-	pool->kind = MEMPOOL2_NONE;
+	WRITE_ONCE(pool->kind, MEMPOOL2_NONE);
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 
@@ -1500,7 +1532,7 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 		reserve->old = old;
 		reserve->moving = true;
 		WRITE_ONCE(pool->min_nr, min_nr);
-		rcu_assign_pointer(pool->reserve, reserve);
+		registry_replace(pool, old, reserve);
 		/* A full barrier before we close a slot; see state_known(). */
 		say_room(pool, NULL);
 		reserve = NULL;
@@ -1555,8 +1587,10 @@ static void resize_down(struct mempool2 *pool, int min_nr)
 	struct mempool2_reserve *reserve;
 
 	mutex_lock(&reserve_resize_mutex);
-	if (min_nr < pool->min_nr)
+	if (min_nr < pool->min_nr) {
 		WRITE_ONCE(pool->min_nr, min_nr);
+		WRITE_ONCE(resize_reserve(pool)->min_nr, min_nr);
+	}
 	mutex_unlock(&reserve_resize_mutex);
 	resize_finish(pool);
 
@@ -1777,6 +1811,12 @@ void mempool2_free_pages(void *element, void *pool_data)
 	__free_pages(element, (unsigned long)pool_data);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_pages);
+
+/*
+ * Seeing inside
+ */
+
+#include "mempool2_inside.c"
 
 MODULE_DESCRIPTION("Pools of preallocated elements whose allocation cannot fail");
 MODULE_LICENSE("GPL");
