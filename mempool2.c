@@ -34,6 +34,7 @@
 #include <linux/kmemleak.h>
 #include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/lockdep.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -44,6 +45,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -701,54 +703,70 @@ static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
  * A waiter is an exclusive entry of pool->wait with a place for its elements.
  * Only the one at the head is given any; one that needs several stays there and
  * collects them. So it cannot starve, and no two of them can each hold what the
- * other one needs.
+ * other one needs. What happens to one that has all its elements is its entry's
+ * function: a task is woken, or a function is called, see "Functions" below.
  */
-struct waiter {
-	struct wait_queue_entry	entry;
-	struct mempool2		*pool;
-	void			**next;		/* where the next element goes */
-	unsigned int		nr_missing;	/* how many still have to come */
+
+/* PREEMPT_RT: the lock of the queue sleeps. */
+static bool queue_can_be_locked(void)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
+}
+
+/* What is given to the oldest waiter under the lock, and what comes after that. */
+struct handover {
+	void			*element;	/* NULL as soon as somebody has it */
+	struct llist_head	served;		/* whose functions are to be called */
 };
 
-/*
- * Under the lock: give a queued waiter one element. With the last one it is
- * woken and leaves the queue.
- */
-static void waiter_accept(struct waiter *waiter, void *element)
+/* Under the lock: the next element goes to its place. */
+static void waiter_accept(struct mempool2_waiter *waiter, void *element)
+{
+	lockdep_assert_held(&waiter->pool->wait.lock);
+	waiter->elems[waiter->count - waiter->nr_missing] = element;
+	/* Pairs with waiter_is_served(): who sees 0 there sees the elements. */
+	smp_store_release(&waiter->nr_missing, waiter->nr_missing - 1);
+}
+
+/* Under the lock: leave the queue. */
+static void waiter_leave(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 
 	lockdep_assert_held(&pool->wait.lock);
-	*waiter->next++ = element;
-	/* Pairs with waiter_is_served(): who sees 0 there sees the elements. */
-	smp_store_release(&waiter->nr_missing, waiter->nr_missing - 1);
-	if (waiter->nr_missing)
-		return;
-
 	if (!--pool->nr_waiters)
 		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
-	wake_up_process(waiter->entry.private);
 	/*
-	 * The waiter may be gone as soon as its entry is off the list, so this
-	 * comes last. Pairs with finish_wait() in waiter_sleep().
+	 * A waiter that sleeps may be gone as soon as its entry is off the list,
+	 * so this comes last. Pairs with finish_wait() in waiter_sleep().
 	 */
 	list_del_init_careful(&waiter->entry.entry);
 }
 
-/*
- * The wake function of a waiter: @key points at the element that came back, and
- * the waiter takes it from there. A bare wake_up() on the queue has none, and
- * makes the oldest waiter look for memory again.
- */
-static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode,
-		       int flags, void *key)
+/* Under the lock: the same for one that sleeps. With the last one it is woken. */
+static void sleeper_accept(struct mempool2_waiter *waiter, void *element)
 {
-	struct waiter *waiter = container_of(entry, struct waiter, entry);
-	void **element = key;
+	waiter_accept(waiter, element);
+	if (waiter->nr_missing)
+		return;
+	wake_up_process(waiter->entry.private);
+	waiter_leave(waiter);
+}
 
-	if (element) {
-		waiter_accept(waiter, *element);
-		*element = NULL;
+/*
+ * The wake function of a waiter that sleeps: @key is a struct handover, and the
+ * waiter takes the element from there. A bare wake_up() on the queue has none, and
+ * makes the oldest of them look for memory again.
+ */
+static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
+			int flags, void *key)
+{
+	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
+	struct handover *hand = key;
+
+	if (hand) {
+		sleeper_accept(waiter, hand->element);
+		hand->element = NULL;
 	} else {
 		wake_up_process(entry->private);
 	}
@@ -756,35 +774,38 @@ static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode,
 }
 
 /* Under the lock: give an element to the oldest waiter. False if nobody waits. */
-static bool waiters_accept(struct mempool2 *pool, void *element)
+static bool waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
 	lockdep_assert_held(&pool->wait.lock);
 	if (!pool->nr_waiters)
 		return false;
-	__wake_up_locked_key(&pool->wait, TASK_NORMAL, &element);
-	return !element;
+	__wake_up_locked_key(&pool->wait, TASK_NORMAL, hand);
+	return !hand->element;
 }
 
 /*
  * Under the lock: give waiters what the reserve has, but no more than a batch.
  * False if there are either no waiters or no elements any more.
  */
-static bool waiters_serve_batch(struct mempool2 *pool)
+static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 {
-	void *element;
 	int i;
 
 	for (i = 0; i < BATCH; i++) {
-		if (!pool->nr_waiters || !reserve_take(pool, &element, 1))
+		if (!pool->nr_waiters || !reserve_take(pool, &hand->element, 1))
 			return false;
-		waiters_accept(pool, element);
+		waiters_accept(pool, hand);
 	}
 	return true;
 }
 
+static void functions_call(struct llist_head *served);
+static void functions_call_later(struct llist_head *served);
+
 /* To be called after an element was put, if there are waiters then. */
 static void waiters_serve(struct mempool2 *pool)
 {
+	struct handover hand = {};
 	unsigned long flags;
 	bool more;
 
@@ -794,11 +815,16 @@ static void waiters_serve(struct mempool2 *pool)
 		return;
 	}
 #endif
+	/* Pairs with mempool2_cancel_sync(). */
+	rcu_read_lock();
 	do {
 		spin_lock_irqsave(&pool->wait.lock, flags);
-		more = waiters_serve_batch(pool);
+		more = waiters_serve_batch(pool, &hand);
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
 	} while (more);
+	/* The functions may end the pool, so they come last. */
+	functions_call(&hand.served);
+	rcu_read_unlock();
 }
 
 #ifdef CONFIG_PREEMPT_RT
@@ -812,36 +838,41 @@ static void waiters_serve_work(struct irq_work *work)
 static unsigned int waiters_give(struct mempool2 *pool, void **elems,
 				 unsigned int nr)
 {
+	struct handover hand = {};
 	unsigned long flags;
-	unsigned int i = 0;
+	unsigned int i;
 
 	/* Where the lock may not be taken they come by way of the reserve. */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible())
+	if (!queue_can_be_locked())
 		return 0;
 
+	rcu_read_lock();
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	while (i < nr && waiters_accept(pool, elems[i]))
-		i++;
+	for (i = 0; i < nr; i++) {
+		hand.element = elems[i];
+		if (!waiters_accept(pool, &hand))
+			break;
+	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	functions_call(&hand.served);
+	rcu_read_unlock();
 	return i;
 }
 
-static bool waiter_is_served(const struct waiter *waiter)
+static bool waiter_is_served(const struct mempool2_waiter *waiter)
 {
 	/* Pairs with the release in waiter_accept(). */
 	return !smp_load_acquire(&waiter->nr_missing);
 }
 
-/* Queue, and have those who wait served, among them ourselves, if we can be. */
-static void waiter_queue(struct waiter *waiter)
+/*
+ * Under the lock: queue, and have those who wait served, among them the waiter
+ * itself, if they can be.
+ */
+static void waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 {
 	struct mempool2 *pool = waiter->pool;
-	unsigned long flags;
 
-	init_waitqueue_func_entry(&waiter->entry, waiter_wake);
-	waiter->entry.private = current;
-
-	spin_lock_irqsave(&pool->wait.lock, flags);
 	__add_wait_queue_entry_tail_exclusive(&pool->wait, &waiter->entry);
 	pool->nr_waiters++;
 	/*
@@ -850,16 +881,36 @@ static void waiter_queue(struct waiter *waiter)
 	 * learns an address from us sees that the reserve is not full.
 	 */
 	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
-	while (waiters_serve_batch(pool))
+	while (waiters_serve_batch(pool, hand))
 		;
+}
+
+/*
+ * Waiters that sleep
+ */
+
+static void sleeper_queue(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	struct handover hand = {};
+	unsigned long flags;
+
+	init_waitqueue_func_entry(&waiter->entry, sleeper_wake);
+	waiter->entry.private = current;
+
+	rcu_read_lock();
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	waiter_queue(waiter, &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	functions_call(&hand.served);
+	rcu_read_unlock();
 }
 
 /*
  * A queued waiter looks for memory itself, without losing its place. It may be
  * given an element at the same time; what it then has too much goes back.
  */
-static void waiter_retry(struct waiter *waiter, gfp_t gfp)
+static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 {
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
@@ -872,7 +923,7 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 
 		spin_lock_irqsave(&pool->wait.lock, flags);
 		if (waiter->nr_missing) {
-			waiter_accept(waiter, element);
+			sleeper_accept(waiter, element);
 			element = NULL;
 		}
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
@@ -880,20 +931,269 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 	}
 }
 
-/* Sleep until the waiter has all its elements. */
-static void waiter_sleep(struct waiter *waiter, gfp_t gfp)
+/* Give up, unless the waiter is served at the same moment: then it is too late. */
+static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 {
-	waiter_queue(waiter);
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool waits;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	waits = waiter->nr_missing;
+	if (waits)
+		waiter_leave(waiter);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return waits;
+}
+
+/*
+ * Sleep in the given task state until the waiter has all its elements. Then 0; or
+ * an error, and no element, if the time was over or the task killed before.
+ */
+static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
+			unsigned int task_state, unsigned long timeout)
+{
+	unsigned long end = jiffies + timeout;
+	int err = 0;
+	long left;
+
+	sleeper_queue(waiter);
 	for (;;) {
 		/* The barrier in here pairs with the one in wake_up_process(). */
-		set_current_state(TASK_UNINTERRUPTIBLE);
+		set_current_state(task_state);
 		if (waiter_is_served(waiter))
 			break;
-		io_schedule_timeout(RETRY_JIFFIES);
-		waiter_retry(waiter, gfp);
+		left = end - jiffies;
+		if (left <= 0)
+			err = -ETIMEDOUT;
+		if (signal_pending_state(task_state, current))
+			err = -EINTR;
+		if (err) {
+			__set_current_state(TASK_RUNNING);
+			if (!sleeper_gives_up(waiter))
+				err = 0;
+			break;
+		}
+		io_schedule_timeout(min_t(long, left, RETRY_JIFFIES));
+		sleeper_retry(waiter, gfp);
 	}
-	/* Returns only when waiter_accept() is done with the entry. */
+	/* Returns only when waiter_leave() is done with the entry. */
 	finish_wait(&waiter->pool->wait, &waiter->entry);
+	return err;
+}
+
+/*
+ * Functions
+ *
+ * A waiter may have a function, which is called when it has all its elements: not
+ * under the lock, of course. Until then it can be cancelled. Of the two one comes
+ * first, by compare and exchange of the waiter's state.
+ *
+ * What is left to be done for such waiters are the CPU's errands. Whoever serves
+ * some does them at once, unless the CPU is at it already: a function that frees
+ * an element serves the next waiter, but does not call the next function, or there
+ * would be no end to the stack. Whoever may have locks that a function wants too
+ * lets an interrupt do them.
+ *
+ * PREEMPT_RT: they are always done by the CPU's thread for such work. There too the
+ * queue is joined and left for those who may not lock it.
+ */
+enum waiter_state {
+	WAITER_IDLE,		/* the pool knows nothing of it; 0, as is zeroed memory */
+	WAITER_ARRIVING,	/* an errand: it has to join the queue */
+	WAITER_QUEUED,
+	WAITER_SERVED,		/* an errand: its function has to be called */
+	WAITER_CANCELLED,	/* an errand, perhaps: it has to leave the queue */
+};
+
+static void errands_work(struct irq_work *work);
+
+static DEFINE_PER_CPU(struct llist_head, errands);
+static DEFINE_PER_CPU(bool, errands_running);
+static DEFINE_PER_CPU(struct irq_work, errands_irq_work) = IRQ_WORK_INIT(errands_work);
+
+/*
+ * The wake function of a waiter with a function. One that was cancelled a moment ago
+ * collects as well, and whoever cancelled it will pass on what that is. A bare
+ * wake_up() is for somebody who can look for memory.
+ */
+static int function_wake(struct wait_queue_entry *entry, unsigned int mode,
+			 int flags, void *key)
+{
+	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
+	struct handover *hand = key;
+
+	if (!hand)
+		return 0;
+	waiter_accept(waiter, hand->element);
+	hand->element = NULL;
+	if (waiter->nr_missing)
+		return 1;
+	/* Once it is off the queue it belongs to whoever comes first now. */
+	waiter_leave(waiter);
+	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED)
+		llist_add(&waiter->errand, &hand->served);
+	return 1;
+}
+
+/*
+ * Join the queue, unless the waiter is cancelled before: then false. @hand is for
+ * what comes then.
+ */
+static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool queued;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	queued = cmpxchg(&waiter->state, WAITER_ARRIVING, WAITER_QUEUED) == WAITER_ARRIVING;
+	if (queued)
+		waiter_queue(waiter, hand);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return queued;
+}
+
+static void pool_free(struct mempool2 *pool, void **elems, unsigned int count);
+static void pool_note_owner(void **elems, unsigned int nr);
+
+/* Nobody will call its function: leave the queue, and let go what it has collected. */
+static void function_drop(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	if (!list_empty(&waiter->entry.entry))
+		waiter_leave(waiter);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing);
+	/* Pairs with waiter_is_idle(). */
+	smp_store_release(&waiter->state, WAITER_IDLE);
+}
+
+static void errand_do(struct mempool2_waiter *waiter)
+{
+	struct handover hand = {};
+
+	if (READ_ONCE(waiter->state) == WAITER_SERVED) {
+		pool_note_owner(waiter->elems, waiter->count);
+		/* The function may use the waiter again, or free it. */
+		WRITE_ONCE(waiter->state, WAITER_IDLE);
+		waiter->function(waiter, waiter->elems);
+	} else if (READ_ONCE(waiter->state) == WAITER_ARRIVING &&
+		   function_queue(waiter, &hand)) {
+		functions_call(&hand.served);
+	} else {
+		function_drop(waiter);
+	}
+}
+
+static void errands_run(void)
+{
+	struct mempool2_waiter *waiter, *next;
+	struct llist_node *nodes;
+
+	if (this_cpu_read(errands_running))
+		return;
+	do {
+		this_cpu_write(errands_running, true);
+		nodes = llist_reverse_order(llist_del_all(this_cpu_ptr(&errands)));
+		llist_for_each_entry_safe(waiter, next, nodes, errand)
+			errand_do(waiter);
+		this_cpu_write(errands_running, false);
+		/* Interrupts may have added some that they did not run. */
+	} while (!llist_empty(this_cpu_ptr(&errands)));
+}
+
+static void errands_work(struct irq_work *work)
+{
+	errands_run();
+}
+
+/* An errand for this CPU, which an interrupt will do, or its thread for that. */
+static void errand_later(struct mempool2_waiter *waiter)
+{
+	preempt_disable();
+	llist_add(&waiter->errand, this_cpu_ptr(&errands));
+	irq_work_queue(this_cpu_ptr(&errands_irq_work));
+	preempt_enable();
+}
+
+static void functions_call_later(struct llist_head *served)
+{
+	struct mempool2_waiter *waiter, *next;
+
+	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
+		errand_later(waiter);
+}
+
+/*
+ * To be called by whoever served waiters, with the rcu_read_lock() from then on.
+ * The functions may be called here, so nothing of the pool may be touched after it.
+ */
+static void functions_call(struct llist_head *served)
+{
+	struct mempool2_waiter *waiter, *next;
+
+	if (likely(llist_empty(served)))
+		return;
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		functions_call_later(served);
+		return;
+	}
+	preempt_disable();
+	/*
+	 * A full barrier: whoever learns an element's address from a function sees
+	 * that the reserve is not full, as we did. Pairs with mempool2_free()'s
+	 * smp_rmb().
+	 */
+	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
+		llist_add(&waiter->errand, this_cpu_ptr(&errands));
+	errands_run();
+	preempt_enable();
+}
+
+static bool waiter_is_idle(const struct mempool2_waiter *waiter)
+{
+	/* Pairs with the release in function_drop(). */
+	return smp_load_acquire(&waiter->state) == WAITER_IDLE;
+}
+
+/*
+ * Request what is missing of @count elements, of which @nr_missing are. 0 if they
+ * are there already, and the function is not called.
+ */
+static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
+			  void **elems, unsigned int count, unsigned int nr_missing)
+{
+	struct handover hand = {};
+	int err = -EINPROGRESS;
+
+	init_waitqueue_func_entry(&waiter->entry, function_wake);
+	INIT_LIST_HEAD(&waiter->entry.entry);
+	waiter->pool = pool;
+	waiter->elems = elems;
+	waiter->count = count;
+	waiter->nr_missing = nr_missing;
+	WRITE_ONCE(waiter->state, WAITER_ARRIVING);
+	if (!queue_can_be_locked()) {
+		errand_later(waiter);
+		return err;
+	}
+
+	rcu_read_lock();
+	function_queue(waiter, &hand);
+	/* Ours came last, if it did, and stands first. */
+	if (!llist_empty(&hand.served) && hand.served.first == &waiter->errand) {
+		hand.served.first = waiter->errand.next;
+		WRITE_ONCE(waiter->state, WAITER_IDLE);
+		err = 0;
+	}
+	/* The caller may have locks that the others' functions want. */
+	functions_call_later(&hand.served);
+	rcu_read_unlock();
+	return err;
 }
 
 /*
@@ -986,18 +1286,21 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 	return element;
 }
 
-/* Wait for @nr elements, in turn. */
-static void pool_wait(struct mempool2 *pool, void **elems, unsigned int nr,
-		      gfp_t gfp)
+/* Wait for @nr elements, in turn, as waiter_sleep() does. */
+static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t gfp,
+		     unsigned int task_state, unsigned long timeout)
 {
-	struct waiter waiter = {
+	struct mempool2_waiter waiter = {
 		.pool = pool,
-		.next = elems,
+		.elems = elems,
+		.count = nr,
 		.nr_missing = nr,
 	};
+	int err = waiter_sleep(&waiter, gfp, task_state, timeout);
 
-	waiter_sleep(&waiter, gfp);
-	pool_note_owner(elems, nr);
+	if (!err)
+		pool_note_owner(elems, nr);
+	return err;
 }
 
 void mempool2_refuse_zero(void)
@@ -1012,10 +1315,29 @@ void mempool2_refuse(const struct mempool2 *pool)
 }
 EXPORT_SYMBOL_GPL(mempool2_refuse);
 
+/*
+ * What can be had without waiting, once the first try has failed. Who waits then
+ * looks into the reserve once more, so there is no need to do it here.
+ */
+static void *pool_alloc_now(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	gfp_t gfp = mempool2_gfp(gfp_mask);
+	void *element = NULL;
+
+	if (pool_take(pool, &element, 1))
+		return element;
+	if (gfp == mempool2_gfp_first(gfp_mask))
+		return NULL;
+
+	element = pool_call_alloc(pool, gfp);
+	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
+		pool_take(pool, &element, 1);
+	return element;
+}
+
 /* Not inlined: what it needs should not burden those who seldom come here. */
 static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element;
 
 	/* Nobody has, if the pool is of no kind that mempool2_alloc() knows. */
@@ -1024,18 +1346,10 @@ static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 		if (element)
 			return element;
 	}
-	if (pool_take(pool, &element, 1))
-		return element;
-	if (gfp == mempool2_gfp_first(gfp_mask))
-		return NULL;
-
-	element = pool_call_alloc(pool, gfp);
-	if (element)
-		return element;
-	if (gfp & __GFP_DIRECT_RECLAIM)
-		pool_wait(pool, &element, 1, gfp);
-	else
-		pool_take(pool, &element, 1);
+	element = pool_alloc_now(pool, gfp_mask);
+	if (!element && gfp_mask & __GFP_DIRECT_RECLAIM)
+		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
+			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
 	return element;
 }
 
@@ -1067,6 +1381,24 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 	return nr;
 }
 
+/* What can be had without waiting, of @count elements. Returns how many these are. */
+static unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
+					unsigned int count, gfp_t gfp)
+{
+	unsigned int nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
+
+	/*
+	 * What is taken from the reserve outside the queue has to complete the
+	 * array: who held a part of it while another one queues could keep that
+	 * one waiting for ever.
+	 */
+	if (nr == count || pool_take(pool, elems + nr, count - nr))
+		return count;
+	if (gfp == mempool2_gfp_first(gfp))
+		return nr;
+	return nr + pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+}
+
 int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 			       unsigned int count)
 {
@@ -1081,18 +1413,10 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 		return -EINVAL;
 	might_alloc(gfp);
 
-	/*
-	 * What is taken from the reserve outside the queue has to complete the
-	 * array: who held a part of it while another one queues could keep that
-	 * one waiting for ever.
-	 */
-	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
-	if (nr == count || pool_take(pool, elems + nr, count - nr))
-		return 0;
-
-	nr += pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+	nr = pool_alloc_bulk_now(pool, elems, count, gfp);
 	if (nr < count)
-		pool_wait(pool, elems + nr, count - nr, gfp);
+		pool_wait(pool, elems + nr, count - nr, gfp,
+			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
@@ -1104,6 +1428,161 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	return pool->alloc(gfp_mask, pool->pool_data);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
+
+/*
+ * Other ways to wait
+ */
+
+/* What can be had without waiting, from the first try on. Inline, to know the caller. */
+static __always_inline void *pool_alloc_at_once(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	void *element;
+
+	mistake(gfp_mask & __GFP_ZERO,
+		"__GFP_ZERO, but an element of the reserve is not zeroed");
+	might_alloc(gfp_mask);
+	element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+	return element ?: pool_alloc_now(pool, gfp_mask);
+}
+
+/* mempool2_alloc(), but one may give up. */
+static __always_inline void *pool_alloc_or_give_up(struct mempool2 *pool, gfp_t gfp_mask,
+						   unsigned int task_state,
+						   unsigned long timeout)
+{
+	void *element = pool_alloc_at_once(pool, gfp_mask);
+	int err = -ENOMEM;
+
+	if (!element && gfp_mask & __GFP_DIRECT_RECLAIM)
+		err = pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask), task_state,
+				min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT));
+	return element ?: ERR_PTR(err);
+}
+
+void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				    unsigned long timeout)
+{
+	if (not_initialised(pool))
+		return ERR_PTR(-EINVAL);
+	return pool_alloc_or_give_up(pool, gfp_mask, TASK_UNINTERRUPTIBLE, timeout);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_timeout_noprof);
+
+void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	if (not_initialised(pool))
+		return ERR_PTR(-EINVAL);
+	return pool_alloc_or_give_up(pool, gfp_mask, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_killable_noprof);
+
+void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				  struct mempool2_waiter *waiter)
+{
+	void *element;
+	int err;
+
+	if (not_initialised(pool))
+		return ERR_PTR(-EINVAL);
+	if (!waiter_is_idle(waiter))
+		return ERR_PTR(-EBUSY);
+	element = pool_alloc_at_once(pool, gfp_mask);
+	if (element)
+		return element;
+	err = waiter_request(pool, waiter, &waiter->element, 1, 1);
+	return err ? ERR_PTR(err) : waiter->element;
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_async_noprof);
+
+int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				     void **elems, unsigned int count,
+				     struct mempool2_waiter *waiter)
+{
+	gfp_t gfp = mempool2_gfp(gfp_mask);
+	unsigned int nr;
+
+	if (not_initialised(pool))
+		return -EINVAL;
+	if (mistake(count > READ_ONCE(pool->min_nr),
+		    "%u elements at once from a pool that guarantees %d",
+		    count, READ_ONCE(pool->min_nr)))
+		return -EINVAL;
+	if (!waiter_is_idle(waiter))
+		return -EBUSY;
+	might_alloc(gfp);
+
+	nr = pool_alloc_bulk_now(pool, elems, count, gfp);
+	if (nr == count)
+		return 0;
+	return waiter_request(pool, waiter, elems, count, count - nr);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_async_noprof);
+
+/**
+ * mempool2_cancel() - cancel a request for elements
+ * @waiter: what it was made with
+ *
+ * Not to be called beside the call that makes the request. What a request for
+ * several elements has collected goes back to the pool, to the next in turn, as by
+ * mempool2_free(), which may call the functions of others.
+ *
+ * After true @waiter and the array for the elements are the caller's again, with
+ * one exception: on PREEMPT_RT, if the request was made or cancelled with interrupts
+ * or preemption disabled, not before mempool2_cancel_sync() has returned.
+ *
+ * Context: Any. Does not sleep.
+ * Return: true if there was a request and its function will not be called. false
+ * if it has been called, or is being called, or will be in a moment; or if no
+ * request was made, or it could be met at once.
+ */
+bool mempool2_cancel(struct mempool2_waiter *waiter)
+{
+	int state = READ_ONCE(waiter->state);
+
+	do {
+		if (state != WAITER_QUEUED && state != WAITER_ARRIVING)
+			return false;
+	} while (!try_cmpxchg(&waiter->state, &state, WAITER_CANCELLED));
+
+	/* One that is on its way is dropped by whoever was to queue it. */
+	if (state == WAITER_QUEUED) {
+		if (queue_can_be_locked())
+			function_drop(waiter);
+		else
+			errand_later(waiter);
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(mempool2_cancel);
+
+/**
+ * mempool2_cancel_sync() - cancel a request, and wait until its function is through
+ * @waiter: what it was made with
+ *
+ * When it returns nobody uses @waiter, nor its array, nor is its function running;
+ * unless somebody makes a new request with it, which the caller has to prevent. To
+ * be called before the memory of these, the code of the function or the pool goes
+ * away.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_cancel(), but false says that the function has returned.
+ */
+bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
+{
+	bool cancelled = mempool2_cancel(waiter);
+	int cpu;
+
+	might_sleep();
+	if (cancelled && !IS_ENABLED(CONFIG_PREEMPT_RT))
+		return true;
+	/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
+	synchronize_rcu();
+	/* ... or until it is left to these. */
+	for_each_possible_cpu(cpu)
+		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
+	return cancelled;
+}
+EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
 
 static noinline void *pool_alloc_preallocated(struct mempool2 *pool)
 {
@@ -1542,6 +2021,38 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 	resize_finish(pool);
 }
 
+static int nr_missing_now(const struct mempool2 *pool)
+{
+	return reserve_size(READ_ONCE(pool->min_nr)) - mempool2_nr_reserved(pool);
+}
+
+/*
+ * Allocate what the reserve misses, up to @nr_most elements: waiters get theirs
+ * first, so this has to have a bound. Returns how many they and the reserve got.
+ */
+static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
+{
+	unsigned int nr = 0, nr_given = 0;
+	void *element;
+	int missing;
+
+	do {
+		missing = nr_missing_now(pool);
+		for (element = NULL; missing > 0 && nr < nr_most; missing--, nr++) {
+			element = mempool2_alloc_noreserve_noprof(pool, gfp);
+			if (!element)
+				break;
+			if (pool_return(pool, &element, 1))
+				nr_given++;
+			else
+				pool_call_free(pool, element);
+			if (gfp & __GFP_DIRECT_RECLAIM)
+				cond_resched();
+		}
+	} while (element && nr < nr_most);
+	return nr_given;
+}
+
 /*
  * The pool is larger from the moment the reserve is; then come the elements. That
  * there is no memory for the reserve is the caller's to say, not the allocator's.
@@ -1549,30 +2060,13 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 static int resize_up(struct mempool2 *pool, int min_nr)
 {
 	struct mempool2_reserve *reserve;
-	unsigned int nr = 0, nr_given = 0;
-	void *element;
-	int missing;
+	unsigned int nr_given;
 
 	reserve = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
 	if (!reserve)
 		return -ENOMEM;
 	resize_switch(pool, reserve, min_nr, false);
-
-	/* Waiters get theirs first, so the number is bounded here too. */
-	do {
-		missing = reserve_size(READ_ONCE(pool->min_nr)) -
-			  mempool2_nr_reserved(pool);
-		for (element = NULL; missing > 0 && nr < min_nr; missing--, nr++) {
-			element = mempool2_alloc_noreserve_noprof(pool, GFP_KERNEL);
-			if (!element)
-				break;
-			if (pool_return(pool, &element, 1))
-				nr_given++;
-			else
-				pool_call_free(pool, element);
-			cond_resched();
-		}
-	} while (element && nr < min_nr);
+	nr_given = pool_fill(pool, GFP_KERNEL, min_nr);
 
 	mutex_lock(&reserve_resize_mutex);
 	reserve = resize_reserve(pool);
@@ -1618,6 +2112,16 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
+
+int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	if (not_initialised(pool))
+		return -EINVAL;
+	might_alloc(gfp_mask);
+	pool_fill(pool, gfp_mask, max(nr_missing_now(pool), 0));
+	return max(nr_missing_now(pool), 0);
+}
+EXPORT_SYMBOL_GPL(mempool2_refill_noprof);
 
 /*
  * Stock functions
@@ -1681,6 +2185,11 @@ core_initcall(mempool2_load);
 /* Pools are their users', who hold the module; but without this it stays. */
 static void __exit mempool2_unload(void)
 {
+	int cpu;
+
+	/* Their functions have returned; we may not have, in whom they were called. */
+	for_each_possible_cpu(cpu)
+		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
 }
 module_exit(mempool2_unload);
 
