@@ -23,6 +23,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bug.h>
+#include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/fault-inject.h>
@@ -32,6 +33,7 @@
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
 #include <linux/kmemleak.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -39,18 +41,23 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "mempool2.h"
 #include "mempool2_inside.h"
@@ -523,9 +530,10 @@ static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned i
 		 ++tries < CHECKS);
 	if (!room_is_said(state) || atomic_read(&pool->state) != state)
 		say_room(pool, NULL);
-	rcu_read_unlock_sched();
-
 	elements_use(pool, elems, taken);
+	if (unlikely(pool_is_watched(pool)))
+		inside_use(pool, elems, taken);
+	rcu_read_unlock_sched();
 	return taken;
 }
 
@@ -600,16 +608,20 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 {
 	unsigned int resting, put, tries = 0;
 
+	rcu_read_lock_sched();
+	if (unlikely(pool_is_watched(pool)))
+		inside_rest(pool, elems, nr);
 	for (resting = 0; resting < nr; resting++) {
 		if (!element_rest(pool, elems[resting]))
 			break;
 	}
 	/* KASAN has told what it was; it is nobody's now. */
-	if (!resting)
+	if (!resting) {
+		rcu_read_unlock_sched();
 		return 1;
+	}
 	nr = resting;
 
-	rcu_read_lock_sched();
 	put = reserve_put_near(rcu_dereference_sched(pool->reserve), elems, nr);
 	while (unlikely(!put) && !reserve_put_or_know(pool, elems, nr, &put, false)) {
 		if (++tries < CHECKS)
@@ -621,6 +633,8 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 	elements_use(pool, elems + put, nr - put);
 	if (put)
 		after_put(pool);
+	if (unlikely(pool_is_watched(pool)))
+		inside_refilled(pool, put);
 	return put;
 }
 
@@ -692,7 +706,7 @@ static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserv
 
 static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
 {
-	if (unlikely(pool_is_watched(pool)) && pool_is_failing(pool))
+	if (unlikely(pool_is_watched(pool)) && inside_is_failing(pool))
 		return NULL;
 	return mempool2_call_alloc(pool, pool->source, gfp);
 }
@@ -776,11 +790,16 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 /* Under the lock: give an element to the oldest waiter. False if nobody waits. */
 static bool waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
+	const void *element = hand->element;
+
 	lockdep_assert_held(&pool->wait.lock);
 	if (!pool->nr_waiters)
 		return false;
 	__wake_up_locked_key(&pool->wait, TASK_NORMAL, hand);
-	return !hand->element;
+	if (hand->element)
+		return false;
+	inside_handed_over(pool, element);
+	return true;
 }
 
 /*
@@ -1055,7 +1074,7 @@ static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand
 }
 
 static void pool_free(struct mempool2 *pool, void **elems, unsigned int count);
-static void pool_note_owner(void **elems, unsigned int nr);
+static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr);
 
 /* Nobody will call its function: leave the queue, and let go what it has collected. */
 static void function_drop(struct mempool2_waiter *waiter)
@@ -1067,9 +1086,18 @@ static void function_drop(struct mempool2_waiter *waiter)
 	if (!list_empty(&waiter->entry.entry))
 		waiter_leave(waiter);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	inside_wait_end(waiter);
 	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing);
 	/* Pairs with waiter_is_idle(). */
 	smp_store_release(&waiter->state, WAITER_IDLE);
+}
+
+/* It has all its elements, and may be used again, or freed. */
+static void function_served(struct mempool2_waiter *waiter)
+{
+	inside_wait_end(waiter);
+	pool_note_arrival(waiter->pool, waiter->elems, waiter->count);
+	WRITE_ONCE(waiter->state, WAITER_IDLE);
 }
 
 static void errand_do(struct mempool2_waiter *waiter)
@@ -1077,9 +1105,7 @@ static void errand_do(struct mempool2_waiter *waiter)
 	struct handover hand = {};
 
 	if (READ_ONCE(waiter->state) == WAITER_SERVED) {
-		pool_note_owner(waiter->elems, waiter->count);
-		/* The function may use the waiter again, or free it. */
-		WRITE_ONCE(waiter->state, WAITER_IDLE);
+		function_served(waiter);
 		waiter->function(waiter, waiter->elems);
 	} else if (READ_ONCE(waiter->state) == WAITER_ARRIVING &&
 		   function_queue(waiter, &hand)) {
@@ -1165,7 +1191,8 @@ static bool waiter_is_idle(const struct mempool2_waiter *waiter)
  * are there already, and the function is not called.
  */
 static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
-			  void **elems, unsigned int count, unsigned int nr_missing)
+			  void **elems, unsigned int count, unsigned int nr_missing,
+			  unsigned long caller)
 {
 	struct handover hand = {};
 	int err = -EINPROGRESS;
@@ -1176,6 +1203,8 @@ static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
 	waiter->elems = elems;
 	waiter->count = count;
 	waiter->nr_missing = nr_missing;
+	waiter->caller = caller;
+	inside_wait_begin(waiter);
 	WRITE_ONCE(waiter->state, WAITER_ARRIVING);
 	if (!queue_can_be_locked()) {
 		errand_later(waiter);
@@ -1187,7 +1216,7 @@ static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
 	/* Ours came last, if it did, and stands first. */
 	if (!llist_empty(&hand.served) && hand.served.first == &waiter->errand) {
 		hand.served.first = waiter->errand.next;
-		WRITE_ONCE(waiter->state, WAITER_IDLE);
+		function_served(waiter);
 		err = 0;
 	}
 	/* The caller may have locks that the others' functions want. */
@@ -1225,6 +1254,8 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static void pool_call_free(struct mempool2 *pool, void *element)
 {
+	if (unlikely(pool_is_watched(pool)))
+		inside_left(pool, element);
 	mempool2_call_free(pool, pool->source, element);
 }
 
@@ -1246,8 +1277,17 @@ static void pool_note_owner(void **elems, unsigned int nr)
 		kmemleak_update_trace(elems[i]);
 }
 
+/* The same for elements that were waited for. */
+static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		inside_taken(pool, elems, nr);
+}
+
 /* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
-static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
+static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
+		      unsigned long caller)
 {
 	unsigned int taken;
 
@@ -1259,6 +1299,8 @@ static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
 		return false;
 	}
 	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		inside_served(pool, elems, nr, caller);
 	return true;
 }
 
@@ -1288,18 +1330,22 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 
 /* Wait for @nr elements, in turn, as waiter_sleep() does. */
 static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t gfp,
-		     unsigned int task_state, unsigned long timeout)
+		     unsigned int task_state, unsigned long timeout, unsigned long caller)
 {
 	struct mempool2_waiter waiter = {
 		.pool = pool,
 		.elems = elems,
 		.count = nr,
 		.nr_missing = nr,
+		.caller = caller,
 	};
-	int err = waiter_sleep(&waiter, gfp, task_state, timeout);
+	int err;
 
+	inside_wait_begin(&waiter);
+	err = waiter_sleep(&waiter, gfp, task_state, timeout);
+	inside_wait_end(&waiter);
 	if (!err)
-		pool_note_owner(elems, nr);
+		pool_note_arrival(pool, elems, nr);
 	return err;
 }
 
@@ -1319,24 +1365,25 @@ EXPORT_SYMBOL_GPL(mempool2_refuse);
  * What can be had without waiting, once the first try has failed. Who waits then
  * looks into the reserve once more, so there is no need to do it here.
  */
-static void *pool_alloc_now(struct mempool2 *pool, gfp_t gfp_mask)
+static void *pool_alloc_now(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element = NULL;
 
-	if (pool_take(pool, &element, 1))
+	if (pool_take(pool, &element, 1, caller))
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
 
 	element = pool_call_alloc(pool, gfp);
 	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
-		pool_take(pool, &element, 1);
+		pool_take(pool, &element, 1, caller);
 	return element;
 }
 
 /* Not inlined: what it needs should not burden those who seldom come here. */
-static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
+static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
+				 unsigned long caller)
 {
 	void *element;
 
@@ -1346,10 +1393,14 @@ static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 		if (element)
 			return element;
 	}
-	element = pool_alloc_now(pool, gfp_mask);
-	if (!element && gfp_mask & __GFP_DIRECT_RECLAIM)
+	element = pool_alloc_now(pool, gfp_mask, caller);
+	if (element)
+		return element;
+	if (gfp_mask & __GFP_DIRECT_RECLAIM)
 		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
-			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
+	else
+		inside_failed(pool, caller);
 	return element;
 }
 
@@ -1360,7 +1411,7 @@ void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 	void *element = pool_take_here(pool, &said);
 
 	if (unlikely(!element))
-		return pool_alloc(pool, gfp_mask);
+		return pool_alloc(pool, gfp_mask, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
@@ -1383,7 +1434,8 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 
 /* What can be had without waiting, of @count elements. Returns how many these are. */
 static unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
-					unsigned int count, gfp_t gfp)
+					unsigned int count, gfp_t gfp,
+					unsigned long caller)
 {
 	unsigned int nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
 
@@ -1392,7 +1444,7 @@ static unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
 	 * array: who held a part of it while another one queues could keep that
 	 * one waiting for ever.
 	 */
-	if (nr == count || pool_take(pool, elems + nr, count - nr))
+	if (nr == count || pool_take(pool, elems + nr, count - nr, caller))
 		return count;
 	if (gfp == mempool2_gfp_first(gfp))
 		return nr;
@@ -1413,10 +1465,10 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 		return -EINVAL;
 	might_alloc(gfp);
 
-	nr = pool_alloc_bulk_now(pool, elems, count, gfp);
+	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
 	if (nr < count)
 		pool_wait(pool, elems + nr, count - nr, gfp,
-			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, _RET_IP_);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
@@ -1442,7 +1494,7 @@ static __always_inline void *pool_alloc_at_once(struct mempool2 *pool, gfp_t gfp
 		"__GFP_ZERO, but an element of the reserve is not zeroed");
 	might_alloc(gfp_mask);
 	element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
-	return element ?: pool_alloc_now(pool, gfp_mask);
+	return element ?: pool_alloc_now(pool, gfp_mask, _RET_IP_);
 }
 
 /* mempool2_alloc(), but one may give up. */
@@ -1451,12 +1503,17 @@ static __always_inline void *pool_alloc_or_give_up(struct mempool2 *pool, gfp_t 
 						   unsigned long timeout)
 {
 	void *element = pool_alloc_at_once(pool, gfp_mask);
-	int err = -ENOMEM;
+	int err;
 
-	if (!element && gfp_mask & __GFP_DIRECT_RECLAIM)
-		err = pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask), task_state,
-				min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT));
-	return element ?: ERR_PTR(err);
+	if (element)
+		return element;
+	if (!(gfp_mask & __GFP_DIRECT_RECLAIM)) {
+		inside_failed(pool, _RET_IP_);
+		return ERR_PTR(-ENOMEM);
+	}
+	err = pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask), task_state,
+			min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT), _RET_IP_);
+	return err ? ERR_PTR(err) : element;
 }
 
 void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
@@ -1489,7 +1546,7 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	element = pool_alloc_at_once(pool, gfp_mask);
 	if (element)
 		return element;
-	err = waiter_request(pool, waiter, &waiter->element, 1, 1);
+	err = waiter_request(pool, waiter, &waiter->element, 1, 1, _RET_IP_);
 	return err ? ERR_PTR(err) : waiter->element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_async_noprof);
@@ -1511,10 +1568,10 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 		return -EBUSY;
 	might_alloc(gfp);
 
-	nr = pool_alloc_bulk_now(pool, elems, count, gfp);
+	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
 	if (nr == count)
 		return 0;
-	return waiter_request(pool, waiter, elems, count, count - nr);
+	return waiter_request(pool, waiter, elems, count, count - nr, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_async_noprof);
 
@@ -1584,12 +1641,14 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 }
 EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
 
-static noinline void *pool_alloc_preallocated(struct mempool2 *pool)
+static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned long caller)
 {
-	void *element = NULL;
+	void *element;
 
-	pool_take(pool, &element, 1);
-	return element;
+	if (pool_take(pool, &element, 1, caller))
+		return element;
+	inside_failed(pool, caller);
+	return NULL;
 }
 
 /**
@@ -1613,7 +1672,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 		return NULL;
 	element = pool_take_here(pool, &said);
 	if (unlikely(!element))
-		return pool_alloc_preallocated(pool);
+		return pool_alloc_preallocated(pool, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
@@ -1654,6 +1713,8 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static noinline void pool_free_one(struct mempool2 *pool, void *element)
 {
+	if (unlikely(pool_is_watched(pool)) && !inside_freed(pool, element))
+		return;
 	pool_free(pool, &element, 1);
 }
 
@@ -1683,10 +1744,27 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 /* mempool2_free(), when somebody waits in spite of a full reserve; or for no pool. */
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
-	if (!not_initialised(pool))
+	if (mempool2_initialized(pool))
 		pool_free_one(pool, element);
+	else if (!inside_freed_to_none(pool, element))
+		not_initialised(pool);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_checked);
+
+/* One by one: an element that rests already must not be put. It is as good as taken. */
+static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
+						 unsigned int count)
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < count; nr++) {
+		if (inside_freed(pool, elems[nr]) && !pool_return(pool, &elems[nr], 1)) {
+			inside_left(pool, elems[nr]);
+			break;
+		}
+	}
+	return nr;
+}
 
 /**
  * mempool2_free_bulk() - give elements back to a pool that misses some
@@ -1710,6 +1788,8 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 		return 0;
 	/* As in mempool2_free(). */
 	smp_rmb();
+	if (unlikely(pool_is_watched(pool)))
+		return pool_return_watched(pool, elems, count);
 	return pool_return(pool, elems, count);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
@@ -1800,6 +1880,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	init_irq_work(&pool->serve_work, waiters_serve_work);
 #endif
 	registry_add(pool, reserve, caller);
+	inside_created(pool, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
@@ -1889,6 +1970,8 @@ void mempool2_exit(struct mempool2 *pool)
 
 	if (!mempool2_initialized(pool))
 		return;
+	if (unlikely(pool_is_watched(pool)))
+		inside_exit(pool);
 #ifdef CONFIG_PREEMPT_RT
 	irq_work_sync(&pool->serve_work);
 #endif
@@ -1897,7 +1980,7 @@ void mempool2_exit(struct mempool2 *pool)
 			pool_call_free(pool, elems[--nr]);
 	}
 	reserve = rcu_dereference_protected(pool->reserve, true);
-	registry_remove(reserve);
+	registry_remove(pool, reserve);
 	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);
@@ -1918,7 +2001,7 @@ void mempool2_destroy(struct mempool2 *pool)
 	if (!pool)
 		return;
 	mempool2_exit(pool);
-	kfree(pool);
+	kfree(inside_destroyed(pool));
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
@@ -2095,7 +2178,7 @@ static void resize_down(struct mempool2 *pool, int min_nr)
 
 int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 {
-	int min_nr;
+	int min_nr, err = 0;
 
 	if (not_initialised(pool) ||
 	    mistake(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
@@ -2106,10 +2189,11 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 
 	min_nr = READ_ONCE(pool->min_nr);
 	if (new_min_nr > min_nr)
-		return resize_up(pool, new_min_nr);
-	if (new_min_nr < min_nr)
+		err = resize_up(pool, new_min_nr);
+	else if (new_min_nr < min_nr)
 		resize_down(pool, new_min_nr);
-	return 0;
+	inside_resized(pool, min_nr, new_min_nr, err);
+	return err;
 }
 EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
 
@@ -2178,7 +2262,7 @@ static int __init place_init(void)
 
 static int __init mempool2_load(void)
 {
-	return slab_find_ctor() ?: place_init();
+	return slab_find_ctor() ?: place_init() ?: inside_load();
 }
 core_initcall(mempool2_load);
 
@@ -2190,6 +2274,7 @@ static void __exit mempool2_unload(void)
 	/* Their functions have returned; we may not have, in whom they were called. */
 	for_each_possible_cpu(cpu)
 		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
+	inside_unload();
 }
 module_exit(mempool2_unload);
 

@@ -186,7 +186,8 @@ typedef struct mempool2 mempool2_t;
  */
 static inline bool mempool2_initialized(const struct mempool2 *pool)
 {
-	return READ_ONCE(pool->kind) != MEMPOOL2_NONE;
+	/* It changes while the pool is in use, but neither from this nor to it. */
+	return data_race(pool->kind) != MEMPOOL2_NONE;
 }
 
 int mempool2_nr_reserved(const struct mempool2 *pool);
@@ -597,6 +598,9 @@ typedef void (mempool2_function_t)(struct mempool2_waiter *waiter, void **elems)
  * @element: Where a single one goes.
  * @function: Gets them.
  * @state: Where in its life the request is; 0 if there is none.
+ * @is_reported: It waits for so long that this was reported.
+ * @caller: Who asked for the elements.
+ * @since: When that was, in ns.
  *
  * To request elements for code that may not sleep: set it up with
  * mempool2_waiter_init() and leave the members to mempool2 from then on. Callers
@@ -612,6 +616,9 @@ struct mempool2_waiter {
 	void			*element;
 	mempool2_function_t	*function;
 	int			state;
+	bool			is_reported;
+	unsigned long		caller;
+	u64			since;
 };
 
 /**
@@ -744,7 +751,49 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
  * Seeing inside. Documentation/ABI/testing/debugfs-mempool2 has the same for people.
  */
 
+/* A name's length, with the NUL at its end. */
+#define MEMPOOL2_NAME_LEN	32
+
+/**
+ * struct mempool2_statistics - what happened to a pool
+ *
+ * @reserve_allocs: elements that callers took from the reserve
+ * @refills: freed elements that went into the reserve
+ * @waits: callers that waited
+ * @wait_ns: nanoseconds that they waited, all of them together
+ * @longest_wait_ns: nanoseconds that the one waited that waited longest
+ * @handed_over: freed elements that went to a waiter
+ * @failed: calls that could not sleep and got nothing
+ * @resizes: calls of mempool2_resize() that changed the pool
+ */
+struct mempool2_statistics {
+	u64	reserve_allocs;
+	u64	refills;
+	u64	waits;
+	u64	wait_ns;
+	u64	longest_wait_ns;
+	u64	handed_over;
+	u64	failed;
+	u64	resizes;
+};
+
+/*
+ * Checks. An element of a pool of slab objects, kmalloc() memory or pages is
+ * poisoned while it rests; an element that rests is freed; a task waits while it
+ * holds an element of the reserve; the pool ends with elements out or waiters.
+ */
+#define MEMPOOL2_CHECK_POISON	0x01
+#define MEMPOOL2_CHECK_DOUBLE	0x02
+#define MEMPOOL2_CHECK_NESTED	0x04
+#define MEMPOOL2_CHECK_EXIT	0x08
+#define MEMPOOL2_CHECK_ALL	0x0f
+
+int mempool2_set_name(struct mempool2 *pool, const char *name);
 int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in);
+int mempool2_set_statistics(struct mempool2 *pool, bool on);
+int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum);
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
+int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds);
 
 /*
  * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages
