@@ -171,7 +171,8 @@ static void waiter_below_the_limit_looks_for_memory(struct kunit *test)
 	second = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(second));
 	source_recover(&fx->src);
-	/* There is room for one, and the first one is the next. */
+	/* There is room for one, and the first one is the next, not a newcomer. */
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	wake_up_process(second->task);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
 	wake_up(&fx->pool.wait);
