@@ -631,10 +631,11 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 	}
 	rcu_read_unlock_sched();
 	elements_use(pool, elems + put, nr - put);
-	if (put)
-		after_put(pool);
 	if (unlikely(pool_is_watched(pool)))
 		inside_refilled(pool, put);
+	/* Last, as it may call functions that end the pool. */
+	if (put)
+		after_put(pool);
 	return put;
 }
 
@@ -1275,11 +1276,6 @@ static void functions_call(struct llist_head *served)
 		return;
 	}
 	preempt_disable();
-	/*
-	 * A full barrier: whoever learns an element's address from a function sees
-	 * that the reserve is not full, as we did. Pairs with mempool2_free()'s
-	 * smp_rmb().
-	 */
 	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
 		llist_add(&waiter->errand, this_cpu_ptr(&errands));
 	errands_run();
