@@ -729,6 +729,90 @@ static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
 }
 
 /*
+ * Limits
+ *
+ * Where the elements that are out are limited their number is in @nr_out of the
+ * pool's struct mempool2_inside. Who allocates enters first; who may not, waits like
+ * everybody else, and so does who finds no element then, after leaving again. Who
+ * hands an element to a waiter enters for it. Who frees leaves, and then looks for
+ * waiters: of a waiter that queues and does not see that somebody has left, and
+ * somebody who leaves and does not see that it waits, there is only one at a time.
+ */
+
+static int limit_of(const struct mempool2 *pool)
+{
+	/* Never less than those who may wait for several at once could ask for. */
+	return max(READ_ONCE(pool_inside(pool)->limit), reserve_size(READ_ONCE(pool->min_nr)));
+}
+
+/*
+ * A full barrier if it succeeds; and if not, the number is read after what the caller
+ * did before with one. Pairs with limit_leave().
+ */
+static bool limit_take(struct mempool2 *pool, unsigned int nr)
+{
+	atomic_t *nr_out = &pool_inside(pool)->nr_out;
+	int out = atomic_read(nr_out);
+
+	do {
+		if (out + (int)nr > limit_of(pool))
+			return false;
+	} while (!atomic_try_cmpxchg(nr_out, &out, out + nr));
+	return true;
+}
+
+static bool pool_is_limited(const struct mempool2 *pool)
+{
+	return unlikely(pool_is_watched(pool)) && pool_has(pool, FEATURE_LIMIT);
+}
+
+/*
+ * Enter with @nr elements, unless somebody waits: how many that are for
+ * limit_leave(), 0 if there is no limit; or a negative number, and one has to wait.
+ */
+static int limit_enter(struct mempool2 *pool, unsigned int nr)
+{
+	if (!pool_is_limited(pool))
+		return 0;
+	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS || !limit_take(pool, nr))
+		return -EAGAIN;
+	return nr;
+}
+
+/* The same for a waiter, under the lock. */
+static bool limit_enter_waiter(struct mempool2 *pool)
+{
+	return !pool_is_limited(pool) || limit_take(pool, 1);
+}
+
+/* Elements that are freed need not have been counted: they may be older than the limit. */
+static void limit_give(struct mempool2 *pool, unsigned int nr)
+{
+	atomic_t *nr_out = &pool_inside(pool)->nr_out;
+	int out = atomic_read(nr_out);
+
+	/* A full barrier before we look for waiters. Pairs with waiter_queue(). */
+	while (!atomic_try_cmpxchg(nr_out, &out, max(out - (int)nr, 0)))
+		;
+}
+
+static void limit_leave(struct mempool2 *pool, int nr)
+{
+	if (nr <= 0)
+		return;
+	limit_give(pool, nr);
+	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS)
+		waiters_serve(pool);
+}
+
+/* To be called before an element is freed, and after what it was needed for. */
+static void limit_freed(struct mempool2 *pool, unsigned int nr)
+{
+	if (pool_is_limited(pool))
+		limit_leave(pool, nr);
+}
+
+/*
  * Waiters
  *
  * A waiter is an exclusive entry of pool->wait with a place for its elements.
@@ -804,19 +888,14 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 	return 1;
 }
 
-/* Under the lock: give an element to the oldest waiter. False if nobody waits. */
-static bool waiters_accept(struct mempool2 *pool, struct handover *hand)
+/* Under the lock: give an element to the oldest waiter, for which one has entered. */
+static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
 	const void *element = hand->element;
 
 	lockdep_assert_held(&pool->wait.lock);
-	if (!pool->nr_waiters)
-		return false;
 	__wake_up_locked_key(&pool->wait, TASK_NORMAL, hand);
-	if (hand->element)
-		return false;
 	inside_handed_over(pool, element);
-	return true;
 }
 
 /*
@@ -828,15 +907,19 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 	int i;
 
 	for (i = 0; i < BATCH; i++) {
-		if (!pool->nr_waiters || !reserve_take(pool, &hand->element, 1))
+		if (!pool->nr_waiters || !limit_enter_waiter(pool))
 			return false;
+		if (!reserve_take(pool, &hand->element, 1)) {
+			if (pool_is_limited(pool))
+				limit_give(pool, 1);
+			return false;
+		}
 		waiters_accept(pool, hand);
 	}
 	return true;
 }
 
 static void functions_call(struct llist_head *served);
-static void functions_call_later(struct llist_head *served);
 
 /* To be called after an element was put, if there are waiters then. */
 static void waiters_serve(struct mempool2 *pool)
@@ -885,9 +968,10 @@ static unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	rcu_read_lock();
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	for (i = 0; i < nr; i++) {
-		hand.element = elems[i];
-		if (!waiters_accept(pool, &hand))
+		if (!pool->nr_waiters || !limit_enter_waiter(pool))
 			break;
+		hand.element = elems[i];
+		waiters_accept(pool, &hand);
 	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	functions_call(&hand.served);
@@ -943,6 +1027,25 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 }
 
 /*
+ * May a queued waiter look for memory itself? Where there is a limit only the oldest
+ * one, and it enters. The others must not have anything that it may want.
+ */
+static bool sleeper_may_retry(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool first;
+
+	if (!pool_is_limited(pool))
+		return true;
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	first = list_first_entry(&pool->wait.head, struct wait_queue_entry, entry) ==
+		&waiter->entry;
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return first && limit_take(pool, 1);
+}
+
+/*
  * A queued waiter looks for memory itself, without losing its place. It may be
  * given an element at the same time; what it then has too much goes back.
  */
@@ -952,10 +1055,12 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 	unsigned long flags;
 	void *element;
 
-	while (!waiter_is_served(waiter)) {
+	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
 		element = pool_call_alloc(pool, gfp);
-		if (!element)
+		if (!element) {
+			limit_freed(pool, 1);
 			return;
+		}
 
 		spin_lock_irqsave(&pool->wait.lock, flags);
 		if (waiter->nr_missing) {
@@ -1104,6 +1209,7 @@ static void function_drop(struct mempool2_waiter *waiter)
 		waiter_leave(waiter);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	inside_wait_end(waiter);
+	limit_freed(pool, waiter->count - waiter->nr_missing);
 	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing);
 	/* Pairs with waiter_is_idle(). */
 	smp_store_release(&waiter->state, WAITER_IDLE);
@@ -1398,19 +1504,31 @@ static void *pool_alloc_now(struct mempool2 *pool, gfp_t gfp_mask, unsigned long
 	return element;
 }
 
+/* The same from the first try on, and within the limit. */
+static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+{
+	int entered = limit_enter(pool, 1);
+	void *element;
+
+	if (entered < 0)
+		return NULL;
+	element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+	if (!element)
+		element = pool_alloc_now(pool, gfp_mask, caller);
+	if (!element)
+		limit_leave(pool, entered);
+	return element;
+}
+
 /* Not inlined: what it needs should not burden those who seldom come here. */
 static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
 				 unsigned long caller)
 {
 	void *element;
 
-	/* Nobody has, if the pool is of no kind that mempool2_alloc() knows. */
-	if (pool_is_watched(pool)) {
-		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
-		if (element)
-			return element;
-	}
-	element = pool_alloc_now(pool, gfp_mask, caller);
+	/* Nobody has tried, if the pool is of no kind that mempool2_alloc() knows. */
+	element = pool_is_watched(pool) ? pool_alloc_within(pool, gfp_mask, caller) :
+					  pool_alloc_now(pool, gfp_mask, caller);
 	if (element)
 		return element;
 	if (gfp_mask & __GFP_DIRECT_RECLAIM)
@@ -1454,8 +1572,12 @@ static unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
 					unsigned int count, gfp_t gfp,
 					unsigned long caller)
 {
-	unsigned int nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
+	int entered = limit_enter(pool, count);
+	unsigned int nr;
 
+	if (entered < 0)
+		return 0;
+	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
 	/*
 	 * What is taken from the reserve outside the queue has to complete the
 	 * array: who held a part of it while another one queues could keep that
@@ -1463,9 +1585,15 @@ static unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
 	 */
 	if (nr == count || pool_take(pool, elems + nr, count - nr, caller))
 		return count;
-	if (gfp == mempool2_gfp_first(gfp))
-		return nr;
-	return nr + pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+	if (gfp != mempool2_gfp_first(gfp))
+		nr += pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+	/* Where there is a limit this is true of all elements. */
+	if (entered && nr < count) {
+		limit_leave(pool, entered);
+		pool_free(pool, elems, nr);
+		nr = 0;
+	}
+	return nr;
 }
 
 int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
@@ -1492,9 +1620,18 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
 
 void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 {
+	void *element;
+	int entered;
+
 	if (not_initialised(pool))
 		return NULL;
-	return pool->alloc(gfp_mask, pool->pool_data);
+	entered = limit_enter(pool, 1);
+	if (entered < 0)
+		return NULL;
+	element = pool->alloc(gfp_mask, pool->pool_data);
+	if (!element)
+		limit_leave(pool, entered);
+	return element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 
@@ -1505,13 +1642,10 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 /* What can be had without waiting, from the first try on. Inline, to know the caller. */
 static __always_inline void *pool_alloc_at_once(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	void *element;
-
 	mistake(gfp_mask & __GFP_ZERO,
 		"__GFP_ZERO, but an element of the reserve is not zeroed");
 	might_alloc(gfp_mask);
-	element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
-	return element ?: pool_alloc_now(pool, gfp_mask, _RET_IP_);
+	return pool_alloc_within(pool, gfp_mask, _RET_IP_);
 }
 
 /* mempool2_alloc(), but one may give up. */
@@ -1660,10 +1794,12 @@ EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
 
 static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned long caller)
 {
+	int entered = limit_enter(pool, 1);
 	void *element;
 
-	if (pool_take(pool, &element, 1, caller))
+	if (entered >= 0 && pool_take(pool, &element, 1, caller))
 		return element;
+	limit_leave(pool, entered);
 	inside_failed(pool, caller);
 	return NULL;
 }
@@ -1732,6 +1868,7 @@ static noinline void pool_free_one(struct mempool2 *pool, void *element)
 {
 	if (unlikely(pool_is_watched(pool)) && !inside_freed(pool, element))
 		return;
+	limit_freed(pool, 1);
 	pool_free(pool, &element, 1);
 }
 
@@ -1774,6 +1911,8 @@ static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **e
 {
 	unsigned int nr;
 
+	/* Those that we do not take are not for us to count. */
+	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
 		if (inside_freed(pool, elems[nr]) && !pool_return(pool, &elems[nr], 1)) {
 			inside_left(pool, elems[nr]);
@@ -2139,7 +2278,7 @@ static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_
 	do {
 		missing = nr_missing_now(pool);
 		for (element = NULL; missing > 0 && nr < nr_most; missing--, nr++) {
-			element = mempool2_alloc_noreserve_noprof(pool, gfp);
+			element = pool->alloc(gfp, pool->pool_data);
 			if (!element)
 				break;
 			if (pool_return(pool, &element, 1))
@@ -2223,6 +2362,65 @@ int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	return max(nr_missing_now(pool), 0);
 }
 EXPORT_SYMBOL_GPL(mempool2_refill_noprof);
+
+/* Who waited for the limit has not looked for memory since: do it in their stead. */
+static void waiters_serve_fresh(struct mempool2 *pool)
+{
+	long nr_most = (long)READ_ONCE(pool->nr_waiters) * reserve_size(READ_ONCE(pool->min_nr));
+	void *element;
+
+	waiters_serve(pool);
+	for (; nr_most > 0 && READ_ONCE(pool->nr_waiters); nr_most--) {
+		element = pool->alloc(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, pool->pool_data);
+		if (!element)
+			break;
+		if (!pool_return(pool, &element, 1)) {
+			pool_call_free(pool, element);
+			break;
+		}
+		cond_resched();
+	}
+}
+
+/**
+ * mempool2_set_limit() - limit how many elements may be out
+ * @pool: the pool
+ * @limit: how many, 1 or more, and never less than the pool's @min_nr; 0 for no
+ *	limit, as at first
+ *
+ * An allocation that would exceed the limit fails or waits like one for which there
+ * is no memory, in the same queue, in turn. So the pool's user needs no throttle of
+ * its own. While there is a limit each call costs more, also where there is memory;
+ * without one, nothing.
+ *
+ * What was allocated before is not counted: best called before the pool is used. Of
+ * what mempool2_free() is given each element is thought to have been out; so is what
+ * mempool2_free_bulk() is given, also what it does not take. A lower limit takes
+ * nothing away: what is out too much has to come back first.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or
+ *
+ * * %-ENOMEM - no memory for the count
+ * * %-EINVAL - @pool is not initialised, or @limit is negative, or less than @min_nr;
+ *   one warning says which; the pool is as it was
+ */
+int mempool2_set_limit(struct mempool2 *pool, int limit)
+{
+	int err;
+
+	if (not_initialised(pool) ||
+	    mistake(limit < 0, "limit %d is negative", limit) ||
+	    mistake(limit && limit < READ_ONCE(pool->min_nr),
+		    "limit %d is less than min_nr %d", limit, READ_ONCE(pool->min_nr)))
+		return -EINVAL;
+	might_sleep();
+	err = inside_set_limit(pool, limit);
+	if (!err)
+		waiters_serve_fresh(pool);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mempool2_set_limit);
 
 /*
  * Stock functions

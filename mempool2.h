@@ -699,6 +699,8 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 bool mempool2_cancel(struct mempool2_waiter *waiter);
 bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
 
+int mempool2_set_limit(struct mempool2 *pool, int limit);
+
 /**
  * mempool2_free() - free an element
  * @element: the element, or %NULL, which does nothing

@@ -453,6 +453,26 @@ int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in)
 EXPORT_SYMBOL_GPL(mempool2_set_failing);
 
 /*
+ * The limit
+ */
+
+static int inside_switch_limit(struct mempool2_inside *inside, unsigned int limit)
+{
+	if (!limit)
+		return inside_switch(inside, inside->features & ~FEATURE_LIMIT, false);
+	/* What is out already was not counted, and what was counted before is history. */
+	if (!(inside->features & FEATURE_LIMIT))
+		atomic_set(&inside->nr_out, 0);
+	WRITE_ONCE(inside->limit, limit);
+	return inside_switch(inside, inside->features | FEATURE_LIMIT, false);
+}
+
+static int inside_set_limit(struct mempool2 *pool, int limit)
+{
+	return pool_set(pool, inside_switch_limit, limit);
+}
+
+/*
  * Statistics
  */
 

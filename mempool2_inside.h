@@ -60,6 +60,8 @@ struct mempool2_dir;
  *	READ_ONCE(); written with registry_lock held.
  * @fail_one_in: of so many calls of the alloc function one counts as failed
  * @nr_calls: counts them
+ * @limit: how many elements may be out, 0 if that is not limited
+ * @nr_out: how many are, as long as it is
  * @name: what the owner calls the pool, or empty
  * @statistics: for each CPU, %NULL if they were never on
  * @stuck_after: seconds after which a waiter is reported
@@ -82,6 +84,8 @@ struct mempool2_inside {
 	unsigned int		features;
 	unsigned int		fail_one_in;
 	atomic_t		nr_calls;
+	int			limit;
+	atomic_t		nr_out;
 	char			name[MEMPOOL2_NAME_LEN];
 	struct mempool2_statistics __percpu *statistics;
 	unsigned int		stuck_after;
@@ -118,6 +122,7 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve);
 
 /* Only called for watched pools, and never inline, as they would burden the others. */
+static int inside_set_limit(struct mempool2 *pool, int limit);
 static bool inside_is_failing(struct mempool2 *pool);
 static void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);
 static void inside_use(struct mempool2 *pool, void **elems, unsigned int nr);

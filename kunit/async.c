@@ -696,9 +696,9 @@ static void dawdle(struct request *request)
 {
 	unsigned int i;
 
-	for (i = 0; i < 1000000 && !READ_ONCE(function_may_go_on); i++)
-		udelay(10);
-	udelay(5000);
+	for (i = 0; i < 10000 && !READ_ONCE(function_may_go_on); i++)
+		mdelay(1);
+	mdelay(5);
 	WRITE_ONCE(function_has_returned, true);
 }
 
@@ -935,7 +935,7 @@ struct race_worker {
 
 struct race {
 	struct fixture		*fx;
-	struct mutex		lock;
+	struct mutex		lock;		/* of who makes a pool */
 	struct race_round	rounds[RACE_ROUNDS];
 	struct race_worker	workers[RACE_WORKERS];
 	atomic_t		nr_wrong;
@@ -987,8 +987,7 @@ static void race_function(struct mempool2_waiter *waiter, void **elems)
 	for (i = 0; i < request->count; i++)
 		race_give(request->round, elems[i]);
 	/* From here on its owner may make it again, and the pool may be gone. */
-	smp_mb__before_atomic();
-	atomic_inc(&request->nr_calls);
+	atomic_inc_return(&request->nr_calls);
 }
 
 static void race_cancel(struct race_request *request)
@@ -1006,6 +1005,7 @@ static void race_cancel_lent(struct race_request **lent)
 		return;
 	race_cancel(request);
 	race_free(request->round);
+	/* Pairs with race_get_back(). */
 	smp_store_release(&request->given_back, true);
 }
 
@@ -1023,6 +1023,7 @@ static void race_lend(struct race_request *request, struct race_request **lent)
 
 static void race_get_back(struct race_request *request)
 {
+	/* Pairs with race_cancel_lent(). */
 	if (request->lent && cmpxchg(request->lent, request, NULL) != request)
 		while (!smp_load_acquire(&request->given_back))
 			cond_resched();
@@ -1061,14 +1062,20 @@ static void race_request(struct race_request *request, struct race_round *round,
 	request->count = count;
 	atomic_set(&request->nr_calls, 0);
 	atomic_set(&request->nr_cancels, 0);
-	if (count == 1) {
-		element = mempool2_alloc_async(round->pool, GFP_NOWAIT, &request->waiter);
-		ret = PTR_ERR_OR_ZERO(element);
-		request->elems[0] = element;
-	} else {
-		ret = mempool2_alloc_bulk_async(round->pool, GFP_NOWAIT, request->elems,
-						count, &request->waiter);
-	}
+	do {
+		if (count == 1) {
+			element = mempool2_alloc_async(round->pool, GFP_NOWAIT,
+						       &request->waiter);
+			ret = PTR_ERR_OR_ZERO(element);
+			request->elems[0] = element;
+		} else {
+			ret = mempool2_alloc_bulk_async(round->pool, GFP_NOWAIT,
+							request->elems, count,
+							&request->waiter);
+		}
+		cond_resched();
+		/* PREEMPT_RT: one that was cancelled may be in use for a moment. */
+	} while (IS_ENABLED(CONFIG_PREEMPT_RT) && ret == -EBUSY);
 	if (ret == -EINPROGRESS) {
 		request->made = true;
 		return;
@@ -1102,8 +1109,7 @@ static void race_leave(struct race_worker *worker, struct race_round *round)
 
 	for (i = 0; i < RACE_SLOTS; i++) {
 		race_settle(&worker->requests[i]);
-		/* PREEMPT_RT: the pool may have it for a moment. */
-		if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		if (READ_ONCE(worker->requests[i].waiter.state))
 			mempool2_cancel_sync(&worker->requests[i].waiter);
 	}
 	irq_work_sync(&worker->irq_work);
@@ -1135,8 +1141,6 @@ static void race_loop(struct caller *caller)
 			random = prandom_u32_state(&rnd);
 			request = &worker->requests[random % RACE_SLOTS];
 			race_settle(request);
-			if (IS_ENABLED(CONFIG_PREEMPT_RT) && READ_ONCE(request->waiter.state))
-				mempool2_cancel_sync(&request->waiter);
 			race_request(request, round, random / 16 % 8 ? 1 : 3);
 			if (request->made && random / 128 % 4 == 0)
 				race_lend(request, &neighbour->from_neighbour);
