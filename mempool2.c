@@ -38,7 +38,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/lockdep.h>
-#include <linux/math64.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -97,6 +97,8 @@ struct mempool2_reserve {
 			unsigned int		nr_slots;
 			/* A resize is under way, and may have claimed a slot. */
 			bool			moving;
+			/* Which of its places is the one at which a CPU begins to look. */
+			u8			place;
 			/* Slots for which there may never have been an element. */
 			unsigned int		nr_never_filled;
 			/* The pool's. This and what follows @old is for mempool2_inside.c. */
@@ -128,16 +130,19 @@ struct mempool2_reserve {
 /* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
 #define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
 
-/* So many slots are near a CPU's place. */
+/* So many slots are near a CPU's place. A reserve that has no more of them is small. */
 #define NEAR		64
 
 /*
- * Where a CPU begins to look, as a fraction of the reserve: 2^32 is the whole.
- * It serves all pools. In a small one it does not matter; in a large one it goes
- * on to where there was something, so that a CPU that drains or fills the reserve
- * need not pass the same slots again and again.
+ * The slots at which a CPU begins to look: one for each number of slots that a small
+ * reserve can have, and one for all large reserves up to each power of two, which
+ * have room for as many slots as that. They serve all pools. In a small reserve the
+ * place stays; in a large one it goes on to where there was something, so that a CPU
+ * that drains or fills it need not pass the same slots again and again.
  */
-static DEFINE_PER_CPU(u64, reserve_place);
+#define NR_PLACES	(NEAR + ilog2(roundup_pow_of_two(MAX_MIN_NR)) - ilog2(NEAR))
+
+static DEFINE_PER_CPU(unsigned long [NR_PLACES], reserve_places);
 
 /* Resizes of all pools; never held while a callback runs. */
 static DEFINE_MUTEX(reserve_resize_mutex);
@@ -189,14 +194,31 @@ static int reserve_size(int min_nr)
 	return max(min_nr, 1);
 }
 
+/* Which of a CPU's places is the one in a reserve of @nr_slots, and how many it is for. */
+static unsigned int place_index(unsigned int nr_slots)
+{
+	return nr_slots <= NEAR ? nr_slots - 1 :
+				  NEAR + ilog2(nr_slots - 1) - ilog2(NEAR);
+}
+
+static unsigned int place_range(unsigned int index)
+{
+	return index < NEAR ? index + 1 : min(NEAR << (index - NEAR + 1), MAX_MIN_NR);
+}
+
 static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
 {
-	unsigned int nr_slots = reserve_size(min_nr);
+	unsigned int nr_slots = reserve_size(min_nr), place = place_index(nr_slots);
+	unsigned int range = place_range(place);
 	struct mempool2_reserve *reserve;
 
-	reserve = kvzalloc_node(struct_size(reserve, slots, nr_slots), gfp, node);
-	if (reserve)
-		reserve->nr_slots = nr_slots;
+	reserve = kvzalloc_node(struct_size(reserve, slots, range), gfp, node);
+	if (!reserve)
+		return NULL;
+	reserve->nr_slots = nr_slots;
+	reserve->place = place;
+	/* Where there is none a CPU may look, and find nothing to take and nowhere to put. */
+	memset_p(&reserve->slots[nr_slots], CLOSED, range - nr_slots);
 	return reserve;
 }
 
@@ -230,16 +252,10 @@ static __always_inline bool slot_put(void **slot, void *element)
 	return !READ_ONCE(*slot) && try_cmpxchg(slot, &empty, element);
 }
 
-/* The slot at a CPU's place. */
-static __always_inline unsigned int place_slot(u64 place, unsigned int nr_slots)
-{
-	return place * nr_slots >> 32;
-}
-
+/* The slot at the CPU's place: of a reserve that is shrinking it may be a closed one. */
 static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
 {
-	void **slot = &reserve->slots[place_slot(this_cpu_read(reserve_place),
-						 READ_ONCE(reserve->nr_slots))];
+	void **slot = &reserve->slots[this_cpu_read(reserve_places[reserve->place])];
 
 	/* Else gcc computes the address twice, for reading and for writing. */
 	OPTIMIZER_HIDE_VAR(slot);
@@ -252,12 +268,10 @@ static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
  */
 static void reserve_place_set(const struct mempool2_reserve *reserve, void **slot)
 {
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots);
-	u64 place = (u64)(slot - reserve->slots) << 32;
+	unsigned long place = slot - reserve->slots;
 
-	if (nr_slots <= NEAR)
-		return;
-	this_cpu_write(reserve_place, (u32)div_u64(place + nr_slots - 1, nr_slots));
+	if (READ_ONCE(reserve->nr_slots) > NEAR)
+		this_cpu_write(reserve_places[reserve->place], place);
 }
 
 /* How many slots from @from on to try first: none if a resize made @to smaller. */
@@ -317,7 +331,7 @@ static unsigned int reserve_take_near(struct mempool2_reserve *reserve, void **e
 				      unsigned int nr)
 {
 	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
-	void **here = reserve_here(reserve), **end = &reserve->slots[nr_slots];
+	void **end = &reserve->slots[nr_slots], **here = min(reserve_here(reserve), end);
 
 	/* Who wants most of them takes them in one go. */
 	if (nr > nr_slots / 2)
@@ -332,7 +346,7 @@ static unsigned int reserve_put_near(struct mempool2_reserve *reserve, void **el
 				     unsigned int nr)
 {
 	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
-	void **above = reserve_here(reserve) + 1, **end = &reserve->slots[nr_slots];
+	void **end = &reserve->slots[nr_slots], **above = min(reserve_here(reserve) + 1, end);
 
 	if (nr > nr_slots / 2)
 		above = end;
@@ -358,7 +372,7 @@ static unsigned int reserve_take_anywhere(struct mempool2_reserve *reserve, void
 	for_each_online_cpu(cpu) {
 		if (i == nr || nr_slots <= NEAR)
 			break;
-		slot = &reserve->slots[place_slot(per_cpu(reserve_place, cpu), nr_slots)];
+		slot = &reserve->slots[READ_ONCE(per_cpu(reserve_places[reserve->place], cpu))];
 		i += reserve_take_up(reserve, slot, min(slot + NEAR, end), elems + i, nr - i);
 	}
 	return i + reserve_take_up(reserve, reserve->slots, end, elems + i, nr - i);
@@ -393,8 +407,11 @@ static unsigned int reserve_count(const struct mempool2_reserve *reserve)
 /* An empty slot among the first @nr_slots, from the CPU's place downwards; or %NULL. */
 static void **reserve_find_empty(struct mempool2_reserve *reserve, unsigned int nr_slots)
 {
-	unsigned int slot = place_slot(this_cpu_read(reserve_place), nr_slots), i;
+	unsigned long slot = this_cpu_read(reserve_places[reserve->place]);
+	unsigned int i;
 
+	if (slot >= nr_slots)
+		slot = nr_slots - 1;
 	for (i = 0; i < nr_slots; i++) {
 		if (!READ_ONCE(reserve->slots[slot])) {
 			reserve_place_set(reserve, &reserve->slots[slot]);
@@ -2447,10 +2464,15 @@ static int __init slab_find_ctor(void)
 /* Neighbours begin far from each other. Pools that are made before do without. */
 static int __init place_init(void)
 {
+	unsigned int index;
+	u64 fraction;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		per_cpu(reserve_place, cpu) = (u32)cpu * GOLDEN_RATIO_32;
+	for_each_possible_cpu(cpu) {
+		fraction = (u32)cpu * GOLDEN_RATIO_32;
+		for (index = 0; index < NR_PLACES; index++)
+			per_cpu(reserve_places[index], cpu) = fraction * place_range(index) >> 32;
+	}
 	return 0;
 }
 
