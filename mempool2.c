@@ -955,7 +955,7 @@ static void waiters_serve_work(struct irq_work *work)
 #endif
 
 /* Give elements to those who wait, oldest first. Returns how many. */
-static unsigned int waiters_give(struct mempool2 *pool, void **elems,
+static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 				 unsigned int nr)
 {
 	struct handover hand = {};
@@ -1405,8 +1405,8 @@ static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int 
 }
 
 /* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
-static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
-		      unsigned long caller)
+static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
+				      unsigned long caller)
 {
 	unsigned int taken;
 
@@ -1564,9 +1564,9 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 }
 
 /* What can be had without waiting, of @count elements. Returns how many these are. */
-static unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
-					unsigned int count, gfp_t gfp,
-					unsigned long caller)
+static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
+							unsigned int count, gfp_t gfp,
+							unsigned long caller)
 {
 	int entered = limit_enter(pool, count);
 	unsigned int nr;
