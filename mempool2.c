@@ -956,7 +956,7 @@ static void waiters_serve_work(struct irq_work *work)
 
 /* Give elements to those who wait, oldest first. Returns how many. */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
-				 unsigned int nr)
+					  unsigned int nr)
 {
 	struct handover hand = {};
 	unsigned long flags;
