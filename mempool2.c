@@ -111,7 +111,7 @@ struct mempool2_reserve {
 			};
 			/* Where the pool is, as far as is known. */
 			struct mempool2		*pool;
-			const void		*creator;
+			struct mempool2_maker	*maker;
 			struct mempool2_inside	*inside;
 		};
 		/* All CPUs read the above, so none should write beside it. */
@@ -1426,7 +1426,7 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 /*
  * The element at the CPU's place, or %NULL: what nearly always does, so all of it
  * is inline in those who want it. If @said is false afterwards they have to call
- * say_room().
+ * say_room(). Not if the pool is watched.
  */
 static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 {
@@ -1508,7 +1508,10 @@ static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 
 	if (entered < 0)
 		return NULL;
-	element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+	if (pool_is_watched(pool))
+		element = inside_alloc(pool, mempool2_gfp_first(gfp_mask), caller);
+	else
+		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element)
 		element = pool_alloc_now(pool, gfp_mask, caller);
 	if (!element)
@@ -1517,22 +1520,34 @@ static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 }
 
 /* Not inlined: what it needs should not burden those who seldom come here. */
-static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
-				 unsigned long caller)
+static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, int entered,
+					 unsigned long caller)
 {
-	void *element;
+	void *element = NULL;
 
-	/* Nobody has tried, if the pool is of no kind that mempool2_alloc() knows. */
-	element = pool_is_watched(pool) ? pool_alloc_within(pool, gfp_mask, caller) :
-					  pool_alloc_now(pool, gfp_mask, caller);
+	if (entered >= 0)
+		element = pool_alloc_now(pool, gfp_mask, caller);
 	if (element)
 		return element;
+	limit_leave(pool, entered);
 	if (gfp_mask & __GFP_DIRECT_RECLAIM)
 		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
 			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
 	else
 		inside_failed(pool, caller);
 	return element;
+}
+
+/* The first try of a watched pool, which is of no kind that mempool2_alloc() knows. */
+static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
+				 unsigned long caller)
+{
+	int entered = limit_enter(pool, 1);
+	void *element = NULL;
+
+	if (entered >= 0 && pool_is_watched(pool))
+		element = inside_alloc(pool, mempool2_gfp_first(gfp_mask), caller);
+	return element ?: pool_alloc_unlucky(pool, gfp_mask, entered, caller);
 }
 
 /* mempool2_alloc(), once the first try has failed. */
@@ -1860,11 +1875,11 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 	return nr;
 }
 
-static noinline void pool_free_one(struct mempool2 *pool, void *element)
+static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigned long caller)
 {
-	if (unlikely(pool_is_watched(pool)) && !inside_freed(pool, element))
-		return;
 	limit_freed(pool, 1);
+	if (unlikely(pool_is_watched(pool)) && inside_free(pool, element, caller))
+		return;
 	pool_free(pool, &element, 1);
 }
 
@@ -1887,7 +1902,7 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 		return;
 	}
 	element_use(pool, element);
-	pool_free_one(pool, element);
+	pool_free_one(pool, element, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);
 
@@ -1895,7 +1910,7 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
 	if (mempool2_initialized(pool))
-		pool_free_one(pool, element);
+		pool_free_one(pool, element, _RET_IP_);
 	else if (!inside_freed_to_none(pool, element))
 		not_initialised(pool);
 }
@@ -1903,14 +1918,14 @@ EXPORT_SYMBOL_GPL(mempool2_free_checked);
 
 /* One by one: an element that rests already must not be put. It is as good as taken. */
 static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
-						 unsigned int count)
+						 unsigned int count, unsigned long caller)
 {
 	unsigned int nr;
 
 	/* Those that we do not take are not for us to count. */
 	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
-		if (inside_freed(pool, elems[nr]) && !pool_return(pool, &elems[nr], 1)) {
+		if (inside_freed(pool, elems[nr], caller) && !pool_return(pool, &elems[nr], 1)) {
 			inside_left(pool, elems[nr]);
 			break;
 		}
@@ -1941,7 +1956,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 	/* As in mempool2_free(). */
 	smp_rmb();
 	if (unlikely(pool_is_watched(pool)))
-		return pool_return_watched(pool, elems, count);
+		return pool_return_watched(pool, elems, count, _RET_IP_);
 	return pool_return(pool, elems, count);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
@@ -2031,7 +2046,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 #ifdef CONFIG_PREEMPT_RT
 	init_irq_work(&pool->serve_work, waiters_serve_work);
 #endif
-	registry_add(pool, reserve, caller);
+	registry_add(pool, reserve, caller, gfp_mask);
 	inside_created(pool, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {

@@ -50,12 +50,12 @@ static unsigned int checks_for_new;
 /* Switching features of all pools; taken before all other locks. */
 static DEFINE_MUTEX(features_mutex);
 
-/* Directories to be removed, which exit has no right to sleep for. */
+/* What a pool's end leaves to be done, which exit has no right to sleep for. */
 static LIST_HEAD(gone_insides);
 static void gone_insides_remove(struct work_struct *work);
 static DECLARE_WORK(gone_work, gone_insides_remove);
 
-static void inside_free(struct mempool2_inside *inside);
+static void inside_drop(struct mempool2_inside *inside);
 static void records_free(struct mempool2_inside *inside);
 
 /*
@@ -90,20 +90,90 @@ static void pool_set_watched(struct mempool2 *pool, bool watched)
 	} while (!atomic_try_cmpxchg(&pool->state, &state, new));
 }
 
-static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			 unsigned long creator)
+/**
+ * struct mempool2_maker - a place in the code that makes pools
+ *
+ * @list: of all of them, with registry_lock
+ * @address: the place
+ * @nr_pools: pools that it has made and that have not ended
+ * @text: what the kernel calls the place
+ *
+ * Most pools are made by functions that the kernel forgets once it has booted or
+ * loaded a module, so their names are kept; once, however many pools they make.
+ */
+struct mempool2_maker {
+	struct list_head	list;
+	unsigned long		address;
+	unsigned int		nr_pools;
+	char			text[96];
+};
+
+static LIST_HEAD(makers);
+
+static struct mempool2_maker *maker_find(unsigned long address)
 {
+	struct mempool2_maker *maker;
+
+	lockdep_assert_held(&registry_lock);
+	list_for_each_entry(maker, &makers, list)
+		if (maker->address == address)
+			return maker;
+	return NULL;
+}
+
+/* A new one, %NULL if it is known or there is no memory. */
+static struct mempool2_maker *maker_alloc(unsigned long address, gfp_t gfp)
+{
+	struct mempool2_maker *maker;
+	unsigned long flags;
+
+	spin_lock_irqsave(&registry_lock, flags);
+	maker = maker_find(address);
+	spin_unlock_irqrestore(&registry_lock, flags);
+	if (maker)
+		return NULL;
+	maker = kzalloc(sizeof(*maker), gfp | __GFP_NOWARN);
+	if (!maker)
+		return NULL;
+	maker->address = address;
+	scnprintf(maker->text, sizeof(maker->text), "%pS", (void *)address);
+	return maker;
+}
+
+/* The last pool of its is gone, and with it what kept the module there. */
+static struct mempool2_maker *maker_put(struct mempool2_maker *maker)
+{
+	lockdep_assert_held(&registry_lock);
+	if (!maker || --maker->nr_pools)
+		return NULL;
+	list_del(&maker->list);
+	return maker;
+}
+
+static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
+			 unsigned long caller, gfp_t gfp)
+{
+	struct mempool2_maker *new = maker_alloc(caller, gfp), *maker;
 	unsigned long flags;
 
 	/* A pool on the stack does not live long, or is going to be copied. */
 	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
 	reserve->min_nr = pool->min_nr;
-	reserve->creator = (const void *)creator;
 	spin_lock_irqsave(&registry_lock, flags);
+	maker = maker_find(caller);
+	if (!maker && new) {
+		list_add(&new->list, &makers);
+		maker = new;
+		new = NULL;
+	}
+	if (maker)
+		maker->nr_pools++;
+	reserve->maker = maker;
 	list_add_tail(&reserve->registered, &registry);
 	if (nr_traced && reserve->pool)
 		pool_set_watched(pool, true);
 	spin_unlock_irqrestore(&registry_lock, flags);
+	kfree(new);
 }
 
 /* Make @reserve the pool's in place of @old, for those who look from outside too. */
@@ -115,7 +185,7 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 	spin_lock_irqsave(&registry_lock, flags);
 	reserve->pool = pool;
 	reserve->min_nr = pool->min_nr;
-	reserve->creator = old->creator;
+	reserve->maker = old->maker;
 	reserve->inside = old->inside;
 	if (reserve->inside)
 		reserve->inside->reserve = reserve;
@@ -128,13 +198,17 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve)
 {
 	struct mempool2_inside *inside = reserve->inside;
+	struct mempool2_maker *maker;
 	unsigned long flags;
-	bool has_dir = false;
+	bool has_dir = false, was_last = false;
 
 	spin_lock_irqsave(&registry_lock, flags);
 	list_del(&reserve->registered);
-	if (pool_is_watched(pool))
+	maker = maker_put(reserve->maker);
+	if (pool_is_watched(pool)) {
 		pool_set_watched(pool, false);
+		was_last = !nr_watched;
+	}
 	if (inside) {
 		inside->reserve = NULL;
 		if (inside->features & FEATURE_STUCK)
@@ -144,17 +218,18 @@ static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *rese
 			list_add_tail(&inside->gone, &gone_insides);
 	}
 	spin_unlock_irqrestore(&registry_lock, flags);
-	if (has_dir)
+	kfree(maker);
+	if (has_dir || was_last)
 		schedule_work(&gone_work);
-	else
-		inside_free(inside);
+	if (!has_dir)
+		inside_drop(inside);
 }
 
 /*
  * What a pool has for features
  */
 
-static struct mempool2_inside *inside_alloc(gfp_t gfp)
+static struct mempool2_inside *inside_create(gfp_t gfp)
 {
 	struct mempool2_inside *inside = kzalloc(sizeof(*inside), gfp);
 
@@ -167,7 +242,7 @@ static struct mempool2_inside *inside_alloc(gfp_t gfp)
 	return inside;
 }
 
-static void inside_free(struct mempool2_inside *inside)
+static void inside_drop(struct mempool2_inside *inside)
 {
 	if (!inside)
 		return;
@@ -196,15 +271,17 @@ static struct mempool2_inside *pool_inside(const struct mempool2 *pool)
 	return inside;
 }
 
-/* Is any of these on for this pool? */
+/* What the pool has for features if any of these is on, else %NULL. */
+static struct mempool2_inside *inside_with(const struct mempool2 *pool, unsigned int features)
+{
+	struct mempool2_inside *inside = pool_inside(pool);
+
+	return inside && READ_ONCE(inside->features) & features ? inside : NULL;
+}
+
 static bool pool_has(const struct mempool2 *pool, unsigned int features)
 {
-	const struct mempool2_inside *inside;
-
-	if (!pool_is_watched(pool))
-		return false;
-	inside = pool_inside(pool);
-	return inside && READ_ONCE(inside->features) & features;
+	return pool_is_watched(pool) && inside_with(pool, features);
 }
 
 /* For the owner's calls: there is nobody who knows better where the pool is. */
@@ -214,7 +291,7 @@ static struct mempool2_inside *pool_make_inside(struct mempool2 *pool)
 	struct mempool2_inside *inside;
 
 	lockdep_assert_held(&features_mutex);
-	inside = pool_inside(pool) ?: inside_alloc(GFP_KERNEL);
+	inside = pool_inside(pool) ?: inside_create(GFP_KERNEL);
 	if (!inside)
 		return NULL;
 	spin_lock_irq(&registry_lock);
@@ -318,11 +395,15 @@ static int pool_set(struct mempool2 *pool, int (*set)(struct mempool2_inside *in
 static void reserve_name(const struct mempool2_reserve *reserve, char *name)
 {
 	const struct mempool2_inside *inside = READ_ONCE(reserve->inside);
+	const char *text;
 
-	if (inside && inside->name[0])
+	if (inside && inside->name[0]) {
 		memcpy(name, inside->name, MEMPOOL2_NAME_LEN);
-	else
-		scnprintf(name, MEMPOOL2_NAME_LEN, "%ps", reserve->creator);
+		return;
+	}
+	/* Of the place, the function. */
+	text = reserve->maker ? reserve->maker->text : "unknown";
+	scnprintf(name, MEMPOOL2_NAME_LEN, "%.*s", (int)strcspn(text, "+"), text);
 }
 
 static void pool_name(const struct mempool2 *pool, char *name)
@@ -412,16 +493,20 @@ void mempool2_trace_end(void)
  * Making the alloc function fail
  */
 
-/* Is this call of the alloc function to count as failed? */
+/* Is this call of the alloc function to count as failed, as it may? */
+static bool inside_fails(struct mempool2_inside *inside)
+{
+	unsigned int one_in = READ_ONCE(inside->fail_one_in);
+
+	return one_in == 1 ||
+	       (unsigned int)atomic_inc_return(&inside->nr_calls) % one_in == 0;
+}
+
 static noinline bool inside_is_failing(struct mempool2 *pool)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_FAILING);
 
-	if (!pool_has(pool, FEATURE_FAILING))
-		return false;
-	inside = pool_inside(pool);
-	return (unsigned int)atomic_inc_return(&inside->nr_calls) %
-	       READ_ONCE(inside->fail_one_in) == 0;
+	return inside && inside_fails(inside);
 }
 
 static int inside_set_failing(struct mempool2_inside *inside, unsigned int one_in)
@@ -479,8 +564,13 @@ static int inside_set_limit(struct mempool2 *pool, int limit)
 /* Add to one of a pool's figures, if it has any, without looking twice. */
 #define pool_count(pool, figure, nr)					\
 	do {								\
-		if (pool_has(pool, FEATURE_STATISTICS))			\
-			this_cpu_add(pool_inside(pool)->statistics->figure, nr); \
+		struct mempool2_inside *inside;				\
+									\
+		if (!pool_is_watched(pool))				\
+			break;						\
+		inside = inside_with(pool, FEATURE_STATISTICS);		\
+		if (inside)						\
+			this_cpu_add(inside->statistics->figure, nr);	\
 	} while (0)
 
 static void statistics_sum(const struct mempool2_inside *inside,
@@ -582,8 +672,6 @@ static noinline void inside_failed(struct mempool2 *pool, unsigned long caller)
  * Stacks
  */
 
-#define STACK_DEPTH	16
-
 static bool depot_is_ready;
 
 static void depot_prepare(void)
@@ -592,17 +680,79 @@ static void depot_prepare(void)
 		WRITE_ONCE(depot_is_ready, !mempool2_depot_init());
 }
 
-/* Who calls: 0 if there is no memory to keep it, or no right to ask for that. */
-static noinline u32 stack_here(void)
+/*
+ * Is this the stack that it was? To unwind one takes a thousand instructions and
+ * more, and most callers come the same way again and again. The size of each frame
+ * follows from the return address below it, so it is the same stack if it begins
+ * at the same place and each return address is where it was.
+ */
+static __no_sanitize_address bool stack_is(const struct mempool2_stack *stack,
+					   const unsigned long *frame)
 {
-	unsigned long entries[STACK_DEPTH];
-	unsigned int nr;
+	typeof(&stack->entries[0]) entry = stack->entries, end = entry + stack->nr;
+
+	if (stack->frame != frame)
+		return false;
+	for (; entry != end; entry++)
+		if (frame[entry->at] != entry->address)
+			return false;
+	return true;
+}
+
+/* Remember where its return addresses are, if all of them are on the task's stack. */
+static __no_sanitize_address void stack_learn(struct mempool2_stack *stack,
+					      const unsigned long *frame,
+					      const unsigned long *entries)
+{
+	const unsigned long *end = task_stack_page(current) + THREAD_SIZE, *word = frame;
+	unsigned int i;
+
+	stack->frame = NULL;
+	if (!object_is_on_stack(frame))
+		return;
+	for (i = 0; i < stack->nr; i++, word++) {
+		while (word < end && *word != entries[i])
+			word++;
+		if (word == end)
+			return;
+		stack->entries[i].address = entries[i];
+		stack->entries[i].at = word - frame;
+	}
+	stack->frame = stack->nr ? frame : NULL;
+}
+
+/*
+ * Who called the function that has this frame, and will return to @from: 0 if there
+ * is no memory to keep it, or no right to ask for that.
+ */
+static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long *frame,
+			       unsigned long from)
+{
+	unsigned long entries[STACK_DEPTH + 4];
+	unsigned int nr, first;
 
 	if (!READ_ONCE(depot_is_ready) || (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible()))
 		return 0;
-	nr = mempool2_stack_save(entries, STACK_DEPTH, 2);
-	return mempool2_depot_save(entries, nr, GFP_NOWAIT | __GFP_NOWARN);
+	nr = mempool2_stack_save(entries, ARRAY_SIZE(entries), 0);
+	for (first = 0; first < nr && entries[first] != from; first++)
+		;
+	/* A kernel that does not know its stacks so well. */
+	if (first == nr)
+		first = 0;
+	stack->nr = min_t(unsigned int, nr - first, STACK_DEPTH);
+	stack->handle = mempool2_depot_save(entries + first, stack->nr,
+					    GFP_NOWAIT | __GFP_NOWARN);
+	stack_learn(stack, frame, entries + first);
+	return stack->handle;
 }
+
+/* The stack of the calling function's caller, for those who come only once. */
+#define stack_here()							\
+	({								\
+		struct mempool2_stack here;				\
+									\
+		stack_save(&here, __builtin_frame_address(0), _RET_IP_); \
+	})
 
 static void stack_print(u32 stack)
 {
@@ -634,7 +784,8 @@ static void stack_show(struct seq_file *file, u32 stack)
  * @task: who took it, or freed it; not to be looked into
  * @pid: the same
  * @comm: the same
- * @stack: the same
+ * @from: the same, the caller
+ * @stack: the same, its stack, if it was taken
  * @since: when, in jiffies
  * @rests: it was freed, and nobody has taken it since
  */
@@ -644,8 +795,9 @@ struct mempool2_record {
 	const struct task_struct *task;
 	pid_t			pid;
 	char			comm[TASK_COMM_LEN];
-	u32			stack;
+	unsigned long		from;
 	unsigned long		since;
+	u32			stack;
 	bool			rests;
 };
 
@@ -656,24 +808,32 @@ struct mempool2_chunk {
 	struct mempool2_record	records[RECORDS_IN_CHUNK];
 };
 
+static __always_inline struct hlist_head *record_list(struct mempool2_inside *inside,
+						      const void *element)
+{
+	return &inside->records[hash_ptr(element, 32) & inside->records_mask];
+}
+
 /* With the records' lock held, or before they are in use. */
-static struct mempool2_record *record_find(struct mempool2_inside *inside,
-					   const void *element)
+static __always_inline struct mempool2_record *record_find(struct mempool2_inside *inside,
+							   const void *element)
 {
 	struct mempool2_record *record;
 
-	hlist_for_each_entry(record,
-			     &inside->records[hash_ptr(element, inside->records_bits)], node)
+	hlist_for_each_entry(record, record_list(inside, element), node)
 		if (record->element == element)
 			return record;
 	return NULL;
 }
 
-static void record_set(struct mempool2_inside *inside, void *element, bool rests, u32 stack)
+/* @record: what record_find() found */
+static __always_inline void record_set(struct mempool2_inside *inside,
+				       struct mempool2_record *record, void *element,
+				       bool rests, unsigned long from, u32 stack)
 {
-	struct mempool2_record *record = record_find(inside, element);
+	bool by_task;
 
-	if (!record) {
+	if (unlikely(!record)) {
 		if (hlist_empty(&inside->unused)) {
 			inside->nr_missed++;
 			return;
@@ -681,12 +841,14 @@ static void record_set(struct mempool2_inside *inside, void *element, bool rests
 		record = hlist_entry(inside->unused.first, struct mempool2_record, node);
 		hlist_del(&record->node);
 		record->element = element;
-		hlist_add_head(&record->node,
-			       &inside->records[hash_ptr(element, inside->records_bits)]);
+		hlist_add_head(&record->node, record_list(inside, element));
 	}
-	record->task = current;
-	record->pid = task_pid_nr(current);
+	/* Who an interrupt or a request's function came upon has nothing to do with it. */
+	by_task = in_task() && !this_cpu_read(errands_running);
+	record->task = by_task ? current : NULL;
+	record->pid = by_task ? task_pid_nr(current) : 0;
 	memcpy(record->comm, current->comm, sizeof(record->comm));
+	record->from = from;
 	record->stack = stack;
 	record->since = jiffies;
 	record->rests = rests;
@@ -708,7 +870,7 @@ static int records_alloc(struct mempool2_inside *inside, unsigned int nr_slots, 
 		inside->records = kcalloc(1UL << bits, sizeof(*inside->records), gfp);
 		if (!inside->records)
 			return -ENOMEM;
-		inside->records_bits = bits;
+		inside->records_mask = (1U << bits) - 1;
 	}
 	for (nr = 0; nr < 2 * nr_slots; nr += RECORDS_IN_CHUNK) {
 		chunk = kmalloc(sizeof(*chunk), gfp);
@@ -737,7 +899,7 @@ static void records_free(struct mempool2_inside *inside)
 }
 
 #define for_each_record(inside, i, record)				\
-	for (i = 0; i < 1U << (inside)->records_bits; i++)		\
+	for (i = 0; i <= (inside)->records_mask; i++)			\
 		hlist_for_each_entry(record, &(inside)->records[i], node)
 
 /* Copy what fulfils the condition: those who wait for it must not be kept waiting. */
@@ -774,10 +936,9 @@ static void *poison_area(const struct mempool2 *pool, void *element, size_t *siz
 
 	if (pool->source == MEMPOOL2_SLAB) {
 		all = kmem_cache_size(pool->pool_data);
-	} else if (pool->source == MEMPOOL2_KMALLOC ||
-		   (pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree)) {
+	} else if (pool->source != MEMPOOL2_PAGES) {
 		all = (size_t)pool->pool_data;
-	} else if (pool->source == MEMPOOL2_PAGES && !PageHighMem((struct page *)element)) {
+	} else if (!PageHighMem((struct page *)element)) {
 		element = page_address(element);
 		all = PAGE_SIZE << (unsigned long)pool->pool_data;
 	}
@@ -785,7 +946,13 @@ static void *poison_area(const struct mempool2 *pool, void *element, size_t *siz
 	return element;
 }
 
-static void poison_set(const struct mempool2 *pool, void *element)
+static bool poison_is_possible(const struct mempool2 *pool)
+{
+	return pool->source != MEMPOOL2_CUSTOM ||
+	       (pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree);
+}
+
+static noinline void poison_set(const struct mempool2 *pool, void *element)
 {
 	size_t size;
 	void *area = poison_area(pool, element, &size);
@@ -846,9 +1013,15 @@ static void report_here(const char *what)
 
 static void report_record(const char *what, const struct mempool2_record *record)
 {
-	report_line("element %p, %s by task %s/%d %u ms ago:\n", record->element, what,
-		    record->comm, record->pid, jiffies_to_msecs(jiffies - record->since));
-	stack_print(record->stack);
+	if (!record->element)
+		return;
+	report_line("element %p, %s by task %s/%d %u ms ago%s\n", record->element, what,
+		    record->comm, record->pid, jiffies_to_msecs(jiffies - record->since),
+		    record->from || record->stack ? ":" : " or longer");
+	if (record->from)
+		report_line(" %pS\n", (void *)record->from);
+	else if (record->stack)
+		mempool2_depot_print(record->stack);
 }
 
 static bool may_report(struct mempool2_inside *inside)
@@ -856,29 +1029,45 @@ static bool may_report(struct mempool2_inside *inside)
 	return __ratelimit(&inside->ratelimit);
 }
 
-static void report_double_free(struct mempool2 *pool, struct mempool2_inside *inside,
-			       const struct mempool2_record *record)
+/* What is known of an element now, for a report: others may change it. */
+static void record_copy(struct mempool2_inside *inside, const void *element,
+			struct mempool2_record *copy)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	memset(copy, 0, sizeof(*copy));
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	record = inside->features & FEATURE_RECORDS ? record_find(inside, element) : NULL;
+	if (record)
+		*copy = *record;
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+}
+
+static noinline void report_double_free(struct mempool2 *pool, struct mempool2_inside *inside,
+					const void *element)
 {
 	char name[MEMPOOL2_NAME_LEN];
+	struct mempool2_record before;
 	unsigned long flags;
 
 	if (!may_report(inside))
 		return;
 	pool_name(pool, name);
+	record_copy(inside, element, &before);
 	flags = report_begin("double free", name);
 	report_line("element %p of pool %p is freed while it rests in the reserve\n",
-		    record->element, pool);
+		    element, pool);
 	report_here("freed again");
-	report_record("freed", record);
+	report_record("freed", &before);
 	report_end(flags, "double free");
 }
 
 static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
 			  void *element, const u8 *broken)
 {
-	struct mempool2_record record = {};
 	char name[MEMPOOL2_NAME_LEN];
-	struct mempool2_record *found;
+	struct mempool2_record record;
 	unsigned long flags;
 	size_t size, left;
 	u8 *area;
@@ -886,12 +1075,7 @@ static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
 	if (!may_report(inside))
 		return;
 	pool_name(pool, name);
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	found = record_find(inside, element);
-	if (found)
-		record = *found;
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
-
+	record_copy(inside, element, &record);
 	area = poison_area(pool, element, &size);
 	left = min_t(size_t, area + size - broken, 16);
 	flags = report_begin("element written to while it rested", name);
@@ -899,8 +1083,7 @@ static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
 		    element, pool, (size_t)(broken - area), POISON_RESTS);
 	report_line(" %*ph\n", (int)left, broken);
 	report_here("found");
-	if (record.element)
-		report_record("freed", &record);
+	report_record("freed", &record);
 	report_end(flags, "element written to while it rested");
 }
 
@@ -941,45 +1124,77 @@ static noinline void inside_rest(struct mempool2 *pool, void **elems, unsigned i
 {
 	unsigned int i;
 
-	if (!pool_has(pool, FEATURE_POISON))
+	if (!inside_with(pool, FEATURE_POISON) || !poison_is_possible(pool))
 		return;
 	for (i = 0; i < nr; i++)
 		poison_set(pool, elems[i]);
 }
 
 /* Elements have rested. Called with preemption disabled since they did. */
+static noinline void poison_check(struct mempool2 *pool, struct mempool2_inside *inside,
+				  void *element)
+{
+	u8 *broken = poison_broken(pool, element);
+
+	if (broken)
+		report_poison(pool, inside, element, broken);
+}
+
 static noinline void inside_use(struct mempool2 *pool, void **elems, unsigned int nr)
 {
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_CHECK_POISON);
 	unsigned int i;
-	u8 *broken;
 
-	if (!pool_has(pool, FEATURE_CHECK_POISON))
-		return;
-	for (i = 0; i < nr; i++) {
-		broken = poison_broken(pool, elems[i]);
-		if (broken)
-			report_poison(pool, pool_inside(pool), elems[i], broken);
-	}
+	for (i = 0; i < nr && inside && poison_is_possible(pool); i++)
+		poison_check(pool, inside, elems[i]);
+}
+
+/* Another stack than the last one. */
+static noinline u32 stack_new(struct mempool2_inside *inside, const unsigned long *frame,
+			      unsigned long from)
+{
+	struct mempool2_stack stack;
+	unsigned long flags;
+	u32 handle;
+
+	handle = stack_save(&stack, frame, from);
+	if (!handle)
+		return 0;
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	inside->stack = stack;
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	return handle;
 }
 
 /* The caller has taken elements of the reserve. */
-static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
+static __always_inline void records_taken(struct mempool2_inside *inside, void **elems,
+					  unsigned int nr, const unsigned long *frame,
+					  unsigned long from)
 {
-	struct mempool2_inside *inside;
 	unsigned long flags;
 	unsigned int i;
 	u32 stack;
 
-	if (!pool_has(pool, FEATURE_RECORDS))
-		return;
-	inside = pool_inside(pool);
-	stack = stack_here();
-	rcu_read_lock_sched();
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	for (i = 0; i < nr && READ_ONCE(inside->features) & FEATURE_RECORDS; i++)
-		record_set(inside, elems[i], false, stack);
+	if (likely(stack_is(&inside->stack, frame))) {
+		stack = inside->stack.handle;
+	} else {
+		/* There is no memory for it to be had under the lock. */
+		raw_spin_unlock_irqrestore(&inside->lock, flags);
+		stack = stack_new(inside, frame, from);
+		raw_spin_lock_irqsave(&inside->lock, flags);
+	}
+	for (i = 0; i < nr && inside->features & FEATURE_RECORDS; i++)
+		record_set(inside, record_find(inside, elems[i]), elems[i], false, 0, stack);
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
-	rcu_read_unlock_sched();
+}
+
+static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+
+	if (inside)
+		records_taken(inside, elems, nr, __builtin_frame_address(0), _RET_IP_);
 }
 
 /* The same, without having waited for them. */
@@ -992,52 +1207,128 @@ static noinline void inside_served(struct mempool2 *pool, void **elems, unsigned
 }
 
 /* An element is freed. False if that must not be. */
-static noinline bool inside_freed(struct mempool2 *pool, void *element)
+static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_inside *inside,
+					  void *element, unsigned long caller)
 {
-	struct mempool2_record before = {}, *record;
-	struct mempool2_inside *inside;
+	struct mempool2_record *record;
 	unsigned long flags;
-	u32 stack;
+	bool is_double = false;
 
-	if (!pool_has(pool, FEATURE_RECORDS))
-		return true;
-	inside = pool_inside(pool);
-	stack = stack_here();
-	rcu_read_lock_sched();
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (READ_ONCE(inside->features) & FEATURE_RECORDS) {
+	if (inside->features & FEATURE_RECORDS) {
 		record = record_find(inside, element);
-		if (record && record->rests && inside->features & FEATURE_CHECK_DOUBLE)
-			before = *record;
-		else
-			record_set(inside, element, true, stack);
+		is_double = record && record->rests && inside->features & FEATURE_CHECK_DOUBLE;
+		if (!is_double)
+			record_set(inside, record, element, true, caller, 0);
 	}
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	if (unlikely(is_double))
+		report_double_free(pool, inside, element);
+	return !is_double;
+}
+
+static noinline bool inside_freed(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+
+	return !inside || records_freed(pool, inside, element, caller);
+}
+
+/*
+ * What mempool2_alloc() and mempool2_free() do for other pools where they are called:
+ * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
+ * fast enough for that one may leave checks on.
+ */
+static noinline void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned long caller)
+{
+	struct mempool2_inside *inside = pool_inside(pool);
+	unsigned int features = inside ? READ_ONCE(inside->features) : 0;
+	void *element = NULL;
+	int state;
+
+	if (!(features & FEATURE_FAILING) || !inside_fails(inside)) {
+		element = mempool2_call_alloc(pool, pool->source, gfp);
+		if (element)
+			return element;
+	}
+
+	rcu_read_lock_sched();
+	state = atomic_read(&pool->state);
+	if ((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
+		      MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM)
+		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
+	if (unlikely(atomic_read(&pool->state) != state))
+		say_room(pool, NULL);
+	if (element) {
+		element_use(pool, element);
+		if (inside && READ_ONCE(inside->features) & FEATURE_CHECK_POISON &&
+		    poison_is_possible(pool))
+			poison_check(pool, inside, element);
+	}
 	rcu_read_unlock_sched();
-	if (!before.element)
+	if (!element)
+		return NULL;
+
+	pool_note_owner(&element, 1);
+	trace_mempool2_reserve_alloc(pool, 1, caller);
+	if (features & FEATURE_STATISTICS)
+		this_cpu_inc(inside->statistics->reserve_allocs);
+	if (features & FEATURE_RECORDS)
+		records_taken(inside, &element, 1, __builtin_frame_address(0), _RET_IP_);
+	return element;
+}
+
+/* True if nothing is left to be done with the element. */
+static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+	unsigned int features;
+	bool rests, put;
+
+	rcu_read_lock_sched();
+	reserve = rcu_dereference_sched(pool->reserve);
+	inside = READ_ONCE(reserve->inside);
+	features = inside ? READ_ONCE(inside->features) : 0;
+	if (features & FEATURE_RECORDS && !records_freed(pool, inside, element, caller)) {
+		rcu_read_unlock_sched();
 		return true;
-	report_double_free(pool, inside, &before);
-	return false;
+	}
+	if (features & FEATURE_POISON && poison_is_possible(pool))
+		poison_set(pool, element);
+	rests = element_rest(pool, element);
+	put = rests && slot_put(reserve_here(reserve), element);
+	rcu_read_unlock_sched();
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!rests))
+		return true;
+	if (!put) {
+		element_use(pool, element);
+		return false;
+	}
+	trace_mempool2_refill(pool, 1);
+	if (features & FEATURE_STATISTICS)
+		this_cpu_inc(inside->statistics->refills);
+	/* Last, as it may call functions that end the pool. */
+	after_put(pool);
+	return true;
 }
 
 /* An element goes back to where elements come from. */
 static noinline void inside_left(struct mempool2 *pool, void *element)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 	struct mempool2_record *record;
 	unsigned long flags;
 
-	if (!pool_has(pool, FEATURE_RECORDS))
+	if (!inside)
 		return;
-	inside = pool_inside(pool);
-	rcu_read_lock_sched();
 	raw_spin_lock_irqsave(&inside->lock, flags);
 	record = READ_ONCE(inside->features) & FEATURE_RECORDS ?
 		 record_find(inside, element) : NULL;
 	if (record)
 		record_drop(inside, record);
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
-	rcu_read_unlock_sched();
 }
 
 /* Waiting */
@@ -1285,11 +1576,11 @@ static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, 
 	element = READ_ONCE(*slot);
 	if (is_element(element) && try_cmpxchg(slot, &element, CLOSED)) {
 		element_use(pool, element);
-		if (inside->features & FEATURE_POISON)
+		if (inside->features & FEATURE_POISON && poison_is_possible(pool))
 			poison_set(pool, element);
 		element_rest(pool, element);
 		raw_spin_lock(&inside->lock);
-		record_set(inside, element, true, 0);
+		record_set(inside, record_find(inside, element), element, true, 0, 0);
 		raw_spin_unlock(&inside->lock);
 		/* Pairs with slot_take(). */
 		smp_store_release(slot, element);
@@ -1329,7 +1620,7 @@ static void inside_prepare(struct mempool2_inside *inside)
 
 	/* What is known of elements that rest may be out of date. */
 	raw_spin_lock_irq(&inside->lock);
-	for (i = 0; i < 1U << inside->records_bits; i++)
+	for (i = 0; i <= inside->records_mask; i++)
 		hlist_for_each_entry_safe(record, next, &inside->records[i], node)
 			if (record->rests)
 				record_drop(inside, record);
@@ -1453,12 +1744,12 @@ static void inside_created(struct mempool2 *pool, gfp_t gfp)
 
 	if (!checks)
 		return;
-	inside = inside_alloc(gfp);
+	inside = inside_create(gfp);
 	if (!inside)
 		return;
 	reserve = rcu_dereference_protected(pool->reserve, true);
 	if (records_alloc(inside, reserve->nr_slots, gfp)) {
-		inside_free(inside);
+		inside_drop(inside);
 		return;
 	}
 	spin_lock_irqsave(&registry_lock, flags);
@@ -1470,7 +1761,7 @@ static void inside_created(struct mempool2 *pool, gfp_t gfp)
 		inside = NULL;
 	}
 	spin_unlock_irqrestore(&registry_lock, flags);
-	inside_free(inside);
+	inside_drop(inside);
 }
 
 static void inside_resized(struct mempool2 *pool, int from, int to, int err)
@@ -1635,7 +1926,7 @@ static noinline bool inside_freed_to_none(const struct mempool2 *pool, const voi
  * struct pool_view - a pool, as it was seen
  *
  * @name: what it is called
- * @owner: who made it
+ * @owner: where it was made
  * @id: its directory
  * @min_nr: what it guarantees
  * @nr_reserved: what rests
@@ -1649,7 +1940,7 @@ static noinline bool inside_freed_to_none(const struct mempool2 *pool, const voi
  */
 struct pool_view {
 	char		name[MEMPOOL2_NAME_LEN];
-	const void	*owner;
+	char		owner[sizeof_field(struct mempool2_maker, text)];
 	unsigned int	id;
 	int		min_nr;
 	int		nr_reserved;
@@ -1671,7 +1962,8 @@ static void pool_view(const struct mempool2_reserve *reserve, struct pool_view *
 	lockdep_assert_held(&registry_lock);
 	memset(view, 0, sizeof(*view));
 	reserve_name(reserve, view->name);
-	view->owner = reserve->creator;
+	if (reserve->maker)
+		memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
 	view->min_nr = READ_ONCE(reserve->min_nr);
 	view->nr_reserved = reserve_count(reserve);
 	/* Nobody frees it while we hold off RCU. */
@@ -1799,7 +2091,7 @@ static void show_name(struct seq_file *file, const struct pool_view *view)
 
 static void show_owner(struct seq_file *file, const struct pool_view *view)
 {
-	seq_printf(file, "%pS\n", view->owner);
+	seq_printf(file, "%s\n", view->owner);
 }
 
 static void show_min(struct seq_file *file, const struct pool_view *view)
@@ -2068,7 +2360,7 @@ static void registry_make_dirs(void)
 
 	mutex_lock(&features_mutex);
 	do {
-		new = inside_alloc(GFP_KERNEL);
+		new = inside_create(GFP_KERNEL);
 		if (!new)
 			break;
 		inside = NULL;
@@ -2086,7 +2378,7 @@ static void registry_make_dirs(void)
 			break;
 		}
 		spin_unlock_irq(&registry_lock);
-		inside_free(new);
+		inside_drop(new);
 		if (inside)
 			inside_make_dir(inside);
 	} while (inside);
@@ -2102,13 +2394,14 @@ static void gone_insides_remove(struct work_struct *work)
 	spin_lock_irq(&registry_lock);
 	list_splice_init(&gone_insides, &gone_ones);
 	spin_unlock_irq(&registry_lock);
+	pools_watched_update();
 	mutex_unlock(&features_mutex);
 
 	/* Waits for those who use a file, who may be waiting for the mutex. */
 	list_for_each_entry_safe(inside, next, &gone_ones, gone) {
 		if (inside->dir)
 			debugfs_remove(inside->dir->dentry);
-		inside_free(inside);
+		inside_drop(inside);
 	}
 }
 

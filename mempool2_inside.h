@@ -48,6 +48,26 @@ enum mempool2_feature {
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
 
+#define STACK_DEPTH	8
+
+/**
+ * struct mempool2_stack - a stack that was seen
+ *
+ * @frame: where the one frame was that is the same each time
+ * @nr: how many return addresses follow
+ * @handle: what the depot of stacks calls it
+ * @entries: return addresses, and where each of them was, in words from @frame on
+ */
+struct mempool2_stack {
+	const unsigned long	*frame;
+	unsigned int		nr;
+	u32			handle;
+	struct {
+		unsigned long	address;
+		unsigned long	at;
+	} entries[STACK_DEPTH];
+};
+
 struct mempool2_record;
 struct mempool2_dir;
 
@@ -66,9 +86,10 @@ struct mempool2_dir;
  * @statistics: for each CPU, %NULL if they were never on
  * @stuck_after: seconds after which a waiter is reported
  * @ratelimit: for reports
- * @lock: protects the records
+ * @lock: protects the records and @stack
+ * @stack: the last one of who took an element
  * @records: by address of the element
- * @records_bits: how many lists these are
+ * @records_mask: how many lists these are, less one
  * @unused: records for elements to come
  * @chunks: the memory of all records
  * @nr_missed: elements for which there was no record
@@ -92,8 +113,9 @@ struct mempool2_inside {
 	struct ratelimit_state	ratelimit;
 
 	raw_spinlock_t		lock;
+	struct mempool2_stack	stack;
 	struct hlist_head	*records;
-	unsigned int		records_bits;
+	unsigned int		records_mask;
 	struct hlist_head	unused;
 	struct list_head	chunks;
 	unsigned int		nr_missed;
@@ -116,13 +138,15 @@ static bool pool_has(const struct mempool2 *pool, unsigned int features);
 static int pool_watch(struct mempool2 *pool, unsigned int feature, bool on);
 
 static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			 unsigned long creator);
+			 unsigned long caller, gfp_t gfp);
 static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			     struct mempool2_reserve *reserve);
 static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve);
 
 /* Only called for watched pools, and never inline, as they would burden the others. */
 static int inside_set_limit(struct mempool2 *pool, int limit);
+static void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned long caller);
+static bool inside_free(struct mempool2 *pool, void *element, unsigned long caller);
 static bool inside_is_failing(struct mempool2 *pool);
 static void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);
 static void inside_use(struct mempool2 *pool, void **elems, unsigned int nr);
@@ -130,7 +154,7 @@ static void inside_refilled(struct mempool2 *pool, unsigned int nr);
 static void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr);
 static void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
 			  unsigned long caller);
-static bool inside_freed(struct mempool2 *pool, void *element);
+static bool inside_freed(struct mempool2 *pool, void *element, unsigned long caller);
 static void inside_left(struct mempool2 *pool, void *element);
 
 /* Called for all pools, out of line. */

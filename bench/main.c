@@ -62,6 +62,7 @@ const char *const mp2b_work_names[MP2B_NR_WORKS] = {
 	[MP2B_HEALTHY_CUSTOM]	= "healthy_custom",
 	[MP2B_RESERVE]		= "reserve",
 	[MP2B_PREALLOCATED]	= "preallocated",
+	[MP2B_CHECKED]		= "checked",
 	[MP2B_BULK]		= "bulk",
 };
 

@@ -17,6 +17,7 @@
  *	healthy_custom	the only element of a back end of our own, always to be had
  *	reserve		an element of the reserve, as the back end refuses
  *	preallocated	the same without asking the back end
+ *	checked		as reserve, with statistics and all checks on
  *	bulk		count= elements at once from a reserve that has as many
  *
  * pool=bare does without a pool, and calls the back end in its place (in
@@ -246,6 +247,7 @@ static u64 (*const loops[MP2B_NR_KINDS][MP2B_NR_WORKS])(const struct pairs *run)
 		[MP2B_HEALTHY_CUSTOM]	= mempool2_loop,
 		[MP2B_RESERVE]		= mempool2_loop,
 		[MP2B_PREALLOCATED]	= mempool2_preallocated_loop,
+		[MP2B_CHECKED]		= mempool2_loop,
 		[MP2B_BULK]		= mempool2_bulk_loop,
 	},
 	[MP2B_OBJPOOL] = {
@@ -292,7 +294,12 @@ static int pairs_begin(struct pairs *run, struct back_end *back_end)
 						 back_end->free_fn,
 						 back_end->data);
 		run->from = run->pool;
-		return run->pool ? 0 : -ENOMEM;
+		if (!run->pool)
+			return -ENOMEM;
+		if (run->params.work == MP2B_CHECKED)
+			return mempool2_set_statistics(run->pool, true) ?:
+			       mempool2_set_checks(run->pool, MEMPOOL2_CHECK_ALL);
+		return 0;
 	}
 
 	if (run->params.work == MP2B_HEALTHY_SLAB)

@@ -959,7 +959,8 @@ static void race_give(struct race_round *round, void *element)
 
 	source_claim(&race->fx->src, element);
 	for (i = 0; i < RACE_ELEMENTS; i++)
-		if (!cmpxchg(&round->elements[i], NULL, element))
+		if (!READ_ONCE(round->elements[i]) &&
+		    !cmpxchg(&round->elements[i], NULL, element))
 			return;
 	source_disclaim(&race->fx->src, element);
 	mempool2_free(element, round->pool);
@@ -971,8 +972,8 @@ static void race_free(struct race_round *round)
 	int i;
 
 	for (i = 0; i < RACE_ELEMENTS; i++) {
-		element = xchg(&round->elements[i], NULL);
-		if (element) {
+		element = READ_ONCE(round->elements[i]);
+		if (element && cmpxchg(&round->elements[i], element, NULL) == element) {
 			source_disclaim(&race->fx->src, element);
 			mempool2_free(element, round->pool);
 		}
@@ -1155,7 +1156,8 @@ static void race_loop(struct caller *caller)
 			    mempool2_resize(round->pool, 4 + random / 4194304 % 13))
 				atomic_inc(&race->nr_wrong);
 			caller->ret++;
-			cond_resched();
+			if (i % 16 == 0)
+				cond_resched();
 		}
 		race_leave(worker, round);
 	}
