@@ -64,6 +64,8 @@ static void failed_allocation_does_not_count(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 		KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
 		KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_NOWAIT));
+		KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_killable(&fx->pool, GFP_NOWAIT)),
+				(long)-ENOMEM);
 	}
 	source_recover(&fx->src);
 	hold(fx, 1);
