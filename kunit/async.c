@@ -6,6 +6,7 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
@@ -371,6 +372,46 @@ static void element_freed_after_a_cancel_is_not_lost(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 	mempool2_cancel_sync(&request.waiter);
 	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+}
+
+/* The same, with the lock in the hands of who serves while it is cancelled. */
+static void caller_gives_late(struct caller *caller)
+{
+	struct llist_head served = give_late(caller->pool, caller->elems[0], 50);
+
+	caller->elems[0] = NULL;
+	caller->ret = !llist_empty(&served);
+}
+
+static void request_cancelled_while_it_is_served_passes_the_element_on(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct request request;
+	struct caller *caller;
+	void *element;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	request_queue(fx, &request, 1);
+	caller = caller_add(fx, caller_gives_late);
+	caller->elems[0] = element;
+	caller_run(caller, cpu == raw_smp_processor_id() ? cpumask_next(cpu, cpu_online_mask) :
+							   cpu);
+	mdelay(20);
+	/* One of the two: and whichever it is, nothing is lost. */
+	if (mempool2_cancel(&request.waiter)) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+		KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	} else {
+		KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+		KUNIT_EXPECT_EQ(test, caller->ret, 1L);
+		mempool2_free(element, &fx->pool);
+	}
 }
 
 /* The order of the queue */
@@ -1268,6 +1309,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE_PARAM(request_made_and_cancelled_anywhere_leaves_nothing,
 			 context_gen_params),
 	KUNIT_CASE_PARAM(element_freed_after_a_cancel_is_not_lost, context_gen_params),
+	KUNIT_CASE(request_cancelled_while_it_is_served_passes_the_element_on),
 	KUNIT_CASE(requests_and_sleepers_are_served_in_turn),
 	KUNIT_CASE(functions_are_called_in_the_order_of_their_requests),
 	KUNIT_CASE(nobody_overtakes_a_request),

@@ -2,6 +2,7 @@
 /*
  * Tests of mempool2: callers that wait for a time, or until they are killed
  */
+#include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/sched/signal.h>
 
@@ -320,6 +321,39 @@ static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
+/* And just when it has seen that there is none, and wants the lock in order to leave. */
+static void caller_gives_late(struct caller *caller)
+{
+	give_late(caller->pool, caller->elems[0], 200);
+	caller->elems[0] = NULL;
+}
+
+static void element_given_while_the_waiter_leaves_is_returned(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct caller *caller, *other;
+	void *element;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	fx->src.pool = NULL;
+	caller = caller_add(fx, caller_alloc_timeout);
+	caller->count = HZ / 10;
+	caller_run(caller, cpu);
+	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 1));
+	other = caller_add(fx, caller_gives_late);
+	other->elems[0] = element;
+	caller_run(other, cpumask_next(cpu, cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, caller_returns(other));
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
 static void give_up_loop(struct caller *caller)
 {
 	struct source *src = &caller->fx->src;
@@ -438,6 +472,7 @@ static struct kunit_case giveup_cases[] = {
 	KUNIT_CASE(those_who_may_give_up_are_served_in_turn),
 	KUNIT_CASE(who_gives_up_makes_room_for_the_next),
 	KUNIT_CASE(element_freed_at_the_last_moment_is_returned),
+	KUNIT_CASE(element_given_while_the_waiter_leaves_is_returned),
 	KUNIT_CASE(who_gives_up_just_when_served_loses_nothing),
 	KUNIT_CASE(alloc_timeout_of_no_pool_is_refused),
 	KUNIT_CASE(alloc_killable_of_no_pool_is_refused),
