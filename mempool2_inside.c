@@ -781,8 +781,8 @@ static void stack_show(struct seq_file *file, u32 stack)
  *
  * @node: in a list of those with the same hash, or of unused ones
  * @element: the element
- * @task: who took it, or freed it; not to be looked into
- * @pid: the same
+ * @task: who took it, or freed it; not to be looked into; %NULL for an interrupt
+ * @pid: the same, or who was interrupted
  * @comm: the same
  * @from: the same, the caller
  * @stack: the same, its stack, if it was taken
@@ -1006,17 +1006,19 @@ static void report_here(const char *what)
 
 	report_line("%s by task %s/%d on CPU %d:\n", what, current->comm,
 		    task_pid_nr(current), raw_smp_processor_id());
-	nr = mempool2_stack_save(entries, STACK_DEPTH, 3);
+	nr = mempool2_stack_save(entries, STACK_DEPTH, 2);
 	for (i = 0; i < nr; i++)
 		report_line(" %pS\n", (void *)entries[i]);
+	if (!nr)
+		report_line(" (the stack is not known)\n");
 }
 
 static void report_record(const char *what, const struct mempool2_record *record)
 {
 	if (!record->element)
 		return;
-	report_line("element %p, %s by task %s/%d %u ms ago%s\n", record->element, what,
-		    record->comm, record->pid, jiffies_to_msecs(jiffies - record->since),
+	report_line("element %p, %s by %s %s/%d %u ms ago%s\n", record->element, what,
+		    record->task ? "task" : "an interrupt of", record->comm, record->pid, jiffies_to_msecs(jiffies - record->since),
 		    record->from || record->stack ? ":" : " or longer");
 	if (record->from)
 		report_line(" %pS\n", (void *)record->from);
@@ -1297,7 +1299,9 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 	if (features & FEATURE_POISON && poison_is_possible(pool))
 		poison_set(pool, element);
 	rests = element_rest(pool, element);
-	put = rests && slot_put(reserve_here(reserve), element);
+	/* To who waits it goes by the shortest way, and is counted as handed over. */
+	put = rests && !(atomic_read(&pool->state) & MEMPOOL2_WAITERS) &&
+	      slot_put(reserve_here(reserve), element);
 	rcu_read_unlock_sched();
 	/* KASAN has told what it was; it is nobody's now. */
 	if (unlikely(!rests))
@@ -2192,7 +2196,8 @@ static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 		seq_printf(file, "missed=%u\n", inside->nr_missed);
 	mutex_unlock(&features_mutex);
 	for (i = 0; i < nr; i++) {
-		seq_printf(file, "%s/%d element=%p held_ms=%u\n", holders[i].comm,
+		seq_printf(file, "%s%s/%d element=%p held_ms=%u\n",
+			   holders[i].task ? "" : "interrupt of ", holders[i].comm,
 			   holders[i].pid, holders[i].element,
 			   jiffies_to_msecs(jiffies - holders[i].since));
 		stack_show(file, holders[i].stack);
