@@ -23,6 +23,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bug.h>
+#include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/fault-inject.h>
@@ -30,24 +31,34 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
+#include <linux/jump_label.h>
 #include <linux/kmemleak.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "mempool2.h"
+#include "mempool2_inside.h"
 
 /* A waiter asks the alloc function again after this time without an element. */
 #define RETRY_JIFFIES	(5 * HZ)
@@ -86,9 +97,18 @@ struct mempool2_reserve {
 			bool			moving;
 			/* Slots for which there may never have been an element. */
 			unsigned int		nr_never_filled;
+			/* The pool's. This and what follows @old is for mempool2_inside.c. */
+			int			min_nr;
 			/* The reserve that this one replaces, until it is empty. */
 			struct mempool2_reserve	*old;
-			struct rcu_head		rcu;
+			union {
+				struct list_head	registered;
+				struct rcu_head		rcu;
+			};
+			/* Where the pool is, as far as is known. */
+			struct mempool2		*pool;
+			const void		*creator;
+			struct mempool2_inside	*inside;
 		};
 		/* All CPUs read the above, so none should write beside it. */
 		char	pad[SMP_CACHE_BYTES];
@@ -133,23 +153,23 @@ static DEFINE_RAW_SPINLOCK(reserve_move_lock);
 /* Let KASAN catch who uses an element that rests. False if it is no element. */
 static bool element_rest(struct mempool2 *pool, void *element)
 {
-	if (pool->kind == MEMPOOL2_PAGES)
+	if (pool->source == MEMPOOL2_PAGES)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
-	if (pool->kind == MEMPOOL2_SLAB || pool->kind == MEMPOOL2_KMALLOC)
+	if (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC)
 		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
 static void element_use(struct mempool2 *pool, void *element)
 {
-	if (pool->kind == MEMPOOL2_PAGES)
+	if (pool->source == MEMPOOL2_PAGES)
 		mempool2_kasan_use_pages(element,
 					 (unsigned long)pool->pool_data);
-	else if (pool->kind == MEMPOOL2_SLAB)
+	else if (pool->source == MEMPOOL2_SLAB)
 		mempool2_kasan_use_object(element,
 					  kmem_cache_size(pool->pool_data));
-	else if (pool->kind == MEMPOOL2_KMALLOC)
+	else if (pool->source == MEMPOOL2_KMALLOC)
 		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
@@ -508,9 +528,10 @@ static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned i
 		 ++tries < CHECKS);
 	if (!room_is_said(state) || atomic_read(&pool->state) != state)
 		say_room(pool, NULL);
-	rcu_read_unlock_sched();
-
 	elements_use(pool, elems, taken);
+	if (unlikely(pool_is_watched(pool)))
+		inside_use(pool, elems, taken);
+	rcu_read_unlock_sched();
 	return taken;
 }
 
@@ -585,16 +606,20 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 {
 	unsigned int resting, put, tries = 0;
 
+	rcu_read_lock_sched();
+	if (unlikely(pool_is_watched(pool)))
+		inside_rest(pool, elems, nr);
 	for (resting = 0; resting < nr; resting++) {
 		if (!element_rest(pool, elems[resting]))
 			break;
 	}
 	/* KASAN has told what it was; it is nobody's now. */
-	if (!resting)
+	if (!resting) {
+		rcu_read_unlock_sched();
 		return 1;
+	}
 	nr = resting;
 
-	rcu_read_lock_sched();
 	put = reserve_put_near(rcu_dereference_sched(pool->reserve), elems, nr);
 	while (unlikely(!put) && !reserve_put_or_know(pool, elems, nr, &put, false)) {
 		if (++tries < CHECKS)
@@ -606,6 +631,8 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 	elements_use(pool, elems + put, nr - put);
 	if (put)
 		after_put(pool);
+	if (unlikely(pool_is_watched(pool)))
+		inside_refilled(pool, put);
 	return put;
 }
 
@@ -675,6 +702,13 @@ static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserv
 	return nr_surplus;
 }
 
+static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
+{
+	if (unlikely(pool_is_watched(pool)) && inside_is_failing(pool))
+		return NULL;
+	return mempool2_call_alloc(pool, pool->source, gfp);
+}
+
 /*
  * Waiters
  *
@@ -688,6 +722,9 @@ struct waiter {
 	struct mempool2		*pool;
 	void			**next;		/* where the next element goes */
 	unsigned int		nr_missing;	/* how many still have to come */
+	unsigned long		caller;		/* who allocates */
+	u64			since;		/* when that was, for those who look */
+	bool			is_reported;	/* as stuck */
 };
 
 /*
@@ -738,11 +775,16 @@ static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode,
 /* Under the lock: give an element to the oldest waiter. False if nobody waits. */
 static bool waiters_accept(struct mempool2 *pool, void *element)
 {
+	void *given = element;
+
 	lockdep_assert_held(&pool->wait.lock);
 	if (!pool->nr_waiters)
 		return false;
 	__wake_up_locked_key(&pool->wait, TASK_NORMAL, &element);
-	return !element;
+	if (element)
+		return false;
+	inside_handed_over(pool, given);
+	return true;
 }
 
 /*
@@ -846,7 +888,7 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 	void *element;
 
 	while (!waiter_is_served(waiter)) {
-		element = mempool2_call_alloc(pool, pool->kind, gfp);
+		element = pool_call_alloc(pool, gfp);
 		if (!element)
 			return;
 
@@ -905,7 +947,9 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static void pool_call_free(struct mempool2 *pool, void *element)
 {
-	mempool2_call_free(pool, pool->kind, element);
+	if (unlikely(pool_is_watched(pool)))
+		inside_left(pool, element);
+	mempool2_call_free(pool, pool->source, element);
 }
 
 /* Back to where they are missed, or else to where they came from. */
@@ -927,7 +971,8 @@ static void pool_note_owner(void **elems, unsigned int nr)
 }
 
 /* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
-static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
+static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
+		      unsigned long caller)
 {
 	unsigned int taken;
 
@@ -939,6 +984,8 @@ static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
 		return false;
 	}
 	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		inside_served(pool, elems, nr, caller);
 	return true;
 }
 
@@ -955,7 +1002,7 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
 	if (likely((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
-			     MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM))
+			     MEMPOOL2_WAITERS | MEMPOOL2_GATE | MEMPOOL2_WATCH)) == MEMPOOL2_ROOM))
 		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
 	*said = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
@@ -968,16 +1015,21 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 
 /* Wait for @nr elements, in turn. */
 static void pool_wait(struct mempool2 *pool, void **elems, unsigned int nr,
-		      gfp_t gfp)
+		      gfp_t gfp, unsigned long caller)
 {
 	struct waiter waiter = {
 		.pool = pool,
 		.next = elems,
 		.nr_missing = nr,
+		.caller = caller,
 	};
 
+	inside_wait_begin(&waiter);
 	waiter_sleep(&waiter, gfp);
+	inside_wait_end(&waiter, nr);
 	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		inside_taken(pool, elems, nr);
 }
 
 void mempool2_refuse_zero(void)
@@ -993,24 +1045,35 @@ void mempool2_refuse(const struct mempool2 *pool)
 EXPORT_SYMBOL_GPL(mempool2_refuse);
 
 /* Not inlined: what it needs should not burden those who seldom come here. */
-static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
+static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
+				 unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element;
 
-	if (pool_take(pool, &element, 1))
+	/* Nobody has, if the pool is of no kind that mempool2_alloc() knows. */
+	if (pool_is_watched(pool)) {
+		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+		if (element)
+			return element;
+	}
+	if (pool_take(pool, &element, 1, caller))
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
-		return NULL;
+		goto failed;
 
-	element = mempool2_call_alloc(pool, pool->kind, gfp);
+	element = pool_call_alloc(pool, gfp);
 	if (element)
 		return element;
-	if (gfp & __GFP_DIRECT_RECLAIM)
-		pool_wait(pool, &element, 1, gfp);
-	else
-		pool_take(pool, &element, 1);
-	return element;
+	if (gfp & __GFP_DIRECT_RECLAIM) {
+		pool_wait(pool, &element, 1, gfp, caller);
+		return element;
+	}
+	if (pool_take(pool, &element, 1, caller))
+		return element;
+failed:
+	inside_failed(pool, caller);
+	return NULL;
 }
 
 /* mempool2_alloc(), once the first try has failed. */
@@ -1020,7 +1083,7 @@ void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 	void *element = pool_take_here(pool, &said);
 
 	if (unlikely(!element))
-		return pool_alloc(pool, gfp_mask);
+		return pool_alloc(pool, gfp_mask, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
@@ -1034,7 +1097,7 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		elems[nr] = mempool2_call_alloc(pool, pool->kind, gfp);
+		elems[nr] = pool_call_alloc(pool, gfp);
 		if (!elems[nr])
 			break;
 	}
@@ -1061,12 +1124,12 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 	 * one waiting for ever.
 	 */
 	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
-	if (nr == count || pool_take(pool, elems + nr, count - nr))
+	if (nr == count || pool_take(pool, elems + nr, count - nr, _RET_IP_))
 		return 0;
 
 	nr += pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
 	if (nr < count)
-		pool_wait(pool, elems + nr, count - nr, gfp);
+		pool_wait(pool, elems + nr, count - nr, gfp, _RET_IP_);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
@@ -1079,12 +1142,14 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 
-static noinline void *pool_alloc_preallocated(struct mempool2 *pool)
+static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned long caller)
 {
-	void *element = NULL;
+	void *element;
 
-	pool_take(pool, &element, 1);
-	return element;
+	if (pool_take(pool, &element, 1, caller))
+		return element;
+	inside_failed(pool, caller);
+	return NULL;
 }
 
 /**
@@ -1108,7 +1173,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 		return NULL;
 	element = pool_take_here(pool, &said);
 	if (unlikely(!element))
-		return pool_alloc_preallocated(pool);
+		return pool_alloc_preallocated(pool, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
@@ -1149,6 +1214,8 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static noinline void pool_free_one(struct mempool2 *pool, void *element)
 {
+	if (unlikely(pool_is_watched(pool)) && !inside_freed(pool, element))
+		return;
 	pool_free(pool, &element, 1);
 }
 
@@ -1163,7 +1230,8 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 
 	/* At the CPU's place, as in pool_take_here(). */
 	rcu_read_lock_sched();
-	put = slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
+	put = !(static_branch_unlikely(&pools_watched) && pool_is_watched(pool)) &&
+	      slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
 	rcu_read_unlock_sched();
 	if (likely(put)) {
 		after_put(pool);
@@ -1177,10 +1245,27 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 /* mempool2_free(), when somebody waits in spite of a full reserve; or for no pool. */
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
-	if (!not_initialised(pool))
+	if (mempool2_initialized(pool))
 		pool_free_one(pool, element);
+	else if (!inside_freed_to_none(pool, element))
+		not_initialised(pool);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_checked);
+
+/* One by one: an element that rests already must not be put. It is as good as taken. */
+static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
+						 unsigned int count)
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < count; nr++) {
+		if (inside_freed(pool, elems[nr]) && !pool_return(pool, &elems[nr], 1)) {
+			inside_left(pool, elems[nr]);
+			break;
+		}
+	}
+	return nr;
+}
 
 /**
  * mempool2_free_bulk() - give elements back to a pool that misses some
@@ -1204,6 +1289,8 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 		return 0;
 	/* As in mempool2_free(). */
 	smp_rmb();
+	if (unlikely(pool_is_watched(pool)))
+		return pool_return_watched(pool, elems, count);
 	return pool_return(pool, elems, count);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
@@ -1282,7 +1369,8 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 
 	init_waitqueue_head(&pool->wait);
 	RCU_INIT_POINTER(pool->reserve, reserve);
-	pool->kind = pool_kind(alloc_fn, free_fn);
+	pool->source = pool_kind(alloc_fn, free_fn);
+	pool->kind = pool->source;
 	atomic_set(&pool->state, MEMPOOL2_FULL(pool->kind) | MEMPOOL2_ROOM);
 	pool->pool_data = pool_data;
 	pool->alloc = alloc_fn;
@@ -1292,6 +1380,8 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 #ifdef CONFIG_PREEMPT_RT
 	init_irq_work(&pool->serve_work, waiters_serve_work);
 #endif
+	registry_add(pool, reserve, caller);
+	inside_created(pool, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
@@ -1375,11 +1465,14 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  */
 void mempool2_exit(struct mempool2 *pool)
 {
+	struct mempool2_reserve *reserve;
 	void *elems[BATCH];
 	unsigned int nr;
 
 	if (!mempool2_initialized(pool))
 		return;
+	if (unlikely(pool_is_watched(pool)))
+		inside_exit(pool);
 #ifdef CONFIG_PREEMPT_RT
 	irq_work_sync(&pool->serve_work);
 #endif
@@ -1387,10 +1480,12 @@ void mempool2_exit(struct mempool2 *pool)
 		while (nr)
 			pool_call_free(pool, elems[--nr]);
 	}
-	kvfree(rcu_access_pointer(pool->reserve));
+	reserve = rcu_dereference_protected(pool->reserve, true);
+	registry_remove(pool, reserve);
+	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);
-	pool->kind = MEMPOOL2_NONE;
+	WRITE_ONCE(pool->kind, MEMPOOL2_NONE);
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 
@@ -1407,7 +1502,7 @@ void mempool2_destroy(struct mempool2 *pool)
 	if (!pool)
 		return;
 	mempool2_exit(pool);
-	kfree(pool);
+	kfree(inside_destroyed(pool));
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
@@ -1500,7 +1595,7 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 		reserve->old = old;
 		reserve->moving = true;
 		WRITE_ONCE(pool->min_nr, min_nr);
-		rcu_assign_pointer(pool->reserve, reserve);
+		registry_replace(pool, old, reserve);
 		/* A full barrier before we close a slot; see state_known(). */
 		say_room(pool, NULL);
 		reserve = NULL;
@@ -1555,8 +1650,10 @@ static void resize_down(struct mempool2 *pool, int min_nr)
 	struct mempool2_reserve *reserve;
 
 	mutex_lock(&reserve_resize_mutex);
-	if (min_nr < pool->min_nr)
+	if (min_nr < pool->min_nr) {
 		WRITE_ONCE(pool->min_nr, min_nr);
+		WRITE_ONCE(resize_reserve(pool)->min_nr, min_nr);
+	}
 	mutex_unlock(&reserve_resize_mutex);
 	resize_finish(pool);
 
@@ -1567,7 +1664,7 @@ static void resize_down(struct mempool2 *pool, int min_nr)
 
 int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 {
-	int min_nr;
+	int min_nr, err = 0;
 
 	if (not_initialised(pool) ||
 	    mistake(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
@@ -1578,10 +1675,11 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 
 	min_nr = READ_ONCE(pool->min_nr);
 	if (new_min_nr > min_nr)
-		return resize_up(pool, new_min_nr);
-	if (new_min_nr < min_nr)
+		err = resize_up(pool, new_min_nr);
+	else if (new_min_nr < min_nr)
 		resize_down(pool, new_min_nr);
-	return 0;
+	inside_resized(pool, min_nr, new_min_nr, err);
+	return err;
 }
 EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
 
@@ -1640,13 +1738,14 @@ static int __init place_init(void)
 
 static int __init mempool2_load(void)
 {
-	return slab_find_ctor() ?: place_init();
+	return slab_find_ctor() ?: place_init() ?: inside_load();
 }
 core_initcall(mempool2_load);
 
 /* Pools are their users', who hold the module; but without this it stays. */
 static void __exit mempool2_unload(void)
 {
+	inside_unload();
 }
 module_exit(mempool2_unload);
 
@@ -1777,6 +1876,12 @@ void mempool2_free_pages(void *element, void *pool_data)
 	__free_pages(element, (unsigned long)pool_data);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_pages);
+
+/*
+ * Seeing inside
+ */
+
+#include "mempool2_inside.c"
 
 MODULE_DESCRIPTION("Pools of preallocated elements whose allocation cannot fail");
 MODULE_LICENSE("GPL");

@@ -69,6 +69,8 @@ typedef void (mempool2_free_t)(void *element, void *pool_data);
  * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
  * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
  * @MEMPOOL2_PAGES: mempool2_alloc_pages() and mempool2_free_pages()
+ * @MEMPOOL2_WATCHED: any of them, but each call is to go out of line, where it
+ *	is seen whether something that is off for other pools is on for this one
  *
  * What is known is called directly, which costs less than a call through a
  * pointer does where those are guarded against speculation.
@@ -79,6 +81,7 @@ enum mempool2_kind {
 	MEMPOOL2_SLAB,
 	MEMPOOL2_KMALLOC,
 	MEMPOOL2_PAGES,
+	MEMPOOL2_WATCHED,
 };
 
 /*
@@ -92,9 +95,14 @@ enum mempool2_kind {
 #define MEMPOOL2_DRY_CHECK	0x08	/* somebody makes sure that it has none */
 #define MEMPOOL2_WAITERS	0x10	/* somebody waits for an element */
 #define MEMPOOL2_FULL(kind)	((kind) << 5)
-/* Above it: takers have to wait for a check; and the number of checks begun. */
+#define MEMPOOL2_KIND_MASK	7
+/*
+ * Above it: takers have to wait for a check; the kind is MEMPOOL2_WATCHED; and the
+ * number of checks begun.
+ */
 #define MEMPOOL2_GATE		0x100
-#define MEMPOOL2_STATE_COUNT	0x200
+#define MEMPOOL2_WATCH		0x200
+#define MEMPOOL2_STATE_COUNT	0x400
 
 /**
  * struct mempool2 - a pool
@@ -104,7 +112,9 @@ enum mempool2_kind {
  * @state: What is known of the reserve and of waiters, see %MEMPOOL2_ROOM. All
  *	that mempool2_free() looks at while the reserve is full, and not written
  *	as long as it is, nor while it is neither full nor dry.
- * @kind: What @alloc and @free are, an &enum mempool2_kind.
+ * @kind: What @alloc and @free are, an &enum mempool2_kind. %MEMPOOL2_WATCHED
+ *	while a limit, a check or the like is on for the pool.
+ * @source: What @alloc and @free are, whether the pool is watched or not.
  * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
  * @nr_waiters: Callers queued on @wait.
  * @min_nr: Elements that the caller asked the pool to guarantee. Read it with
@@ -134,6 +144,7 @@ struct mempool2 {
 	wait_queue_head_t	wait;
 	atomic_t		state;
 	u8			kind;
+	u8			source;
 	short			node;
 	int			nr_waiters;
 	int			min_nr;
@@ -173,7 +184,8 @@ typedef struct mempool2 mempool2_t;
  */
 static inline bool mempool2_initialized(const struct mempool2 *pool)
 {
-	return pool->kind != MEMPOOL2_NONE;
+	/* It changes while the pool is in use, but neither from this nor to it. */
+	return data_race(pool->kind) != MEMPOOL2_NONE;
 }
 
 int mempool2_nr_reserved(const struct mempool2 *pool);
@@ -397,7 +409,7 @@ static __always_inline void mempool2_call_free(const struct mempool2 *pool,
 static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 						   gfp_t gfp_mask)
 {
-	u8 kind = pool->kind;
+	u8 kind = READ_ONCE(pool->kind);
 	void *element;
 
 	if (unlikely(gfp_mask & __GFP_ZERO))
@@ -536,6 +548,54 @@ static inline void mempool2_free(void *element, struct mempool2 *pool)
 
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count);
+
+/*
+ * Seeing inside. Documentation/ABI/testing/debugfs-mempool2 has the same for people.
+ */
+
+/* A name's length, with the NUL at its end. */
+#define MEMPOOL2_NAME_LEN	32
+
+/**
+ * struct mempool2_statistics - what happened to a pool
+ *
+ * @reserve_allocs: elements that callers took from the reserve
+ * @refills: freed elements that went into the reserve
+ * @waits: callers that waited
+ * @wait_ns: nanoseconds that they waited, all of them together
+ * @longest_wait_ns: nanoseconds that the one waited that waited longest
+ * @handed_over: freed elements that went to a waiter
+ * @failed: calls that could not sleep and got nothing
+ * @resizes: calls of mempool2_resize() that changed the pool
+ */
+struct mempool2_statistics {
+	u64	reserve_allocs;
+	u64	refills;
+	u64	waits;
+	u64	wait_ns;
+	u64	longest_wait_ns;
+	u64	handed_over;
+	u64	failed;
+	u64	resizes;
+};
+
+/*
+ * Checks. An element of a pool of slab objects, kmalloc() memory or pages is
+ * poisoned while it rests; an element that rests is freed; a task waits while it
+ * holds an element of the reserve; the pool ends with elements out or waiters.
+ */
+#define MEMPOOL2_CHECK_POISON	0x01
+#define MEMPOOL2_CHECK_DOUBLE	0x02
+#define MEMPOOL2_CHECK_NESTED	0x04
+#define MEMPOOL2_CHECK_EXIT	0x08
+#define MEMPOOL2_CHECK_ALL	0x0f
+
+int mempool2_set_name(struct mempool2 *pool, const char *name);
+int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in);
+int mempool2_set_statistics(struct mempool2 *pool, bool on);
+int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum);
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
+int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds);
 
 /*
  * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages
