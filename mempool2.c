@@ -107,7 +107,7 @@ struct mempool2_reserve {
 			};
 			/* Where the pool is, as far as is known. */
 			struct mempool2		*pool;
-			const void		*creator;
+			struct mempool2_maker	*maker;
 			struct mempool2_inside	*inside;
 		};
 		/* All CPUs read the above, so none should write beside it. */
@@ -1380,7 +1380,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 #ifdef CONFIG_PREEMPT_RT
 	init_irq_work(&pool->serve_work, waiters_serve_work);
 #endif
-	registry_add(pool, reserve, caller);
+	registry_add(pool, reserve, caller, gfp_mask);
 	inside_created(pool, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {

@@ -90,20 +90,90 @@ static void pool_set_watched(struct mempool2 *pool, bool watched)
 	} while (!atomic_try_cmpxchg(&pool->state, &state, new));
 }
 
-static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			 unsigned long creator)
+/**
+ * struct mempool2_maker - a place in the code that makes pools
+ *
+ * @list: of all of them, with registry_lock
+ * @address: the place
+ * @nr_pools: pools that it has made and that have not ended
+ * @text: what the kernel calls the place
+ *
+ * Most pools are made by functions that the kernel forgets once it has booted or
+ * loaded a module, so their names are kept; once, however many pools they make.
+ */
+struct mempool2_maker {
+	struct list_head	list;
+	unsigned long		address;
+	unsigned int		nr_pools;
+	char			text[96];
+};
+
+static LIST_HEAD(makers);
+
+static struct mempool2_maker *maker_find(unsigned long address)
 {
+	struct mempool2_maker *maker;
+
+	lockdep_assert_held(&registry_lock);
+	list_for_each_entry(maker, &makers, list)
+		if (maker->address == address)
+			return maker;
+	return NULL;
+}
+
+/* A new one, %NULL if it is known or there is no memory. */
+static struct mempool2_maker *maker_alloc(unsigned long address, gfp_t gfp)
+{
+	struct mempool2_maker *maker;
+	unsigned long flags;
+
+	spin_lock_irqsave(&registry_lock, flags);
+	maker = maker_find(address);
+	spin_unlock_irqrestore(&registry_lock, flags);
+	if (maker)
+		return NULL;
+	maker = kzalloc(sizeof(*maker), gfp | __GFP_NOWARN);
+	if (!maker)
+		return NULL;
+	maker->address = address;
+	scnprintf(maker->text, sizeof(maker->text), "%pS", (void *)address);
+	return maker;
+}
+
+/* The last pool of its is gone, and with it what kept the module there. */
+static struct mempool2_maker *maker_put(struct mempool2_maker *maker)
+{
+	lockdep_assert_held(&registry_lock);
+	if (!maker || --maker->nr_pools)
+		return NULL;
+	list_del(&maker->list);
+	return maker;
+}
+
+static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
+			 unsigned long caller, gfp_t gfp)
+{
+	struct mempool2_maker *new = maker_alloc(caller, gfp), *maker;
 	unsigned long flags;
 
 	/* A pool on the stack does not live long, or is going to be copied. */
 	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
 	reserve->min_nr = pool->min_nr;
-	reserve->creator = (const void *)creator;
 	spin_lock_irqsave(&registry_lock, flags);
+	maker = maker_find(caller);
+	if (!maker && new) {
+		list_add(&new->list, &makers);
+		maker = new;
+		new = NULL;
+	}
+	if (maker)
+		maker->nr_pools++;
+	reserve->maker = maker;
 	list_add_tail(&reserve->registered, &registry);
 	if (nr_traced && reserve->pool)
 		pool_set_watched(pool, true);
 	spin_unlock_irqrestore(&registry_lock, flags);
+	kfree(new);
 }
 
 /* Make @reserve the pool's in place of @old, for those who look from outside too. */
@@ -115,7 +185,7 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 	spin_lock_irqsave(&registry_lock, flags);
 	reserve->pool = pool;
 	reserve->min_nr = pool->min_nr;
-	reserve->creator = old->creator;
+	reserve->maker = old->maker;
 	reserve->inside = old->inside;
 	if (reserve->inside)
 		reserve->inside->reserve = reserve;
@@ -128,11 +198,13 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve)
 {
 	struct mempool2_inside *inside = reserve->inside;
+	struct mempool2_maker *maker;
 	unsigned long flags;
 	bool has_dir = false;
 
 	spin_lock_irqsave(&registry_lock, flags);
 	list_del(&reserve->registered);
+	maker = maker_put(reserve->maker);
 	if (pool_is_watched(pool))
 		pool_set_watched(pool, false);
 	if (inside) {
@@ -144,6 +216,7 @@ static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *rese
 			list_add_tail(&inside->gone, &gone_insides);
 	}
 	spin_unlock_irqrestore(&registry_lock, flags);
+	kfree(maker);
 	if (has_dir)
 		schedule_work(&gone_work);
 	else
@@ -318,11 +391,15 @@ static int pool_set(struct mempool2 *pool, int (*set)(struct mempool2_inside *in
 static void reserve_name(const struct mempool2_reserve *reserve, char *name)
 {
 	const struct mempool2_inside *inside = READ_ONCE(reserve->inside);
+	const char *text;
 
-	if (inside && inside->name[0])
+	if (inside && inside->name[0]) {
 		memcpy(name, inside->name, MEMPOOL2_NAME_LEN);
-	else
-		scnprintf(name, MEMPOOL2_NAME_LEN, "%ps", reserve->creator);
+		return;
+	}
+	/* Of the place, the function. */
+	text = reserve->maker ? reserve->maker->text : "unknown";
+	scnprintf(name, MEMPOOL2_NAME_LEN, "%.*s", (int)strcspn(text, "+"), text);
 }
 
 static void pool_name(const struct mempool2 *pool, char *name)
@@ -1609,7 +1686,7 @@ static noinline bool inside_freed_to_none(const struct mempool2 *pool, const voi
  * struct pool_view - a pool, as it was seen
  *
  * @name: what it is called
- * @owner: who made it
+ * @owner: where it was made
  * @id: its directory
  * @min_nr: what it guarantees
  * @nr_reserved: what rests
@@ -1623,7 +1700,7 @@ static noinline bool inside_freed_to_none(const struct mempool2 *pool, const voi
  */
 struct pool_view {
 	char		name[MEMPOOL2_NAME_LEN];
-	const void	*owner;
+	char		owner[sizeof_field(struct mempool2_maker, text)];
 	unsigned int	id;
 	int		min_nr;
 	int		nr_reserved;
@@ -1645,7 +1722,8 @@ static void pool_view(const struct mempool2_reserve *reserve, struct pool_view *
 	lockdep_assert_held(&registry_lock);
 	memset(view, 0, sizeof(*view));
 	reserve_name(reserve, view->name);
-	view->owner = reserve->creator;
+	if (reserve->maker)
+		memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
 	view->min_nr = READ_ONCE(reserve->min_nr);
 	view->nr_reserved = reserve_count(reserve);
 	/* Nobody frees it while we hold off RCU. */
@@ -1773,7 +1851,7 @@ static void show_name(struct seq_file *file, const struct pool_view *view)
 
 static void show_owner(struct seq_file *file, const struct pool_view *view)
 {
-	seq_printf(file, "%pS\n", view->owner);
+	seq_printf(file, "%s\n", view->owner);
 }
 
 static void show_min(struct seq_file *file, const struct pool_view *view)

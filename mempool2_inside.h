@@ -114,7 +114,7 @@ static bool pool_has(const struct mempool2 *pool, unsigned int features);
 static int pool_watch(struct mempool2 *pool, unsigned int feature, bool on);
 
 static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			 unsigned long creator);
+			 unsigned long caller, gfp_t gfp);
 static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			     struct mempool2_reserve *reserve);
 static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve);

@@ -393,6 +393,35 @@ void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller
 		expect_said(fx, caller);
 }
 
+void expect_report(struct fixture *fx, const char *what, const char *pool_name)
+{
+	struct kunit *test = fx->test;
+	char text[96];
+
+	if (!console_is_watched()) {
+		kunit_warn(test, "no console tracepoint: reports are not seen");
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_ours), 1);
+	snprintf(text, sizeof(text), "%s in pool %s", what,
+		 IS_ENABLED(CONFIG_KALLSYMS) ? pool_name : "");
+	expect_said(fx, text);
+	atomic_set(&said.nr_ours, 0);
+	said.line[0] = '\0';
+}
+
+bool report_comes_within(unsigned long timeout)
+{
+	unsigned long end = jiffies + timeout;
+
+	while (console_is_watched() && !atomic_read(&said.nr_ours)) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return true;
+}
+
 bool wakes_watch(struct fixture *fx)
 {
 	int i;

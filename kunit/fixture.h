@@ -307,4 +307,13 @@ void expect_no_warning(struct fixture *fx);
 void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller,
 			     const char *text);
 
+/*
+ * Expect that mempool2 has reported one misuse of the pool of that name, and forget
+ * it. Where reports cannot be seen, nothing is expected.
+ */
+void expect_report(struct fixture *fx, const char *what, const char *pool_name);
+
+/* Does a report come? */
+bool report_comes_within(unsigned long timeout);
+
 #endif /* _MEMPOOL2_KUNIT_FIXTURE_H */

@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: seeing inside
+ *
+ * A pool that is watched does what others do, what is on for one pool is off for
+ * all others, and what happens to a pool can be seen.
+ */
+#include <linux/string.h>
+
+#include "../mempool2_trace.h"
+#include "fixture.h"
+
+static void set_failing(struct fixture *fx, unsigned int one_in)
+{
+	KUNIT_ASSERT_EQ(fx->test, mempool2_set_failing(&fx->pool, one_in), 0);
+}
+
+/* Making the alloc function fail */
+
+static void failing_drives_a_pool_to_its_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 3);
+	set_failing(fx, 1);
+	for (i = 0; i < 3; i++)
+		fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+static void failing_makes_callers_wait_and_frees_serve_them(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	set_failing(fx, 1);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	caller = caller_that_waits(fx);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+static void failing_ends_when_it_is_switched_off(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	set_failing(fx, 1);
+	set_failing(fx, 0);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+static void failing_one_in_three_leaves_two(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 8);
+	set_failing(fx, 3);
+	for (i = 0; i < 9; i++)
+		fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 6);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 5);
+}
+
+static void failing_concerns_bulk_calls(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[4];
+	int i;
+
+	fixture_pool(fx, 4);
+	set_failing(fx, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 4), 0);
+	for (i = 0; i < 4; i++)
+		fixture_hold(fx, elems[i]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+}
+
+static void failing_does_not_concern_noreserve_and_resize(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	set_failing(fx, 1);
+	fixture_hold(fx, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+}
+
+static void failing_of_one_pool_does_not_concern_another(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	fixture_pool(fx, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, source_alloc, source_free,
+					    &fx->src), 0);
+	set_failing(fx, 1);
+	source_forget(&fx->src);
+	element = mempool2_alloc(&fx->spare, GFP_KERNEL);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+	mempool2_free(element, &fx->spare);
+}
+
+static void failing_outlives_a_resize(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	set_failing(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 100), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 2), 0);
+	source_forget(&fx->src);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+}
+
+static void failing_ends_with_the_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	set_failing(fx, 1);
+	mempool2_exit(&fx->pool);
+	KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->pool));
+	fixture_pool(fx, 1);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+}
+
+static void copied_pool_can_be_made_to_fail(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 original;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&original, 1, source_alloc, source_free,
+					    &fx->src), 0);
+	fx->pool = original;
+	init_waitqueue_head(&fx->pool.wait);
+	source_forget(&fx->src);
+	set_failing(fx, 1);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+}
+
+static void watched_pool_is_refused_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[2];
+
+	fixture_pool(fx, 2);
+	/* Watched, and nothing else: one in so many never comes. */
+	set_failing(fx, INT_MAX);
+	KUNIT_EXPECT_TRUE(test, mempool2_initialized(&fx->pool));
+	KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
+			bits((GFP_KERNEL | ADDED_GFP) & ~LATER_GFP));
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+
+	elems[0] = fixture_foreign(fx);
+	elems[1] = elems[0];
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 1), 0);
+	mempool2_free(elems[0], &fx->pool);
+	fixture_put_all(fx);
+}
+
+struct source_of_pool {
+	const char	*name;
+	mempool2_alloc_t *alloc;
+	mempool2_free_t	*free;
+	unsigned long	data;
+};
+
+static const struct source_of_pool sources[] = {
+	{ "kmalloc", mempool2_kmalloc, mempool2_kfree, 100 },
+	{ "kvmalloc", mempool2_kvmalloc, mempool2_kvfree, 100 },
+	{ "pages", mempool2_alloc_pages, mempool2_free_pages, 1 },
+};
+
+static void source_name(const struct source_of_pool *source, char *name)
+{
+	strscpy(name, source->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(source, sources, source_name);
+
+static void stock_pool_can_be_made_to_fail(struct kunit *test)
+{
+	const struct source_of_pool *source = test->param_value;
+	struct fixture *fx = test->priv;
+	void *element, *other;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, source->alloc, source->free,
+					    (void *)source->data), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	element = mempool2_alloc(&fx->spare, GFP_NOWAIT);
+	KUNIT_EXPECT_NOT_NULL(test, element);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->spare, GFP_NOWAIT));
+	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 0), 0);
+	other = mempool2_alloc(&fx->spare, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, other);
+	mempool2_free(element, &fx->spare);
+	mempool2_free(other, &fx->spare);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 1);
+}
+
+/* Statistics */
+
+static void statistics_count_what_happens(struct kunit *test)
+{
+	struct mempool2_statistics sum;
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	int i;
+
+	fixture_pool(fx, 2);
+	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 2);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	caller = caller_that_waits(fx);
+	for (i = 0; i < 3; i++)
+		schedule_timeout_uninterruptible(1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	fixture_put(fx);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+
+	KUNIT_ASSERT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), 0);
+	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 2);
+	/* fixture_drain() went on until there was nothing. */
+	KUNIT_EXPECT_EQ(test, sum.failed, 2);
+	KUNIT_EXPECT_EQ(test, sum.waits, 1);
+	KUNIT_EXPECT_EQ(test, sum.handed_over, 1);
+	KUNIT_EXPECT_EQ(test, sum.resizes, 1);
+	/* One came back, and the resize brought what was missing then. */
+	KUNIT_EXPECT_EQ(test, sum.refills, 3);
+	KUNIT_EXPECT_GE(test, sum.longest_wait_ns, jiffies_to_nsecs(2));
+	KUNIT_EXPECT_EQ(test, sum.wait_ns, sum.longest_wait_ns);
+}
+
+static void statistics_are_only_there_once_switched_on(struct kunit *test)
+{
+	struct mempool2_statistics sum;
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), -ENODATA);
+	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), 0);
+	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 0);
+}
+
+static void statistics_stay_when_switched_off(struct kunit *test)
+{
+	struct mempool2_statistics sum;
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	fixture_drain(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, false), 0);
+	fixture_put_all(fx);
+	fixture_drain(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), 0);
+	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 1);
+	KUNIT_EXPECT_EQ(test, sum.refills, 0);
+}
+
+/* Events */
+
+#ifdef CONFIG_TRACEPOINTS
+
+static struct {
+	const struct mempool2	*pool;
+	atomic_t		nr_served;
+	atomic_t		nr_refilled;
+	atomic_t		nr_begun;
+	atomic_t		nr_ended;
+	atomic_t		nr_handed_over;
+	atomic_t		nr_resized;
+	atomic_t		nr_failed;
+	unsigned long		caller;
+	u64			wait_ns;
+} seen;
+
+static bool seen_here(const struct mempool2 *pool)
+{
+	return pool == READ_ONCE(seen.pool);
+}
+
+static void served_probe(void *data, const struct mempool2 *pool, unsigned int nr,
+			 unsigned long caller)
+{
+	if (!seen_here(pool))
+		return;
+	atomic_add(nr, &seen.nr_served);
+	seen.caller = caller;
+}
+
+static void refill_probe(void *data, const struct mempool2 *pool, unsigned int nr)
+{
+	if (seen_here(pool))
+		atomic_add(nr, &seen.nr_refilled);
+}
+
+static void begin_probe(void *data, const struct mempool2 *pool, unsigned int nr,
+			int waiting, unsigned long caller)
+{
+	if (seen_here(pool))
+		atomic_add(nr, &seen.nr_begun);
+}
+
+static void end_probe(void *data, const struct mempool2 *pool, unsigned int nr,
+		      unsigned int missing, u64 wait_ns, unsigned long caller)
+{
+	if (!seen_here(pool))
+		return;
+	atomic_add(nr - missing, &seen.nr_ended);
+	seen.wait_ns = wait_ns;
+}
+
+static void handover_probe(void *data, const struct mempool2 *pool, const void *element,
+			   int waiting)
+{
+	if (seen_here(pool))
+		atomic_inc(&seen.nr_handed_over);
+}
+
+static void resize_probe(void *data, const struct mempool2 *pool, int from, int to, int err)
+{
+	if (seen_here(pool) && !err)
+		atomic_add(to - from, &seen.nr_resized);
+}
+
+static void failed_probe(void *data, const struct mempool2 *pool, unsigned long caller)
+{
+	if (seen_here(pool))
+		atomic_inc(&seen.nr_failed);
+}
+
+static void see(struct fixture *fx)
+{
+	struct kunit *test = fx->test;
+
+	memset(&seen, 0, sizeof(seen));
+	seen.pool = &fx->pool;
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_reserve_alloc(served_probe, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_refill(refill_probe, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_wait_begin(begin_probe, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_wait_end(end_probe, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_handover(handover_probe, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_resize(resize_probe, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mempool2_alloc_failed(failed_probe, NULL), 0);
+}
+
+static void see_no_more(void)
+{
+	unregister_trace_mempool2_reserve_alloc(served_probe, NULL);
+	unregister_trace_mempool2_refill(refill_probe, NULL);
+	unregister_trace_mempool2_wait_begin(begin_probe, NULL);
+	unregister_trace_mempool2_wait_end(end_probe, NULL);
+	unregister_trace_mempool2_handover(handover_probe, NULL);
+	unregister_trace_mempool2_resize(resize_probe, NULL);
+	unregister_trace_mempool2_alloc_failed(failed_probe, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+static void events_tell_what_happens(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 2);
+	see(fx);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_served), 2);
+	KUNIT_EXPECT_NE(test, seen.caller, 0UL);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_failed), 1);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_begun), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_ended), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_handed_over), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_ended), 1);
+	KUNIT_EXPECT_GT(test, seen.wait_ns, 0ULL);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_refilled), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_refilled), 1);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 5), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_resized), 3);
+	see_no_more();
+
+	/* And no longer. */
+	atomic_set(&seen.nr_served, 0);
+	fixture_drain(fx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_served), 0);
+}
+
+static void pool_made_while_events_are_on_is_seen(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	see(fx);
+	fixture_pool(fx, 4);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
+	see_no_more();
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_served), 4);
+}
+
+static void features_outlive_events(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	set_failing(fx, 1);
+	see(fx);
+	see_no_more();
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+}
+
+#else /* !CONFIG_TRACEPOINTS */
+
+static void events_tell_what_happens(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+}
+
+static void pool_made_while_events_are_on_is_seen(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+}
+
+static void features_outlive_events(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+}
+
+#endif /* !CONFIG_TRACEPOINTS */
+
+/* Switching while the pool is in use */
+
+static void caller_in_a_hurry(struct caller *caller)
+{
+	void *element;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		element = mempool2_alloc(caller->pool, GFP_KERNEL);
+		source_claim(&caller->fx->src, element);
+		cond_resched();
+		source_disclaim(&caller->fx->src, element);
+		mempool2_free(element, caller->pool);
+	}
+}
+
+static void switching_while_in_use_loses_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned long end;
+	int i;
+
+	fixture_pool(fx, 3);
+	source_fail(&fx->src);
+	for (i = 0; i < 4; i++)
+		caller_run(caller_add(fx, caller_in_a_hurry), ANY_CPU);
+	end = jiffies + HZ;
+	for (i = 0; time_before(jiffies, end); i++) {
+		set_failing(fx, i % 3);
+		KUNIT_EXPECT_EQ(test, mempool2_set_statistics(&fx->pool, i % 2), 0);
+		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool,
+							  i % (MEMPOOL2_CHECK_ALL + 1) &
+							  ~MEMPOOL2_CHECK_NESTED), 0);
+		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3 + i % 2), 0);
+		/* What it is larger by comes from outside. */
+		fixture_put_all(fx);
+	}
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
+	expect_no_warning(fx);
+	fx->incomplete = true;
+}
+
+/* Callers' mistakes */
+
+static void switches_refuse_an_uninitialised_pool(struct kunit *test)
+{
+	struct mempool2_statistics sum;
+	struct fixture *fx = test->priv;
+
+	/* Warnings come once in a boot, so they are not looked at. */
+	KUNIT_EXPECT_EQ(test, mempool2_set_failing(&fx->pool, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_statistics(&fx->pool, true), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool, "a"), -EINVAL);
+}
+
+static void unknown_check_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	fixture_pool(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0x10), -EINVAL);
+	expect_one_warning(fx, &spent, "there is no check 0x10");
+}
+
+static void stuck_after_more_than_a_day_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	fixture_pool(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_set_stuck_after(&fx->pool, 86401), -EINVAL);
+	expect_one_warning(fx, &spent, "more than a day");
+}
+
+static void empty_name_is_einval(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	fixture_pool(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool, ""), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool, NULL), -EINVAL);
+	expect_one_warning(fx, &spent, "the name is empty");
+}
+
+static struct kunit_case inside_cases[] = {
+	KUNIT_CASE(failing_drives_a_pool_to_its_reserve),
+	KUNIT_CASE(failing_makes_callers_wait_and_frees_serve_them),
+	KUNIT_CASE(failing_ends_when_it_is_switched_off),
+	KUNIT_CASE(failing_one_in_three_leaves_two),
+	KUNIT_CASE(failing_concerns_bulk_calls),
+	KUNIT_CASE(failing_does_not_concern_noreserve_and_resize),
+	KUNIT_CASE(failing_of_one_pool_does_not_concern_another),
+	KUNIT_CASE(failing_outlives_a_resize),
+	KUNIT_CASE(failing_ends_with_the_pool),
+	KUNIT_CASE(copied_pool_can_be_made_to_fail),
+	KUNIT_CASE(watched_pool_is_refused_nothing),
+	KUNIT_CASE_PARAM(stock_pool_can_be_made_to_fail, source_gen_params),
+	KUNIT_CASE(statistics_count_what_happens),
+	KUNIT_CASE(statistics_are_only_there_once_switched_on),
+	KUNIT_CASE(statistics_stay_when_switched_off),
+	KUNIT_CASE(events_tell_what_happens),
+	KUNIT_CASE(pool_made_while_events_are_on_is_seen),
+	KUNIT_CASE(features_outlive_events),
+	KUNIT_CASE_SLOW(switching_while_in_use_loses_nothing),
+	KUNIT_CASE(switches_refuse_an_uninitialised_pool),
+	KUNIT_CASE(unknown_check_is_einval),
+	KUNIT_CASE(stuck_after_more_than_a_day_is_einval),
+	KUNIT_CASE(empty_name_is_einval),
+	{}
+};
+
+static struct kunit_suite inside_suite = {
+	.name = "mempool2_inside",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = inside_cases,
+};
+
+kunit_test_suite(inside_suite);

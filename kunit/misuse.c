@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: finding misuse
+ *
+ * Each kind of misuse is provoked and has one report, which names the pool. What is
+ * no misuse has none, with all checks on.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "fixture.h"
+
+/* What fixture_pool() calls itself, as the pool's maker. */
+#define MADE_BY_FIXTURE		"fixture_pool"
+
+static void checked_pool(struct fixture *fx, int min_nr, unsigned int checks)
+{
+	fixture_pool(fx, min_nr);
+	KUNIT_ASSERT_EQ(fx->test, mempool2_set_checks(&fx->pool, checks), 0);
+}
+
+/* Double frees */
+
+static void element_freed_twice_is_reported_and_kept_once(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_DOUBLE);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 2);
+	element = fixture_put(fx);
+	expect_no_warning(fx);
+	mempool2_free(element, &fx->pool);
+	expect_report(fx, "double free", MADE_BY_FIXTURE);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+static void element_that_rested_before_the_check_is_known(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	fixture_pool(fx, 2);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 2);
+	element = fixture_put(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
+	mempool2_free(element, &fx->pool);
+	expect_report(fx, "double free", MADE_BY_FIXTURE);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+static void element_freed_twice_in_bulk_is_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[3];
+
+	checked_pool(fx, 3, MEMPOOL2_CHECK_DOUBLE);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 3);
+	elems[0] = fx->held[0];
+	elems[1] = fx->held[0];
+	elems[2] = fx->held[1];
+	fx->held[0] = fx->held[2];
+	fx->nr_held = 1;
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 3), 3);
+	expect_report(fx, "double free", MADE_BY_FIXTURE);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+}
+
+static void report_names_the_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	fixture_pool(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool,
+						"a-name-that-has-more-than-31-characters"), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
+	fixture_drain(fx);
+	element = fixture_put(fx);
+	mempool2_free(element, &fx->pool);
+	expect_report(fx, "double free", "a-name-that-has-more-than-31-ch");
+}
+
+static void reports_of_a_pool_are_limited(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+	int i;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_DOUBLE);
+	fixture_drain(fx);
+	element = fixture_put(fx);
+	for (i = 0; i < 5; i++) {
+		mempool2_free(element, &fx->pool);
+		expect_report(fx, "double free", MADE_BY_FIXTURE);
+	}
+	for (i = 0; i < 20; i++)
+		mempool2_free(element, &fx->pool);
+	expect_no_warning(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+/* Poison */
+
+enum stock { SLAB, KMALLOC, KVMALLOC, PAGES };
+
+struct stock_pool {
+	const char	*name;
+	enum stock	stock;
+};
+
+static const struct stock_pool stock_pools[] = {
+	{ "slab", SLAB },
+	{ "kmalloc", KMALLOC },
+	{ "kvmalloc", KVMALLOC },
+	{ "pages", PAGES },
+};
+
+static void stock_pool_name(const struct stock_pool *stock, char *name)
+{
+	strscpy(name, stock->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(stock_pool, stock_pools, stock_pool_name);
+
+#define STOCK_SIZE	120
+
+static int stock_init(struct mempool2 *pool, enum stock stock, struct kmem_cache *cache)
+{
+	switch (stock) {
+	case SLAB:
+		return mempool2_init_slab_pool(pool, 1, cache);
+	case KMALLOC:
+		return mempool2_init_kmalloc_pool(pool, 1, STOCK_SIZE);
+	case KVMALLOC:
+		return mempool2_init_kvmalloc_pool(pool, 1, STOCK_SIZE);
+	case PAGES:
+		return mempool2_init_page_pool(pool, 1, 0);
+	}
+	return -EINVAL;
+}
+
+/* KASAN would find it too, and sooner. */
+static noinline __no_sanitize_address void scribble(volatile u8 *byte)
+{
+	*byte = 0x5a;
+}
+
+static u8 *stock_byte(void *element, enum stock stock)
+{
+	return (u8 *)(stock == PAGES ? page_address(element) : element) + STOCK_SIZE - 1;
+}
+
+static void element_written_to_while_it_rests_is_reported(struct kunit *test)
+{
+	const struct stock_pool *stock = test->param_value;
+	struct fixture *fx = test->priv;
+	struct kmem_cache *cache;
+	void *element;
+
+	cache = kmem_cache_create("mempool2_kunit_misuse", STOCK_SIZE, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	KUNIT_EXPECT_EQ(test, stock_init(&fx->spare, stock->stock, cache), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_POISON), 0);
+
+	element = mempool2_alloc_preallocated(&fx->spare);
+	KUNIT_EXPECT_NOT_NULL(test, element);
+	scribble(stock_byte(element, stock->stock));
+	mempool2_free(element, &fx->spare);
+	element = mempool2_alloc_preallocated(&fx->spare);
+	expect_no_warning(fx);
+
+	mempool2_free(element, &fx->spare);
+	scribble(stock_byte(element, stock->stock));
+	element = mempool2_alloc_preallocated(&fx->spare);
+	expect_report(fx, "element written to while it rested", "stock_init");
+
+	/* So it is if it is the pool that takes it. */
+	mempool2_free(element, &fx->spare);
+	scribble(stock_byte(element, stock->stock));
+	mempool2_exit(&fx->spare);
+	expect_report(fx, "element written to while it rested", "stock_init");
+	kmem_cache_destroy(cache);
+}
+
+static void element_that_rested_before_the_check_is_poisoned(struct kunit *test)
+{
+	const struct stock_pool *stock = test->param_value;
+	struct fixture *fx = test->priv;
+	struct kmem_cache *cache;
+	void *element;
+
+	cache = kmem_cache_create("mempool2_kunit_misuse", STOCK_SIZE, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	KUNIT_EXPECT_EQ(test, stock_init(&fx->spare, stock->stock, cache), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_POISON), 0);
+	element = mempool2_alloc_preallocated(&fx->spare);
+	KUNIT_EXPECT_NOT_NULL(test, element);
+	mempool2_free(element, &fx->spare);
+	expect_no_warning(fx);
+	/* And it is not looked at once the check is off. */
+	scribble(stock_byte(element, stock->stock));
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, 0), 0);
+	mempool2_exit(&fx->spare);
+	expect_no_warning(fx);
+	kmem_cache_destroy(cache);
+}
+
+/* Waiting */
+
+/* Takes one and wants another one. */
+static void caller_nested(struct caller *caller)
+{
+	caller->elems[0] = mempool2_alloc_preallocated(caller->pool);
+	caller->elems[1] = mempool2_alloc(caller->pool, caller->gfp);
+}
+
+static void task_that_waits_while_it_holds_an_element_is_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_NESTED);
+	source_fail(&fx->src);
+	caller = caller_add(fx, caller_nested);
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	expect_report(fx, "a task waits while it holds an element", MADE_BY_FIXTURE);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+static void task_that_waits_after_it_has_freed_is_not_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_ALL);
+	fixture_drain(fx);
+	/* The caller holds nothing, and who holds it does not wait. */
+	caller = caller_that_waits(fx);
+	expect_no_warning(fx);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	expect_no_warning(fx);
+}
+
+static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_NESTED);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
+	/* All of it. */
+	schedule_timeout_uninterruptible(2 * HZ);
+	expect_report(fx, "waiter stuck", MADE_BY_FIXTURE);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+/* The end of a pool */
+
+static void pool_destroyed_while_elements_are_out_is_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_EXIT);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	KUNIT_ASSERT_NOT_NULL(test, element);
+	mempool2_exit(&fx->pool);
+	expect_report(fx, "destroyed while elements are out", MADE_BY_FIXTURE);
+	source_free(element, &fx->src);
+}
+
+static void pool_destroyed_while_callers_wait_is_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_EXIT);
+	/* A real one would have nowhere to go afterwards. */
+	fx->pool.nr_waiters = 1;
+	mempool2_exit(&fx->pool);
+	expect_report(fx, "destroyed while callers wait", MADE_BY_FIXTURE);
+}
+
+static void pool_destroyed_in_time_is_not_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	checked_pool(fx, 4, MEMPOOL2_CHECK_ALL);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 6), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+	fixture_drain(fx);
+	fixture_put_all(fx);
+	/* Only filled in part, which is no element out. */
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 5), 0);
+	mempool2_exit(&fx->pool);
+	expect_no_warning(fx);
+}
+
+static void free_into_an_exited_pool_is_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_EXIT);
+	mempool2_exit(&fx->pool);
+	element = fixture_foreign(fx);
+	source_forget(&fx->src);
+	mempool2_free(element, &fx->pool);
+	expect_report(fx, "free into a destroyed pool", MADE_BY_FIXTURE);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	source_free(element, &fx->src);
+}
+
+static void free_into_a_destroyed_pool_is_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool;
+	void *element;
+
+	pool = mempool2_create(1, source_alloc, source_free, &fx->src);
+	KUNIT_ASSERT_NOT_NULL(test, pool);
+	KUNIT_EXPECT_EQ(test, mempool2_set_name(pool, "short-lived"), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(pool, MEMPOOL2_CHECK_EXIT), 0);
+	element = mempool2_alloc(pool, GFP_KERNEL);
+	mempool2_destroy(pool);
+	source_forget(&fx->src);
+	mempool2_free(element, pool);
+	expect_report(fx, "free into a destroyed pool", "short-lived");
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	source_free(element, &fx->src);
+}
+
+static void memory_of_destroyed_pools_is_freed_at_last(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 *pool;
+	int i;
+
+	/* More than are remembered; kmemleak has the last word. */
+	for (i = 0; i < 40; i++) {
+		pool = mempool2_create(1, source_alloc, source_free, &fx->src);
+		KUNIT_ASSERT_NOT_NULL(test, pool);
+		KUNIT_EXPECT_EQ(test, mempool2_set_checks(pool, MEMPOOL2_CHECK_EXIT), 0);
+		mempool2_destroy(pool);
+	}
+	expect_no_warning(fx);
+}
+
+/* What is no misuse */
+
+static void foreign_elements_are_never_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *foreign, *elems[2];
+	int i;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_ALL);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 2);
+	source_recover(&fx->src);
+	for (i = 0; i < 2; i++)
+		mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	foreign = fixture_foreign(fx);
+	mempool2_free(foreign, &fx->pool);
+	/* What was the pool's is one too many now. */
+	fixture_put_all(fx);
+	for (i = 0; i < 2; i++) {
+		elems[i] = mempool2_alloc_preallocated(&fx->pool);
+		KUNIT_EXPECT_NOT_NULL(test, elems[i]);
+	}
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 2), 2);
+	expect_no_warning(fx);
+}
+
+static void element_that_comes_back_by_another_way_is_not_reported(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_ALL);
+	element = fixture_foreign(fx);
+	/* It goes where it came from, may come from there again, and be freed again. */
+	mempool2_free(element, &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 8), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 1), 0);
+	source_recover(&fx->src);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL));
+	fixture_put_all(fx);
+	expect_no_warning(fx);
+}
+
+static void caller_uses_and_frees(struct caller *caller)
+{
+	struct source *src = &caller->fx->src;
+	void *element;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		element = mempool2_alloc(caller->pool, GFP_KERNEL);
+		source_claim(src, element);
+		source_disclaim(src, element);
+		mempool2_free(element, caller->pool);
+		cond_resched();
+	}
+}
+
+static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_ALL);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 5), 0);
+	source_fail(&fx->src);
+	for (i = 0; i < 6; i++)
+		caller_run(caller_add(fx, caller_uses_and_frees), ANY_CPU);
+	schedule_timeout_uninterruptible(HZ / 2);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	expect_no_warning(fx);
+}
+
+static struct kunit_case misuse_cases[] = {
+	KUNIT_CASE(element_freed_twice_is_reported_and_kept_once),
+	KUNIT_CASE(element_that_rested_before_the_check_is_known),
+	KUNIT_CASE(element_freed_twice_in_bulk_is_reported),
+	KUNIT_CASE(report_names_the_pool),
+	KUNIT_CASE(reports_of_a_pool_are_limited),
+	KUNIT_CASE_PARAM(element_written_to_while_it_rests_is_reported,
+			 stock_pool_gen_params),
+	KUNIT_CASE_PARAM(element_that_rested_before_the_check_is_poisoned,
+			 stock_pool_gen_params),
+	KUNIT_CASE(task_that_waits_while_it_holds_an_element_is_reported),
+	KUNIT_CASE(task_that_waits_after_it_has_freed_is_not_reported),
+	KUNIT_CASE_SLOW(waiter_that_is_stuck_is_reported_once),
+	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
+	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),
+	KUNIT_CASE(pool_destroyed_in_time_is_not_reported),
+	KUNIT_CASE(free_into_an_exited_pool_is_reported),
+	KUNIT_CASE(free_into_a_destroyed_pool_is_reported),
+	KUNIT_CASE(memory_of_destroyed_pools_is_freed_at_last),
+	KUNIT_CASE(foreign_elements_are_never_reported),
+	KUNIT_CASE(element_that_comes_back_by_another_way_is_not_reported),
+	KUNIT_CASE(busy_pool_with_all_checks_has_no_report),
+	{}
+};
+
+static struct kunit_suite misuse_suite = {
+	.name = "mempool2_misuse",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = misuse_cases,
+};
+
+kunit_test_suite(misuse_suite);
