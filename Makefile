@@ -35,6 +35,10 @@ clean:
 bench bench-guard demo check check-all coverage mutants selftest verify:
 	@scripts/$@
 
+# scripts/kernel is what fetches them.
+kernel:
+	@scripts/whole-kernel
+
 help:
 	@echo 'Building:'
 	@echo '  modules          - build mempool2.ko and the examples (default)'
@@ -51,6 +55,9 @@ help:
 	@echo '                     SUITE=, CASE= only these tests (* and ? allowed)'
 	@echo '  check-all        - the KUnit suite in all kernels, emulators and sanitizers of the matrix;'
 	@echo '                     an interrupted run goes on where it stopped'
+	@echo '  kernel           - a 7.3 kernel in which every memory pool is one of mempool2: its own KUnit tests,'
+	@echo '                     and file systems that are written and verified while allocations fail'
+	@echo '                     SIZE=N the MiB to write on each of them [1200]'
 	@echo '  verify           - the litmus tests of the ordering argument, by herd7'
 	@echo '  coverage         - what the suite reaches in mempool2.c; pages in build/coverage'
 	@echo '  mutants          - does the suite catch plausible mistakes? (scripts/mutants NAME: one)'
@@ -63,4 +70,4 @@ help:
 	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage mutants selftest verify help
+.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage mutants selftest verify kernel help
