@@ -7,6 +7,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # Outside a kernel tree nobody has configured these; CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
 CONFIG_MEMPOOL2 := m
 CONFIG_MEMPOOL2_EXAMPLE := m
+CONFIG_MEMPOOL2_EXAMPLE_BLKQ := m
 
 # Type information for BPF is made by pahole, which few have, and modules load without it; nor is then the
 # warning wanted that the kernel was built with another pahole.
@@ -15,7 +16,8 @@ without_btf = CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VE
 endif
 
 kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) \
-	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) $(without_btf)
+	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) \
+	CONFIG_MEMPOOL2_EXAMPLE_BLKQ=$(CONFIG_MEMPOOL2_EXAMPLE_BLKQ) $(without_btf)
 
 modules modules_install: kdir
 	+$(kbuild) $@
@@ -33,9 +35,13 @@ clean:
 bench bench-guard demo check check-all coverage inside mutants selftest verify:
 	@scripts/$@
 
+# scripts/kernel is what fetches them.
+kernel:
+	@scripts/whole-kernel
+
 help:
 	@echo 'Building:'
-	@echo '  modules          - build mempool2.ko and the example (default)'
+	@echo '  modules          - build mempool2.ko and the examples (default)'
 	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
 	@echo '  clean            - remove what was built'
 	@echo '                     KDIR=DIR the kernel to build against [$(KDIR)]'
@@ -49,6 +55,9 @@ help:
 	@echo '                     SUITE=, CASE= only these tests (* and ? allowed)'
 	@echo '  check-all        - the KUnit suite in all kernels, emulators and sanitizers of the matrix;'
 	@echo '                     an interrupted run goes on where it stopped'
+	@echo '  kernel           - a 7.3 kernel in which every memory pool is one of mempool2: its own KUnit tests,'
+	@echo '                     and file systems that are written and verified while allocations fail'
+	@echo '                     SIZE=N the MiB to write on each of them [1200]'
 	@echo '  verify           - the litmus tests of the ordering argument, by herd7'
 	@echo '  coverage         - what the suite reaches in mempool2.c; pages in build/coverage'
 	@echo '  mutants          - does the suite catch plausible mistakes? (scripts/mutants NAME: one)'
@@ -62,4 +71,4 @@ help:
 	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage inside mutants selftest verify help
+.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage inside mutants selftest verify kernel help

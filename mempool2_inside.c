@@ -538,6 +538,26 @@ int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in)
 EXPORT_SYMBOL_GPL(mempool2_set_failing);
 
 /*
+ * The limit
+ */
+
+static int inside_switch_limit(struct mempool2_inside *inside, unsigned int limit)
+{
+	if (!limit)
+		return inside_switch(inside, inside->features & ~FEATURE_LIMIT, false);
+	/* What is out already was not counted, and what was counted before is history. */
+	if (!(inside->features & FEATURE_LIMIT))
+		atomic_set(&inside->nr_out, 0);
+	WRITE_ONCE(inside->limit, limit);
+	return inside_switch(inside, inside->features | FEATURE_LIMIT, false);
+}
+
+static int inside_set_limit(struct mempool2 *pool, int limit)
+{
+	return pool_set(pool, inside_switch_limit, limit);
+}
+
+/*
  * Statistics
  */
 
@@ -811,6 +831,8 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 				       struct mempool2_record *record, void *element,
 				       bool rests, unsigned long from, u32 stack)
 {
+	bool by_task;
+
 	if (unlikely(!record)) {
 		if (hlist_empty(&inside->unused)) {
 			inside->nr_missed++;
@@ -821,9 +843,10 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 		record->element = element;
 		hlist_add_head(&record->node, record_list(inside, element));
 	}
-	/* Who is interrupted has nothing to do with it. */
-	record->task = in_task() ? current : NULL;
-	record->pid = task_pid_nr(current);
+	/* Who an interrupt or a request's function came upon has nothing to do with it. */
+	by_task = in_task() && !this_cpu_read(errands_running);
+	record->task = by_task ? current : NULL;
+	record->pid = by_task ? task_pid_nr(current) : 0;
 	memcpy(record->comm, current->comm, sizeof(record->comm));
 	record->from = from;
 	record->stack = stack;
@@ -1287,10 +1310,11 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 		element_use(pool, element);
 		return false;
 	}
-	after_put(pool);
 	trace_mempool2_refill(pool, 1);
 	if (features & FEATURE_STATISTICS)
 		this_cpu_inc(inside->statistics->refills);
+	/* Last, as it may call functions that end the pool. */
+	after_put(pool);
 	return true;
 }
 
@@ -1322,29 +1346,30 @@ static void check_nested(struct mempool2 *pool)
 		report_nested(pool, pool_inside(pool), &record);
 }
 
-static noinline void inside_wait_begin(struct waiter *waiter)
+static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 
 	waiter->since = ktime_get_ns();
+	waiter->is_reported = false;
 	trace_mempool2_wait_begin(pool, waiter->nr_missing, READ_ONCE(pool->nr_waiters),
 				  waiter->caller);
 	/* A pool that is waited for stays where it is. */
 	rcu_read_lock_sched();
 	WRITE_ONCE(rcu_dereference_sched(pool->reserve)->pool, pool);
 	rcu_read_unlock_sched();
-	if (pool_has(pool, FEATURE_CHECK_NESTED))
+	/* Whose function will be called does not wait itself. */
+	if (!waiter->function && pool_has(pool, FEATURE_CHECK_NESTED))
 		check_nested(pool);
 }
 
-/* @nr: how many elements the waiter asked for */
-static noinline void inside_wait_end(struct waiter *waiter, unsigned int nr)
+static noinline void inside_wait_end(struct mempool2_waiter *waiter)
 {
 	struct mempool2_statistics __percpu *statistics;
 	struct mempool2 *pool = waiter->pool;
 	u64 ns = ktime_get_ns() - waiter->since;
 
-	trace_mempool2_wait_end(pool, nr, waiter->nr_missing, ns, waiter->caller);
+	trace_mempool2_wait_end(pool, waiter->count, waiter->nr_missing, ns, waiter->caller);
 	if (!pool_has(pool, FEATURE_STATISTICS))
 		return;
 	statistics = pool_inside(pool)->statistics;
@@ -1359,8 +1384,8 @@ static noinline void inside_wait_end(struct waiter *waiter, unsigned int nr)
 /**
  * struct waiter_view - a waiter, as it was seen
  *
- * @pid: its task
- * @comm: the same
+ * @pid: its task, or 0 if a function will be called
+ * @comm: the task's name, or the function's
  * @caller: who allocates
  * @ns: how long it has waited
  * @missing: elements that it still waits for
@@ -1381,8 +1406,9 @@ static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_vi
 				 unsigned int max)
 {
 	u64 now = ktime_get_ns();
+	struct mempool2_waiter *waiter;
 	struct wait_queue_entry *entry;
-	struct waiter *waiter;
+	struct task_struct *task;
 	unsigned int nr = 0;
 	unsigned long flags;
 
@@ -1391,14 +1417,18 @@ static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_vi
 	list_for_each_entry(entry, &pool->wait.head, entry) {
 		if (nr == max)
 			break;
-		if (entry->func != waiter_wake)
+		if (entry->func != sleeper_wake && entry->func != function_wake)
 			continue;
-		waiter = container_of(entry, struct waiter, entry);
+		waiter = container_of(entry, struct mempool2_waiter, entry);
 		if (ns && (waiter->is_reported || now - waiter->since < ns))
 			continue;
 		waiter->is_reported |= !!ns;
-		views[nr].pid = task_pid_nr(entry->private);
-		get_task_comm(views[nr].comm, (struct task_struct *)entry->private);
+		task = entry->private;
+		views[nr].pid = task ? task_pid_nr(task) : 0;
+		if (task)
+			get_task_comm(views[nr].comm, task);
+		else
+			scnprintf(views[nr].comm, TASK_COMM_LEN, "%ps", waiter->function);
 		views[nr].caller = waiter->caller;
 		views[nr].ns = now - waiter->since;
 		views[nr].missing = waiter->nr_missing;

@@ -80,6 +80,8 @@ struct mempool2_dir;
  *	READ_ONCE(); written with registry_lock held.
  * @fail_one_in: of so many calls of the alloc function one counts as failed
  * @nr_calls: counts them
+ * @limit: how many elements may be out, 0 if that is not limited
+ * @nr_out: how many are, as long as it is
  * @name: what the owner calls the pool, or empty
  * @statistics: for each CPU, %NULL if they were never on
  * @stuck_after: seconds after which a waiter is reported
@@ -103,6 +105,8 @@ struct mempool2_inside {
 	unsigned int		features;
 	unsigned int		fail_one_in;
 	atomic_t		nr_calls;
+	int			limit;
+	atomic_t		nr_out;
 	char			name[MEMPOOL2_NAME_LEN];
 	struct mempool2_statistics __percpu *statistics;
 	unsigned int		stuck_after;
@@ -129,8 +133,6 @@ static bool pool_is_watched(const struct mempool2 *pool)
 	return atomic_read(&pool->state) & MEMPOOL2_WATCH;
 }
 
-struct waiter;
-
 static struct mempool2_inside *pool_inside(const struct mempool2 *pool);
 static bool pool_has(const struct mempool2 *pool, unsigned int features);
 static int pool_watch(struct mempool2 *pool, unsigned int feature, bool on);
@@ -142,6 +144,7 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve);
 
 /* Only called for watched pools, and never inline, as they would burden the others. */
+static int inside_set_limit(struct mempool2 *pool, int limit);
 static void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned long caller);
 static bool inside_free(struct mempool2 *pool, void *element, unsigned long caller);
 static bool inside_is_failing(struct mempool2 *pool);
@@ -157,8 +160,8 @@ static void inside_left(struct mempool2 *pool, void *element);
 /* Called for all pools, out of line. */
 static void inside_created(struct mempool2 *pool, gfp_t gfp);
 static void inside_resized(struct mempool2 *pool, int from, int to, int err);
-static void inside_wait_begin(struct waiter *waiter);
-static void inside_wait_end(struct waiter *waiter, unsigned int nr);
+static void inside_wait_begin(struct mempool2_waiter *waiter);
+static void inside_wait_end(struct mempool2_waiter *waiter);
 static void inside_handed_over(struct mempool2 *pool, const void *element);
 static void inside_failed(struct mempool2 *pool, unsigned long caller);
 static void inside_exit(struct mempool2 *pool);

@@ -571,6 +571,26 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count)
 	return caller_queue(fx, caller);
 }
 
+struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int ms)
+{
+	/* What the wake function of a waiter is given. */
+	struct {
+		void			*element;
+		struct llist_head	served;
+	} hand = { .element = element };
+	struct wait_queue_entry *entry;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	mdelay(ms);
+	entry = list_first_entry_or_null(&pool->wait.head, struct wait_queue_entry, entry);
+	if (entry)
+		entry->func(entry, TASK_NORMAL, 0, &hand);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	mempool2_free(hand.element, pool);
+	return hand.served;
+}
+
 int nr_waiters(struct mempool2 *pool)
 {
 	unsigned long flags;

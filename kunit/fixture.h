@@ -254,6 +254,13 @@ void caller_alloc_bulk(struct caller *caller);
 struct caller *caller_that_waits(struct fixture *fx);
 struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count);
 
+/*
+ * For a caller on another CPU: with the queue locked, let so many ms pass, in which
+ * the oldest waiter may come to want the lock, and then give it @element as mempool2
+ * does. What is left in the list has a function that is to be called.
+ */
+struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int ms);
+
 int nr_waiters(struct mempool2 *pool);
 bool waiters_become(struct mempool2 *pool, int nr);
 

@@ -5,6 +5,7 @@
  * Each kind of misuse is provoked and has one report, which names the pool. What is
  * no misuse has none, with all checks on.
  */
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -246,6 +247,41 @@ static void task_that_waits_after_it_has_freed_is_not_reported(struct kunit *tes
 	expect_no_warning(fx);
 }
 
+static void keep_element(struct mempool2_waiter *waiter, void **elems)
+{
+}
+
+/* Frees one, for which the function of somebody's request is called, and wants another. */
+static void caller_sends(struct caller *caller)
+{
+	fixture_put(caller->fx);
+	caller->elems[0] = mempool2_alloc(caller->pool, caller->gfp);
+}
+
+static void element_that_was_sent_is_not_held_by_who_freed_it(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_waiter waiter;
+	struct caller *caller;
+	void *element;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_ALL);
+	fixture_drain(fx);
+	mempool2_waiter_init(&waiter, keep_element);
+	element = mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(element), (long)-EINPROGRESS);
+	caller = caller_add(fx, caller_sends);
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	expect_no_warning(fx);
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&waiter));
+	fixture_hold(fx, waiter.element);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	expect_no_warning(fx);
+}
+
 static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -440,6 +476,7 @@ static struct kunit_case misuse_cases[] = {
 			 stock_pool_gen_params),
 	KUNIT_CASE(task_that_waits_while_it_holds_an_element_is_reported),
 	KUNIT_CASE(task_that_waits_after_it_has_freed_is_not_reported),
+	KUNIT_CASE(element_that_was_sent_is_not_held_by_who_freed_it),
 	KUNIT_CASE_SLOW(waiter_that_is_stuck_is_reported_once),
 	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
 	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),

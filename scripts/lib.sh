@@ -149,7 +149,7 @@ complaints() {
 			next }
 		$0 !~ bad || $0 ~ fine { next }
 		recent == NR { next }
-		/Call Trace/ && NR - recent <= 8 { next }
+		/Call Trace/ && NR - recent <= 12 { next }
 		{ print line() }
 		function flush_block(   i) {
 			for (i = 1; i <= nr_held; i++)

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An unmodified driver on mempool2
+ *
+ * Given to the compiler with -include, before the first line of a driver that uses
+ * the kernel's mempool, this makes it use mempool2 instead: the types mempool_t and
+ * struct mempool, all calls with their variants for allocation profiling, and the
+ * stock alloc and free functions. In the driver's Kbuild:
+ *
+ *	ccflags-y += -include $(MEMPOOL2)/mempool2_compat.h
+ *
+ * Pools that belong to the kernel stay the kernel's: those in a bio_set, in a
+ * gendisk, of fsnotify, of netfs, of the btree library. Their headers are read here
+ * first. A driver that hands one of them to a call of its own fails to compile, as
+ * does one that hands a pool of its own to a function of the kernel that wants the
+ * kernel's.
+ *
+ * What cannot be replaced this way:
+ *
+ * - A pool that two modules share, when only one of them is built with this header:
+ *   both have to be. The md drivers do it (mddev->serial_info_pool: md-mod makes it,
+ *   raid1 uses it), and ceph with libceph. Where the other one cannot be rebuilt,
+ *   name the header that declares the pool, -DMEMPOOL2_COMPAT_KEEP='"$(src)/md.h"':
+ *   the pools in it then are the kernel's, and what mixes the two fails to compile.
+ * - A driver that looks into a pool: at curr_nr (mempool2_nr_reserved() tells it),
+ *   elements or lock. It fails to compile. The members min_nr, pool_data, alloc,
+ *   free and wait are there, see &struct mempool2 for what may be done with them.
+ * - A driver that is not under the GPL: the calls are exported to such only.
+ * - mm/mempool.c itself.
+ *
+ * As kernel headers are read before the driver's first line, macros by which a driver
+ * tells them something come too late. One matters: a source file that defines pr_fmt
+ * wants -DMEMPOOL2_COMPAT_OWN_PR_FMT, or gcc says that it is redefined.
+ *
+ * In a whole kernel on mempool2 there is nothing to keep: include/linux/mempool.h is
+ * replaced by one that defines MEMPOOL2_COMPAT_WHOLE_KERNEL and includes this file.
+ */
+#ifndef _MEMPOOL2_COMPAT_H
+#define _MEMPOOL2_COMPAT_H
+
+/*
+ * The kernel's own pool, under another tag: that of mempool_t was mempool_s until it
+ * became mempool in 7.x. Then all that embeds or takes such a pool and is no driver's.
+ */
+#ifdef MEMPOOL2_COMPAT_WHOLE_KERNEL
+#define _LINUX_MEMPOOL_H
+#else
+#include <linux/sched.h>
+#include <linux/wait.h>
+
+#define mempool		mempool_of_the_kernel
+#define mempool_s	mempool_of_the_kernel
+#include <linux/mempool.h>
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/btree.h>
+#include <linux/fsnotify_backend.h>
+#if IS_ENABLED(CONFIG_NETFS_SUPPORT)
+#include <linux/netfs.h>
+#endif
+#ifdef MEMPOOL2_COMPAT_KEEP
+#include MEMPOOL2_COMPAT_KEEP
+#endif
+#undef mempool
+#undef mempool_s
+#endif
+
+/* In what follows the tag of mempool2's pool is the one that drivers know. */
+#ifndef _MEMPOOL2_H
+#define mempool2			mempool
+#define mempool_s			mempool
+#else
+#define mempool_s			mempool2
+#endif
+#include "mempool2.h"
+
+#define mempool_t			mempool2_t
+#define mempool_alloc_t			mempool2_alloc_t
+#define mempool_free_t			mempool2_free_t
+
+/* Where the kernel has macros, they are not wanted any more. */
+#undef mempool_init_node
+#undef mempool_init
+#undef mempool_create_node
+#undef mempool_create
+#undef mempool_resize
+#undef mempool_alloc
+#undef mempool_alloc_bulk
+#undef mempool_alloc_noreserve
+#undef mempool_init_slab_pool
+#undef mempool_create_slab_pool
+#undef mempool_init_kmalloc_pool
+#undef mempool_create_kmalloc_pool
+#undef mempool_init_kvmalloc_pool
+#undef mempool_create_kvmalloc_pool
+#undef mempool_init_page_pool
+#undef mempool_create_page_pool
+
+/* Life */
+#define mempool_initialized		mempool2_initialized
+#define mempool_is_saturated		mempool2_is_saturated
+#define mempool_init_node		mempool2_init_node
+#define mempool_init_node_noprof	mempool2_init_node_noprof
+#define mempool_init			mempool2_init
+#define mempool_init_noprof(pool, min_nr, alloc_fn, free_fn, pool_data)		\
+	mempool2_init_node_noprof(pool, min_nr, alloc_fn, free_fn, pool_data,	\
+				  GFP_KERNEL, NUMA_NO_NODE)
+#define mempool_create_node		mempool2_create_node
+#define mempool_create_node_noprof	mempool2_create_node_noprof
+#define mempool_create			mempool2_create
+#define mempool_resize			mempool2_resize
+#define mempool_resize_noprof		mempool2_resize_noprof
+#define mempool_exit			mempool2_exit
+#define mempool_destroy			mempool2_destroy
+
+/* Use */
+#define mempool_alloc			mempool2_alloc
+#define mempool_alloc_noprof		mempool2_alloc_noprof
+#define mempool_alloc_bulk		mempool2_alloc_bulk
+#define mempool_alloc_bulk_noprof	mempool2_alloc_bulk_noprof
+#define mempool_alloc_noreserve		mempool2_alloc_noreserve
+#define mempool_alloc_preallocated	mempool2_alloc_preallocated
+#define mempool_free			mempool2_free
+#define mempool_free_bulk		mempool2_free_bulk
+
+/* Stock functions, and pools made with them */
+#define mempool_alloc_slab		mempool2_alloc_slab
+#define mempool_free_slab		mempool2_free_slab
+#define mempool_kmalloc			mempool2_kmalloc
+#define mempool_kfree			mempool2_kfree
+#define mempool_kvmalloc		mempool2_kvmalloc
+#define mempool_kvfree			mempool2_kvfree
+#define mempool_alloc_pages		mempool2_alloc_pages
+#define mempool_free_pages		mempool2_free_pages
+#define mempool_init_slab_pool		mempool2_init_slab_pool
+#define mempool_create_slab_pool	mempool2_create_slab_pool
+#define mempool_init_kmalloc_pool	mempool2_init_kmalloc_pool
+#define mempool_create_kmalloc_pool	mempool2_create_kmalloc_pool
+#define mempool_init_kvmalloc_pool	mempool2_init_kvmalloc_pool
+#define mempool_create_kvmalloc_pool	mempool2_create_kvmalloc_pool
+#define mempool_init_page_pool		mempool2_init_page_pool
+#define mempool_create_page_pool	mempool2_create_page_pool
+
+#ifndef MEMPOOL2_COMPAT_WHOLE_KERNEL
+/* Evaluates to @pool, which must not be the kernel's. */
+#define mempool2_compat_own(pool)						\
+({										\
+	static_assert(!__builtin_types_compatible_p(typeof(pool),		\
+						    struct mempool_of_the_kernel *), \
+		      "this pool is one of the kernel's mempool, not of mempool2");	\
+	(pool);									\
+})
+
+/* In front of the functions that all calls end in. */
+#define mempool2_initialized(pool)		mempool2_initialized(mempool2_compat_own(pool))
+#define mempool2_is_saturated(pool)		mempool2_is_saturated(mempool2_compat_own(pool))
+#define mempool2_nr_reserved(pool)		mempool2_nr_reserved(mempool2_compat_own(pool))
+#define mempool2_init_node_noprof(pool, ...)					\
+	mempool2_init_node_noprof(mempool2_compat_own(pool), __VA_ARGS__)
+#define mempool2_resize_noprof(pool, nr)					\
+	mempool2_resize_noprof(mempool2_compat_own(pool), nr)
+#define mempool2_exit(pool)			mempool2_exit(mempool2_compat_own(pool))
+#define mempool2_destroy(pool)			mempool2_destroy(mempool2_compat_own(pool))
+#define mempool2_alloc_noprof(pool, gfp)					\
+	mempool2_alloc_noprof(mempool2_compat_own(pool), gfp)
+#define mempool2_alloc_bulk_noprof(pool, ...)					\
+	mempool2_alloc_bulk_noprof(mempool2_compat_own(pool), __VA_ARGS__)
+#define mempool2_alloc_noreserve_noprof(pool, gfp)				\
+	mempool2_alloc_noreserve_noprof(mempool2_compat_own(pool), gfp)
+#define mempool2_alloc_preallocated(pool)					\
+	mempool2_alloc_preallocated(mempool2_compat_own(pool))
+#define mempool2_free(element, pool)		mempool2_free(element, mempool2_compat_own(pool))
+#define mempool2_free_bulk(pool, ...)						\
+	mempool2_free_bulk(mempool2_compat_own(pool), __VA_ARGS__)
+#endif
+
+#ifdef MEMPOOL2_COMPAT_OWN_PR_FMT
+#undef pr_fmt
+#endif
+
+#endif /* _MEMPOOL2_COMPAT_H */
