@@ -353,22 +353,6 @@ static int inside_switch(struct mempool2_inside *inside, unsigned int features, 
 	return err;
 }
 
-static int __maybe_unused pool_watch(struct mempool2 *pool, unsigned int feature, bool on)
-{
-	struct mempool2_inside *inside;
-	int err;
-
-	mutex_lock(&features_mutex);
-	inside = on ? pool_make_inside(pool) : pool_inside(pool);
-	if (inside)
-		err = inside_switch(inside, on ? inside->features | feature :
-						 inside->features & ~feature, false);
-	else
-		err = on ? -ENOMEM : 0;
-	mutex_unlock(&features_mutex);
-	return err;
-}
-
 /*
  * Call @set with what @pool has for features, which it may need memory for, and
  * with the mutex held.

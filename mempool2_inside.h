@@ -135,7 +135,6 @@ static bool pool_is_watched(const struct mempool2 *pool)
 
 static struct mempool2_inside *pool_inside(const struct mempool2 *pool);
 static bool pool_has(const struct mempool2 *pool, unsigned int features);
-static int pool_watch(struct mempool2 *pool, unsigned int feature, bool on);
 
 static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
 			 unsigned long caller, gfp_t gfp);
