@@ -738,12 +738,15 @@ static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long
 		stack_save(&here, __builtin_frame_address(0), _RET_IP_); \
 	})
 
+/* Without the module's name in front, as the sanitizers of the kernel do it. */
+#define report_line(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
+
 static void stack_print(u32 stack)
 {
 	if (stack)
 		mempool2_depot_print(stack);
 	else
-		printk(KERN_ERR " (the stack is not known)\n");
+		report_line(" (the stack is not known)\n");
 }
 
 static void stack_show(struct seq_file *file, u32 stack)
@@ -962,8 +965,6 @@ static DEFINE_RAW_SPINLOCK(report_lock);
 
 #define RULE	"=================================================================="
 
-#define report_line(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
-
 static unsigned long report_begin(const char *what, const char *name)
 	__acquires(&report_lock)
 {
@@ -1002,7 +1003,8 @@ static void report_record(const char *what, const struct mempool2_record *record
 	if (!record->element)
 		return;
 	report_line("element %p, %s by %s %s/%d %u ms ago%s\n", record->element, what,
-		    record->task ? "task" : "an interrupt of", record->comm, record->pid, jiffies_to_msecs(jiffies - record->since),
+		    record->task ? "task" : "an interrupt of", record->comm, record->pid,
+		    jiffies_to_msecs(jiffies - record->since),
 		    record->from || record->stack ? ":" : " or longer");
 	if (record->from)
 		report_line(" %pS\n", (void *)record->from);

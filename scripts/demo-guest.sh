@@ -38,7 +38,7 @@ memory_and_bulk() {
 	sleep 1
 	# Whoever opens it finds a directory for each pool then.
 	cat $POOLS/pools >/dev/null
-	for switch in $POOLS/*/statistics; do
+	for switch in "$POOLS"/*/statistics; do
 		echo 1 >"$switch"
 	done
 	sleep 1

@@ -27,8 +27,8 @@ sleep 2
 cat $pools/pools
 busy=$(awk 'NR > 1 && $5 > 50 { print $1 }' $pools/pools)
 [ -n "$busy" ] || fail "no pool with 64 waiters in the table"
-[ "$(wc -l <$pools/$busy/waiters)" -gt 50 ] || fail "the waiters are not listed"
-head -n 3 $pools/$busy/waiters
+[ "$(wc -l <"$pools/$busy/waiters")" -gt 50 ] || fail "the waiters are not listed"
+head -n 3 "$pools/$busy/waiters"
 headline "pools and waiters by drgn"
 /usr/bin/python3 /usr/bin/drgn -k --no-default-symbols /look/pools.py /modules/mempool2.ko >/tmp/drgn || fail "drgn"
 head -n 8 /tmp/drgn
@@ -67,7 +67,7 @@ headline "holders, with checks on"
 # Not "nested": the example passes its elements on, and waits for more.
 echo poison,double_free,exit >"$example/checks" || fail "checks"
 sleep 1
-for i in 1 2 3 4 5 6 7 8 9 10; do
+for _ in 1 2 3 4 5 6 7 8 9 10; do
 	cat "$example/holders" >/tmp/holders
 	grep -q held_ms /tmp/holders && break
 done
@@ -100,6 +100,8 @@ grep -q '@taken\[' /tmp/bt || fail "bpftrace saw nobody take"
 
 headline "unloading"
 cd / || exit 1
-rmmod mempool2_bench && rmmod mempool2_example && rmmod mempool2 || fail "unloading"
+for module in mempool2_bench mempool2_example mempool2; do
+	rmmod $module || fail "unloading $module"
+done
 [ ! -e $pools ] || fail "the directory is still there"
 echo "everything was seen"
