@@ -55,14 +55,20 @@ def nr_reserved(reserve):
     return total
 
 
+def who(waiter):
+    if waiter.entry.private:
+        task = drgn.cast("struct task_struct *", waiter.entry.private)
+        return f"{text(task.comm)}/{task.pid.value_()}"
+    return f"function {waiter.function.value_():#x}"
+
+
 def read_waiters(prog, pool):
-    wake = address_of(prog, "waiter_wake")
+    ours = [address_of(prog, name) for name in ("sleeper_wake", "function_wake")]
     lines = []
     for entry in list_entries(pool.wait.head, "struct wait_queue_entry", "entry"):
-        if entry.func.value_() == wake:
-            waiter = drgn.container_of(entry, "struct waiter", "entry")
-            task = drgn.cast("struct task_struct *", waiter.entry.private)
-            lines.append(f"  {text(task.comm)}/{task.pid.value_()} waits for {waiter.nr_missing.value_()},"
+        if entry.func.value_() in ours:
+            waiter = drgn.container_of(entry, "struct mempool2_waiter", "entry")
+            lines.append(f"  {who(waiter)} waits for {waiter.nr_missing.value_()},"
                          f" caller {waiter.caller.value_():#x}")
     return lines
 
