@@ -138,7 +138,9 @@ enum mempool2_kind {
  * the structure but the list head in @wait: call init_waitqueue_head() on the
  * copy's @wait before the first use of the copy. A pool that is idle (nobody
  * waits, no call is under way) may be copied in order to pass the copy to
- * mempool2_exit() instead of the original.
+ * mempool2_exit() instead of the original. Whose original's memory is used for
+ * something else while the copy lives should call mempool2_set_name() for the copy,
+ * so that the switches in debugfs know which of the two is the pool.
  *
  * Matches struct mempool (mempool_t).
  */
