@@ -418,6 +418,7 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	struct fixture *fx = test->priv;
 	struct request request;
 	struct caller *caller;
+	unsigned long end;
 	void *element;
 
 	if (num_online_cpus() < 2)
@@ -430,8 +431,10 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	caller->elems[0] = element;
 	caller_run(caller, cpu == raw_smp_processor_id() ? cpumask_next(cpu, cpu_online_mask) :
 							   cpu);
-	mdelay(20);
-	/* One of the two: and whichever it is, nothing is lost. */
+	end = jiffies + TIMEOUT;
+	while (!spin_is_locked(&fx->pool.wait.lock) && time_before(jiffies, end))
+		cond_resched();
+	/* One of the two comes first: and whichever it is, nothing is lost. */
 	if (mempool2_cancel(&request.waiter)) {
 		KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 		KUNIT_EXPECT_EQ(test, caller->ret, 0L);
