@@ -32,7 +32,7 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard demo check check-all coverage mutants selftest verify:
+bench bench-guard demo check check-all coverage inside mutants selftest verify:
 	@scripts/$@
 
 # scripts/kernel is what fetches them.
@@ -65,9 +65,10 @@ help:
 	@echo "                     KERNEL='6.1 7.3' the kernels to boot, SEED=N the order of an earlier run,"
 	@echo '                     SAVE=1 put the results into bench/results as well'
 	@echo '  bench-guard      - are the main paths still as short as bench/budgets says?'
+	@echo '  inside           - debugfs, trace-cmd, bpftrace and drgn at work on pools of stock kernels'
 	@echo '  selftest         - do the scripts notice a failing case, a panic, a hang, no KUnit?'
 	@echo
 	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage mutants selftest verify kernel help
+.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage inside mutants selftest verify kernel help

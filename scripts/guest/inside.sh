@@ -10,13 +10,18 @@ bench=/sys/kernel/debug/mempool2_bench
 trace=/sys/kernel/debug/tracing
 
 fail() { echo "FAILED: $*"; exit 1; }
+# watch PROGRAM: run it for 5 s, which a person ends with Ctrl-C.
+watch() {
+	(cat "/look/$1"; echo 'interval:s:5 { exit(); }') >/tmp/program.bt
+	bpftrace /tmp/program.bt >/tmp/bt 2>&1
+}
 headline() { printf '\n==== %s\n' "$*"; }
 # row NAME: the table's row of that pool. dir NAME: its directory.
 row() { awk -v name="$1" '$2 == name' $pools/pools; }
 dir() { echo "$pools/$(row "$1" | awk '{ print $1 }')"; }
 
 headline "the table while 64 threads share 2 elements"
-echo "waiters pool=mempool2 seconds=40 threads=64 elements=2 hold_us=1000000" >$bench/run &
+echo "waiters pool=mempool2 seconds=30 threads=64 elements=2 hold_us=1000000" >$bench/run &
 job=$!
 sleep 2
 cat $pools/pools
@@ -81,15 +86,15 @@ done
 ls $trace/events/mempool2
 
 headline "who waits, by bpftrace"
-echo "waiters pool=mempool2 seconds=12 threads=8 elements=2 hold_us=20000" >$bench/run &
+echo "waiters pool=mempool2 seconds=25 threads=8 elements=2 hold_us=20000" >$bench/run &
 job=$!
-BPFTRACE_MAX_PROBES=64 timeout -s INT 10 bpftrace /look/longest-waits.bt >/tmp/bt 2>&1
+watch longest-waits.bt
 wait $job
 cat /tmp/bt
 grep -q '@longest_us\[.*\]: [0-9]' /tmp/bt || fail "bpftrace saw no wait"
 
 headline "who takes from the reserve, by bpftrace"
-timeout -s INT 8 bpftrace /look/reserve-takers.bt >/tmp/bt 2>&1
+watch reserve-takers.bt
 cat /tmp/bt
 grep -q '@taken\[' /tmp/bt || fail "bpftrace saw nobody take"
 
