@@ -7,6 +7,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # Outside a kernel tree nobody has configured these; CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
 CONFIG_MEMPOOL2 := m
 CONFIG_MEMPOOL2_EXAMPLE := m
+CONFIG_MEMPOOL2_EXAMPLE_BLKQ := m
 
 # Type information for BPF is made by pahole, which few have, and modules load without it; nor is then the
 # warning wanted that the kernel was built with another pahole.
@@ -15,7 +16,8 @@ without_btf = CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VE
 endif
 
 kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) \
-	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) $(without_btf)
+	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) \
+	CONFIG_MEMPOOL2_EXAMPLE_BLKQ=$(CONFIG_MEMPOOL2_EXAMPLE_BLKQ) $(without_btf)
 
 modules modules_install: kdir
 	+$(kbuild) $@
@@ -35,7 +37,7 @@ bench bench-guard demo check check-all coverage mutants selftest verify:
 
 help:
 	@echo 'Building:'
-	@echo '  modules          - build mempool2.ko and the example (default)'
+	@echo '  modules          - build mempool2.ko and the examples (default)'
 	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
 	@echo '  clean            - remove what was built'
 	@echo '                     KDIR=DIR the kernel to build against [$(KDIR)]'

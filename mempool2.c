@@ -23,6 +23,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bug.h>
+#include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/fault-inject.h>
@@ -30,24 +31,36 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
+#include <linux/jump_label.h>
 #include <linux/kmemleak.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/lockdep.h>
-#include <linux/math64.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "mempool2.h"
+#include "mempool2_inside.h"
 
 /* A waiter asks the alloc function again after this time without an element. */
 #define RETRY_JIFFIES	(5 * HZ)
@@ -84,11 +97,22 @@ struct mempool2_reserve {
 			unsigned int		nr_slots;
 			/* A resize is under way, and may have claimed a slot. */
 			bool			moving;
+			/* Which of its places is the one at which a CPU begins to look. */
+			u8			place;
 			/* Slots for which there may never have been an element. */
 			unsigned int		nr_never_filled;
+			/* The pool's. This and what follows @old is for mempool2_inside.c. */
+			int			min_nr;
 			/* The reserve that this one replaces, until it is empty. */
 			struct mempool2_reserve	*old;
-			struct rcu_head		rcu;
+			union {
+				struct list_head	registered;
+				struct rcu_head		rcu;
+			};
+			/* Where the pool is, as far as is known. */
+			struct mempool2		*pool;
+			const void		*creator;
+			struct mempool2_inside	*inside;
 		};
 		/* All CPUs read the above, so none should write beside it. */
 		char	pad[SMP_CACHE_BYTES];
@@ -106,16 +130,19 @@ struct mempool2_reserve {
 /* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
 #define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
 
-/* So many slots are near a CPU's place. */
+/* So many slots are near a CPU's place. A reserve that has no more of them is small. */
 #define NEAR		64
 
 /*
- * Where a CPU begins to look, as a fraction of the reserve: 2^32 is the whole.
- * It serves all pools. In a small one it does not matter; in a large one it goes
- * on to where there was something, so that a CPU that drains or fills the reserve
- * need not pass the same slots again and again.
+ * The slots at which a CPU begins to look: one for each number of slots that a small
+ * reserve can have, and one for all large reserves up to each power of two, which
+ * have room for as many slots as that. They serve all pools. In a small reserve the
+ * place stays; in a large one it goes on to where there was something, so that a CPU
+ * that drains or fills it need not pass the same slots again and again.
  */
-static DEFINE_PER_CPU(u64, reserve_place);
+#define NR_PLACES	(NEAR + ilog2(roundup_pow_of_two(MAX_MIN_NR)) - ilog2(NEAR))
+
+static DEFINE_PER_CPU(unsigned long [NR_PLACES], reserve_places);
 
 /* Resizes of all pools; never held while a callback runs. */
 static DEFINE_MUTEX(reserve_resize_mutex);
@@ -133,23 +160,23 @@ static DEFINE_RAW_SPINLOCK(reserve_move_lock);
 /* Let KASAN catch who uses an element that rests. False if it is no element. */
 static bool element_rest(struct mempool2 *pool, void *element)
 {
-	if (pool->kind == MEMPOOL2_PAGES)
+	if (pool->source == MEMPOOL2_PAGES)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
-	if (pool->kind == MEMPOOL2_SLAB || pool->kind == MEMPOOL2_KMALLOC)
+	if (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC)
 		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
 static void element_use(struct mempool2 *pool, void *element)
 {
-	if (pool->kind == MEMPOOL2_PAGES)
+	if (pool->source == MEMPOOL2_PAGES)
 		mempool2_kasan_use_pages(element,
 					 (unsigned long)pool->pool_data);
-	else if (pool->kind == MEMPOOL2_SLAB)
+	else if (pool->source == MEMPOOL2_SLAB)
 		mempool2_kasan_use_object(element,
 					  kmem_cache_size(pool->pool_data));
-	else if (pool->kind == MEMPOOL2_KMALLOC)
+	else if (pool->source == MEMPOOL2_KMALLOC)
 		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
@@ -167,14 +194,31 @@ static int reserve_size(int min_nr)
 	return max(min_nr, 1);
 }
 
+/* Which of a CPU's places is the one in a reserve of @nr_slots, and how many it is for. */
+static unsigned int place_index(unsigned int nr_slots)
+{
+	return nr_slots <= NEAR ? nr_slots - 1 :
+				  NEAR + ilog2(nr_slots - 1) - ilog2(NEAR);
+}
+
+static unsigned int place_range(unsigned int index)
+{
+	return index < NEAR ? index + 1 : min(NEAR << (index - NEAR + 1), MAX_MIN_NR);
+}
+
 static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
 {
-	unsigned int nr_slots = reserve_size(min_nr);
+	unsigned int nr_slots = reserve_size(min_nr), place = place_index(nr_slots);
+	unsigned int range = place_range(place);
 	struct mempool2_reserve *reserve;
 
-	reserve = kvzalloc_node(struct_size(reserve, slots, nr_slots), gfp, node);
-	if (reserve)
-		reserve->nr_slots = nr_slots;
+	reserve = kvzalloc_node(struct_size(reserve, slots, range), gfp, node);
+	if (!reserve)
+		return NULL;
+	reserve->nr_slots = nr_slots;
+	reserve->place = place;
+	/* Where there is none a CPU may look, and find nothing to take and nowhere to put. */
+	memset_p(&reserve->slots[nr_slots], CLOSED, range - nr_slots);
 	return reserve;
 }
 
@@ -208,16 +252,10 @@ static __always_inline bool slot_put(void **slot, void *element)
 	return !READ_ONCE(*slot) && try_cmpxchg(slot, &empty, element);
 }
 
-/* The slot at a CPU's place. */
-static __always_inline unsigned int place_slot(u64 place, unsigned int nr_slots)
-{
-	return place * nr_slots >> 32;
-}
-
+/* The slot at the CPU's place: of a reserve that is shrinking it may be a closed one. */
 static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
 {
-	void **slot = &reserve->slots[place_slot(this_cpu_read(reserve_place),
-						 READ_ONCE(reserve->nr_slots))];
+	void **slot = &reserve->slots[this_cpu_read(reserve_places[reserve->place])];
 
 	/* Else gcc computes the address twice, for reading and for writing. */
 	OPTIMIZER_HIDE_VAR(slot);
@@ -230,12 +268,10 @@ static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
  */
 static void reserve_place_set(const struct mempool2_reserve *reserve, void **slot)
 {
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots);
-	u64 place = (u64)(slot - reserve->slots) << 32;
+	unsigned long place = slot - reserve->slots;
 
-	if (nr_slots <= NEAR)
-		return;
-	this_cpu_write(reserve_place, (u32)div_u64(place + nr_slots - 1, nr_slots));
+	if (READ_ONCE(reserve->nr_slots) > NEAR)
+		this_cpu_write(reserve_places[reserve->place], place);
 }
 
 /* How many slots from @from on to try first: none if a resize made @to smaller. */
@@ -295,7 +331,7 @@ static unsigned int reserve_take_near(struct mempool2_reserve *reserve, void **e
 				      unsigned int nr)
 {
 	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
-	void **here = reserve_here(reserve), **end = &reserve->slots[nr_slots];
+	void **end = &reserve->slots[nr_slots], **here = min(reserve_here(reserve), end);
 
 	/* Who wants most of them takes them in one go. */
 	if (nr > nr_slots / 2)
@@ -310,7 +346,7 @@ static unsigned int reserve_put_near(struct mempool2_reserve *reserve, void **el
 				     unsigned int nr)
 {
 	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
-	void **above = reserve_here(reserve) + 1, **end = &reserve->slots[nr_slots];
+	void **end = &reserve->slots[nr_slots], **above = min(reserve_here(reserve) + 1, end);
 
 	if (nr > nr_slots / 2)
 		above = end;
@@ -336,7 +372,7 @@ static unsigned int reserve_take_anywhere(struct mempool2_reserve *reserve, void
 	for_each_online_cpu(cpu) {
 		if (i == nr || nr_slots <= NEAR)
 			break;
-		slot = &reserve->slots[place_slot(per_cpu(reserve_place, cpu), nr_slots)];
+		slot = &reserve->slots[READ_ONCE(per_cpu(reserve_places[reserve->place], cpu))];
 		i += reserve_take_up(reserve, slot, min(slot + NEAR, end), elems + i, nr - i);
 	}
 	return i + reserve_take_up(reserve, reserve->slots, end, elems + i, nr - i);
@@ -371,8 +407,11 @@ static unsigned int reserve_count(const struct mempool2_reserve *reserve)
 /* An empty slot among the first @nr_slots, from the CPU's place downwards; or %NULL. */
 static void **reserve_find_empty(struct mempool2_reserve *reserve, unsigned int nr_slots)
 {
-	unsigned int slot = place_slot(this_cpu_read(reserve_place), nr_slots), i;
+	unsigned long slot = this_cpu_read(reserve_places[reserve->place]);
+	unsigned int i;
 
+	if (slot >= nr_slots)
+		slot = nr_slots - 1;
 	for (i = 0; i < nr_slots; i++) {
 		if (!READ_ONCE(reserve->slots[slot])) {
 			reserve_place_set(reserve, &reserve->slots[slot]);
@@ -508,9 +547,10 @@ static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned i
 		 ++tries < CHECKS);
 	if (!room_is_said(state) || atomic_read(&pool->state) != state)
 		say_room(pool, NULL);
-	rcu_read_unlock_sched();
-
 	elements_use(pool, elems, taken);
+	if (unlikely(pool_is_watched(pool)))
+		inside_use(pool, elems, taken);
+	rcu_read_unlock_sched();
 	return taken;
 }
 
@@ -585,16 +625,20 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 {
 	unsigned int resting, put, tries = 0;
 
+	rcu_read_lock_sched();
+	if (unlikely(pool_is_watched(pool)))
+		inside_rest(pool, elems, nr);
 	for (resting = 0; resting < nr; resting++) {
 		if (!element_rest(pool, elems[resting]))
 			break;
 	}
 	/* KASAN has told what it was; it is nobody's now. */
-	if (!resting)
+	if (!resting) {
+		rcu_read_unlock_sched();
 		return 1;
+	}
 	nr = resting;
 
-	rcu_read_lock_sched();
 	put = reserve_put_near(rcu_dereference_sched(pool->reserve), elems, nr);
 	while (unlikely(!put) && !reserve_put_or_know(pool, elems, nr, &put, false)) {
 		if (++tries < CHECKS)
@@ -604,6 +648,9 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 	}
 	rcu_read_unlock_sched();
 	elements_use(pool, elems + put, nr - put);
+	if (unlikely(pool_is_watched(pool)))
+		inside_refilled(pool, put);
+	/* Last, as it may call functions that end the pool. */
 	if (put)
 		after_put(pool);
 	return put;
@@ -675,96 +722,210 @@ static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserv
 	return nr_surplus;
 }
 
+static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
+{
+	if (unlikely(pool_is_watched(pool)) && inside_is_failing(pool))
+		return NULL;
+	return mempool2_call_alloc(pool, pool->source, gfp);
+}
+
+/*
+ * Limits
+ *
+ * Where the elements that are out are limited their number is in @nr_out of the
+ * pool's struct mempool2_inside. Who allocates enters first; who may not, waits like
+ * everybody else, and so does who finds no element then, after leaving again. Who
+ * hands an element to a waiter enters for it. Who frees leaves, and then looks for
+ * waiters: of a waiter that queues and does not see that somebody has left, and
+ * somebody who leaves and does not see that it waits, there is only one at a time.
+ */
+
+static int limit_of(const struct mempool2 *pool)
+{
+	/* Never less than those who may wait for several at once could ask for. */
+	return max(READ_ONCE(pool_inside(pool)->limit), reserve_size(READ_ONCE(pool->min_nr)));
+}
+
+/*
+ * A full barrier if it succeeds; and if not, the number is read after what the caller
+ * did before with one. Pairs with limit_leave().
+ */
+static bool limit_take(struct mempool2 *pool, unsigned int nr)
+{
+	atomic_t *nr_out = &pool_inside(pool)->nr_out;
+	int out = atomic_read(nr_out);
+
+	do {
+		if (out + (int)nr > limit_of(pool))
+			return false;
+	} while (!atomic_try_cmpxchg(nr_out, &out, out + nr));
+	return true;
+}
+
+static bool pool_is_limited(const struct mempool2 *pool)
+{
+	return unlikely(pool_is_watched(pool)) && pool_has(pool, FEATURE_LIMIT);
+}
+
+/*
+ * Enter with @nr elements, unless somebody waits: how many that are for
+ * limit_leave(), 0 if there is no limit; or a negative number, and one has to wait.
+ */
+static int limit_enter(struct mempool2 *pool, unsigned int nr)
+{
+	if (!pool_is_limited(pool))
+		return 0;
+	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS || !limit_take(pool, nr))
+		return -EAGAIN;
+	return nr;
+}
+
+/* The same for a waiter, under the lock. */
+static bool limit_enter_waiter(struct mempool2 *pool)
+{
+	return !pool_is_limited(pool) || limit_take(pool, 1);
+}
+
+/* Elements that are freed need not have been counted: they may be older than the limit. */
+static void limit_give(struct mempool2 *pool, unsigned int nr)
+{
+	atomic_t *nr_out = &pool_inside(pool)->nr_out;
+	int out = atomic_read(nr_out);
+
+	/* A full barrier before we look for waiters. Pairs with waiter_queue(). */
+	while (!atomic_try_cmpxchg(nr_out, &out, max(out - (int)nr, 0)))
+		;
+}
+
+static void limit_leave(struct mempool2 *pool, int nr)
+{
+	if (nr <= 0)
+		return;
+	limit_give(pool, nr);
+	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS)
+		waiters_serve(pool);
+}
+
+/* To be called before an element is freed, and after what it was needed for. */
+static void limit_freed(struct mempool2 *pool, unsigned int nr)
+{
+	if (pool_is_limited(pool))
+		limit_leave(pool, nr);
+}
+
 /*
  * Waiters
  *
  * A waiter is an exclusive entry of pool->wait with a place for its elements.
  * Only the one at the head is given any; one that needs several stays there and
  * collects them. So it cannot starve, and no two of them can each hold what the
- * other one needs.
+ * other one needs. What happens to one that has all its elements is its entry's
+ * function: a task is woken, or a function is called, see "Functions" below.
  */
-struct waiter {
-	struct wait_queue_entry	entry;
-	struct mempool2		*pool;
-	void			**next;		/* where the next element goes */
-	unsigned int		nr_missing;	/* how many still have to come */
+
+/* PREEMPT_RT: the lock of the queue sleeps. */
+static bool queue_can_be_locked(void)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
+}
+
+/* What is given to the oldest waiter under the lock, and what comes after that. */
+struct handover {
+	void			*element;	/* NULL as soon as somebody has it */
+	struct llist_head	served;		/* whose functions are to be called */
 };
 
-/*
- * Under the lock: give a queued waiter one element. With the last one it is
- * woken and leaves the queue.
- */
-static void waiter_accept(struct waiter *waiter, void *element)
+/* Under the lock: the next element goes to its place. */
+static void waiter_accept(struct mempool2_waiter *waiter, void *element)
+{
+	lockdep_assert_held(&waiter->pool->wait.lock);
+	waiter->elems[waiter->count - waiter->nr_missing] = element;
+	/* Pairs with waiter_is_served(): who sees 0 there sees the elements. */
+	smp_store_release(&waiter->nr_missing, waiter->nr_missing - 1);
+}
+
+/* Under the lock: leave the queue. */
+static void waiter_leave(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 
 	lockdep_assert_held(&pool->wait.lock);
-	*waiter->next++ = element;
-	/* Pairs with waiter_is_served(): who sees 0 there sees the elements. */
-	smp_store_release(&waiter->nr_missing, waiter->nr_missing - 1);
-	if (waiter->nr_missing)
-		return;
-
 	if (!--pool->nr_waiters)
 		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
-	wake_up_process(waiter->entry.private);
 	/*
-	 * The waiter may be gone as soon as its entry is off the list, so this
-	 * comes last. Pairs with finish_wait() in waiter_sleep().
+	 * A waiter that sleeps may be gone as soon as its entry is off the list,
+	 * so this comes last. Pairs with finish_wait() in waiter_sleep().
 	 */
 	list_del_init_careful(&waiter->entry.entry);
 }
 
-/*
- * The wake function of a waiter: @key points at the element that came back, and
- * the waiter takes it from there. A bare wake_up() on the queue has none, and
- * makes the oldest waiter look for memory again.
- */
-static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode,
-		       int flags, void *key)
+/* Under the lock: the same for one that sleeps. With the last one it is woken. */
+static void sleeper_accept(struct mempool2_waiter *waiter, void *element)
 {
-	struct waiter *waiter = container_of(entry, struct waiter, entry);
-	void **element = key;
+	waiter_accept(waiter, element);
+	if (waiter->nr_missing)
+		return;
+	wake_up_process(waiter->entry.private);
+	waiter_leave(waiter);
+}
 
-	if (element) {
-		waiter_accept(waiter, *element);
-		*element = NULL;
+/*
+ * The wake function of a waiter that sleeps: @key is a struct handover, and the
+ * waiter takes the element from there. A bare wake_up() on the queue has none, and
+ * makes the oldest of them look for memory again.
+ */
+static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
+			int flags, void *key)
+{
+	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
+	struct handover *hand = key;
+
+	if (hand) {
+		sleeper_accept(waiter, hand->element);
+		hand->element = NULL;
 	} else {
 		wake_up_process(entry->private);
 	}
 	return 1;
 }
 
-/* Under the lock: give an element to the oldest waiter. False if nobody waits. */
-static bool waiters_accept(struct mempool2 *pool, void *element)
+/* Under the lock: give an element to the oldest waiter, for which one has entered. */
+static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
+	const void *element = hand->element;
+
 	lockdep_assert_held(&pool->wait.lock);
-	if (!pool->nr_waiters)
-		return false;
-	__wake_up_locked_key(&pool->wait, TASK_NORMAL, &element);
-	return !element;
+	__wake_up_locked_key(&pool->wait, TASK_NORMAL, hand);
+	inside_handed_over(pool, element);
 }
 
 /*
  * Under the lock: give waiters what the reserve has, but no more than a batch.
  * False if there are either no waiters or no elements any more.
  */
-static bool waiters_serve_batch(struct mempool2 *pool)
+static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 {
-	void *element;
 	int i;
 
 	for (i = 0; i < BATCH; i++) {
-		if (!pool->nr_waiters || !reserve_take(pool, &element, 1))
+		if (!pool->nr_waiters || !limit_enter_waiter(pool))
 			return false;
-		waiters_accept(pool, element);
+		if (!reserve_take(pool, &hand->element, 1)) {
+			if (pool_is_limited(pool))
+				limit_give(pool, 1);
+			return false;
+		}
+		waiters_accept(pool, hand);
 	}
 	return true;
 }
 
+static void functions_call(struct llist_head *served);
+
 /* To be called after an element was put, if there are waiters then. */
 static void waiters_serve(struct mempool2 *pool)
 {
+	struct handover hand = {};
 	unsigned long flags;
 	bool more;
 
@@ -774,11 +935,16 @@ static void waiters_serve(struct mempool2 *pool)
 		return;
 	}
 #endif
+	/* Pairs with mempool2_cancel_sync(). */
+	rcu_read_lock();
 	do {
 		spin_lock_irqsave(&pool->wait.lock, flags);
-		more = waiters_serve_batch(pool);
+		more = waiters_serve_batch(pool, &hand);
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
 	} while (more);
+	/* The functions may end the pool, so they come last. */
+	functions_call(&hand.served);
+	rcu_read_unlock();
 }
 
 #ifdef CONFIG_PREEMPT_RT
@@ -789,39 +955,45 @@ static void waiters_serve_work(struct irq_work *work)
 #endif
 
 /* Give elements to those who wait, oldest first. Returns how many. */
-static unsigned int waiters_give(struct mempool2 *pool, void **elems,
-				 unsigned int nr)
+static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
+					  unsigned int nr)
 {
+	struct handover hand = {};
 	unsigned long flags;
-	unsigned int i = 0;
+	unsigned int i;
 
 	/* Where the lock may not be taken they come by way of the reserve. */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible())
+	if (!queue_can_be_locked())
 		return 0;
 
+	rcu_read_lock();
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	while (i < nr && waiters_accept(pool, elems[i]))
-		i++;
+	for (i = 0; i < nr; i++) {
+		if (!pool->nr_waiters || !limit_enter_waiter(pool))
+			break;
+		hand.element = elems[i];
+		waiters_accept(pool, &hand);
+	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	functions_call(&hand.served);
+	rcu_read_unlock();
 	return i;
 }
 
-static bool waiter_is_served(const struct waiter *waiter)
+static bool waiter_is_served(const struct mempool2_waiter *waiter)
 {
 	/* Pairs with the release in waiter_accept(). */
 	return !smp_load_acquire(&waiter->nr_missing);
 }
 
-/* Queue, and have those who wait served, among them ourselves, if we can be. */
-static void waiter_queue(struct waiter *waiter)
+/*
+ * Under the lock: queue, and have those who wait served, among them the waiter
+ * itself, if they can be.
+ */
+static void waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 {
 	struct mempool2 *pool = waiter->pool;
-	unsigned long flags;
 
-	init_waitqueue_func_entry(&waiter->entry, waiter_wake);
-	waiter->entry.private = current;
-
-	spin_lock_irqsave(&pool->wait.lock, flags);
 	__add_wait_queue_entry_tail_exclusive(&pool->wait, &waiter->entry);
 	pool->nr_waiters++;
 	/*
@@ -830,29 +1002,70 @@ static void waiter_queue(struct waiter *waiter)
 	 * learns an address from us sees that the reserve is not full.
 	 */
 	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
-	while (waiters_serve_batch(pool))
+	while (waiters_serve_batch(pool, hand))
 		;
+}
+
+/*
+ * Waiters that sleep
+ */
+
+static void sleeper_queue(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	struct handover hand = {};
+	unsigned long flags;
+
+	init_waitqueue_func_entry(&waiter->entry, sleeper_wake);
+	waiter->entry.private = current;
+
+	rcu_read_lock();
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	waiter_queue(waiter, &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	functions_call(&hand.served);
+	rcu_read_unlock();
+}
+
+/*
+ * May a queued waiter look for memory itself? Where there is a limit only the oldest
+ * one, and it enters. The others must not have anything that it may want.
+ */
+static bool sleeper_may_retry(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool first;
+
+	if (!pool_is_limited(pool))
+		return true;
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	first = list_first_entry(&pool->wait.head, struct wait_queue_entry, entry) ==
+		&waiter->entry;
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return first && limit_take(pool, 1);
 }
 
 /*
  * A queued waiter looks for memory itself, without losing its place. It may be
  * given an element at the same time; what it then has too much goes back.
  */
-static void waiter_retry(struct waiter *waiter, gfp_t gfp)
+static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 {
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
 	void *element;
 
-	while (!waiter_is_served(waiter)) {
-		element = mempool2_call_alloc(pool, pool->kind, gfp);
-		if (!element)
+	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
+		element = pool_call_alloc(pool, gfp);
+		if (!element) {
+			limit_freed(pool, 1);
 			return;
+		}
 
 		spin_lock_irqsave(&pool->wait.lock, flags);
 		if (waiter->nr_missing) {
-			waiter_accept(waiter, element);
+			sleeper_accept(waiter, element);
 			element = NULL;
 		}
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
@@ -860,20 +1073,275 @@ static void waiter_retry(struct waiter *waiter, gfp_t gfp)
 	}
 }
 
-/* Sleep until the waiter has all its elements. */
-static void waiter_sleep(struct waiter *waiter, gfp_t gfp)
+/* Give up, unless the waiter is served at the same moment: then it is too late. */
+static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 {
-	waiter_queue(waiter);
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool waits;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	waits = waiter->nr_missing;
+	if (waits)
+		waiter_leave(waiter);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return waits;
+}
+
+/*
+ * Sleep in the given task state until the waiter has all its elements. Then 0; or
+ * an error, and no element, if the time was over or the task killed before.
+ */
+static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
+			unsigned int task_state, unsigned long timeout)
+{
+	unsigned long end = jiffies + timeout;
+	int err = 0;
+	long left;
+
+	sleeper_queue(waiter);
 	for (;;) {
 		/* The barrier in here pairs with the one in wake_up_process(). */
-		set_current_state(TASK_UNINTERRUPTIBLE);
+		set_current_state(task_state);
 		if (waiter_is_served(waiter))
 			break;
-		io_schedule_timeout(RETRY_JIFFIES);
-		waiter_retry(waiter, gfp);
+		left = end - jiffies;
+		if (left <= 0)
+			err = -ETIMEDOUT;
+		if (signal_pending_state(task_state, current))
+			err = -EINTR;
+		if (err) {
+			__set_current_state(TASK_RUNNING);
+			if (!sleeper_gives_up(waiter))
+				err = 0;
+			break;
+		}
+		io_schedule_timeout(min_t(long, left, RETRY_JIFFIES));
+		sleeper_retry(waiter, gfp);
 	}
-	/* Returns only when waiter_accept() is done with the entry. */
+	/* Returns only when waiter_leave() is done with the entry. */
 	finish_wait(&waiter->pool->wait, &waiter->entry);
+	return err;
+}
+
+/*
+ * Functions
+ *
+ * A waiter may have a function, which is called when it has all its elements: not
+ * under the lock, of course. Until then it can be cancelled. Of the two one comes
+ * first, by compare and exchange of the waiter's state.
+ *
+ * What is left to be done for such waiters are the CPU's errands. Whoever serves
+ * some does them at once, unless the CPU is at it already: a function that frees
+ * an element serves the next waiter, but does not call the next function, or there
+ * would be no end to the stack. Whoever may have locks that a function wants too
+ * lets an interrupt do them.
+ *
+ * PREEMPT_RT: they are always done by the CPU's thread for such work. There too the
+ * queue is joined and left for those who may not lock it.
+ */
+enum waiter_state {
+	WAITER_IDLE,		/* the pool knows nothing of it; 0, as is zeroed memory */
+	WAITER_ARRIVING,	/* an errand: it has to join the queue */
+	WAITER_QUEUED,
+	WAITER_SERVED,		/* an errand: its function has to be called */
+	WAITER_CANCELLED,	/* an errand, perhaps: it has to leave the queue */
+};
+
+static void errands_work(struct irq_work *work);
+
+static DEFINE_PER_CPU(struct llist_head, errands);
+static DEFINE_PER_CPU(bool, errands_running);
+static DEFINE_PER_CPU(struct irq_work, errands_irq_work) = IRQ_WORK_INIT(errands_work);
+
+/*
+ * The wake function of a waiter with a function. One that was cancelled a moment ago
+ * collects as well, and whoever cancelled it will pass on what that is. A bare
+ * wake_up() is for somebody who can look for memory.
+ */
+static int function_wake(struct wait_queue_entry *entry, unsigned int mode,
+			 int flags, void *key)
+{
+	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
+	struct handover *hand = key;
+
+	if (!hand)
+		return 0;
+	waiter_accept(waiter, hand->element);
+	hand->element = NULL;
+	if (waiter->nr_missing)
+		return 1;
+	/* Once it is off the queue it belongs to whoever comes first now. */
+	waiter_leave(waiter);
+	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED)
+		llist_add(&waiter->errand, &hand->served);
+	return 1;
+}
+
+/*
+ * Join the queue, unless the waiter is cancelled before: then false. @hand is for
+ * what comes then.
+ */
+static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool queued;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	queued = cmpxchg(&waiter->state, WAITER_ARRIVING, WAITER_QUEUED) == WAITER_ARRIVING;
+	if (queued)
+		waiter_queue(waiter, hand);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return queued;
+}
+
+static void pool_free(struct mempool2 *pool, void **elems, unsigned int count);
+static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr);
+
+/* Nobody will call its function: leave the queue, and let go what it has collected. */
+static void function_drop(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	if (!list_empty(&waiter->entry.entry))
+		waiter_leave(waiter);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	inside_wait_end(waiter);
+	limit_freed(pool, waiter->count - waiter->nr_missing);
+	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing);
+	/* Pairs with waiter_is_idle(). */
+	smp_store_release(&waiter->state, WAITER_IDLE);
+}
+
+/* It has all its elements, and may be used again, or freed. */
+static void function_served(struct mempool2_waiter *waiter)
+{
+	inside_wait_end(waiter);
+	pool_note_arrival(waiter->pool, waiter->elems, waiter->count);
+	WRITE_ONCE(waiter->state, WAITER_IDLE);
+}
+
+static void errand_do(struct mempool2_waiter *waiter)
+{
+	struct handover hand = {};
+
+	if (READ_ONCE(waiter->state) == WAITER_SERVED) {
+		function_served(waiter);
+		waiter->function(waiter, waiter->elems);
+	} else if (READ_ONCE(waiter->state) == WAITER_ARRIVING &&
+		   function_queue(waiter, &hand)) {
+		functions_call(&hand.served);
+	} else {
+		function_drop(waiter);
+	}
+}
+
+static void errands_run(void)
+{
+	struct mempool2_waiter *waiter, *next;
+	struct llist_node *nodes;
+
+	if (this_cpu_read(errands_running))
+		return;
+	do {
+		this_cpu_write(errands_running, true);
+		nodes = llist_reverse_order(llist_del_all(this_cpu_ptr(&errands)));
+		llist_for_each_entry_safe(waiter, next, nodes, errand)
+			errand_do(waiter);
+		this_cpu_write(errands_running, false);
+		/* Interrupts may have added some that they did not run. */
+	} while (!llist_empty(this_cpu_ptr(&errands)));
+}
+
+static void errands_work(struct irq_work *work)
+{
+	errands_run();
+}
+
+/* An errand for this CPU, which an interrupt will do, or its thread for that. */
+static void errand_later(struct mempool2_waiter *waiter)
+{
+	preempt_disable();
+	llist_add(&waiter->errand, this_cpu_ptr(&errands));
+	irq_work_queue(this_cpu_ptr(&errands_irq_work));
+	preempt_enable();
+}
+
+static void functions_call_later(struct llist_head *served)
+{
+	struct mempool2_waiter *waiter, *next;
+
+	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
+		errand_later(waiter);
+}
+
+/*
+ * To be called by whoever served waiters, with the rcu_read_lock() from then on.
+ * The functions may be called here, so nothing of the pool may be touched after it.
+ */
+static void functions_call(struct llist_head *served)
+{
+	struct mempool2_waiter *waiter, *next;
+
+	if (likely(llist_empty(served)))
+		return;
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		functions_call_later(served);
+		return;
+	}
+	preempt_disable();
+	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
+		llist_add(&waiter->errand, this_cpu_ptr(&errands));
+	errands_run();
+	preempt_enable();
+}
+
+static bool waiter_is_idle(const struct mempool2_waiter *waiter)
+{
+	/* Pairs with the release in function_drop(). */
+	return smp_load_acquire(&waiter->state) == WAITER_IDLE;
+}
+
+/*
+ * Request what is missing of @count elements, of which @nr_missing are. 0 if they
+ * are there already, and the function is not called.
+ */
+static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
+			  void **elems, unsigned int count, unsigned int nr_missing,
+			  unsigned long caller)
+{
+	struct handover hand = {};
+	int err = -EINPROGRESS;
+
+	init_waitqueue_func_entry(&waiter->entry, function_wake);
+	INIT_LIST_HEAD(&waiter->entry.entry);
+	waiter->pool = pool;
+	waiter->elems = elems;
+	waiter->count = count;
+	waiter->nr_missing = nr_missing;
+	waiter->caller = caller;
+	inside_wait_begin(waiter);
+	WRITE_ONCE(waiter->state, WAITER_ARRIVING);
+	if (!queue_can_be_locked()) {
+		errand_later(waiter);
+		return err;
+	}
+
+	rcu_read_lock();
+	function_queue(waiter, &hand);
+	/* Ours came last, if it did, and stands first. */
+	if (!llist_empty(&hand.served) && hand.served.first == &waiter->errand) {
+		hand.served.first = waiter->errand.next;
+		function_served(waiter);
+		err = 0;
+	}
+	/* The caller may have locks that the others' functions want. */
+	functions_call_later(&hand.served);
+	rcu_read_unlock();
+	return err;
 }
 
 /*
@@ -905,7 +1373,9 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static void pool_call_free(struct mempool2 *pool, void *element)
 {
-	mempool2_call_free(pool, pool->kind, element);
+	if (unlikely(pool_is_watched(pool)))
+		inside_left(pool, element);
+	mempool2_call_free(pool, pool->source, element);
 }
 
 /* Back to where they are missed, or else to where they came from. */
@@ -926,8 +1396,17 @@ static void pool_note_owner(void **elems, unsigned int nr)
 		kmemleak_update_trace(elems[i]);
 }
 
+/* The same for elements that were waited for. */
+static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		inside_taken(pool, elems, nr);
+}
+
 /* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
-static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
+static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
+				      unsigned long caller)
 {
 	unsigned int taken;
 
@@ -939,6 +1418,8 @@ static bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr)
 		return false;
 	}
 	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		inside_served(pool, elems, nr, caller);
 	return true;
 }
 
@@ -955,7 +1436,7 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
 	if (likely((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
-			     MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM))
+			     MEMPOOL2_WAITERS | MEMPOOL2_GATE | MEMPOOL2_WATCH)) == MEMPOOL2_ROOM))
 		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
 	*said = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
@@ -966,18 +1447,25 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 	return element;
 }
 
-/* Wait for @nr elements, in turn. */
-static void pool_wait(struct mempool2 *pool, void **elems, unsigned int nr,
-		      gfp_t gfp)
+/* Wait for @nr elements, in turn, as waiter_sleep() does. */
+static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t gfp,
+		     unsigned int task_state, unsigned long timeout, unsigned long caller)
 {
-	struct waiter waiter = {
+	struct mempool2_waiter waiter = {
 		.pool = pool,
-		.next = elems,
+		.elems = elems,
+		.count = nr,
 		.nr_missing = nr,
+		.caller = caller,
 	};
+	int err;
 
-	waiter_sleep(&waiter, gfp);
-	pool_note_owner(elems, nr);
+	inside_wait_begin(&waiter);
+	err = waiter_sleep(&waiter, gfp, task_state, timeout);
+	inside_wait_end(&waiter);
+	if (!err)
+		pool_note_arrival(pool, elems, nr);
+	return err;
 }
 
 void mempool2_refuse_zero(void)
@@ -992,24 +1480,58 @@ void mempool2_refuse(const struct mempool2 *pool)
 }
 EXPORT_SYMBOL_GPL(mempool2_refuse);
 
-/* Not inlined: what it needs should not burden those who seldom come here. */
-static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask)
+/*
+ * What can be had without waiting, once the first try has failed. Who waits then
+ * looks into the reserve once more, so there is no need to do it here.
+ */
+static void *pool_alloc_now(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
-	void *element;
+	void *element = NULL;
 
-	if (pool_take(pool, &element, 1))
+	if (pool_take(pool, &element, 1, caller))
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
 
-	element = mempool2_call_alloc(pool, pool->kind, gfp);
+	element = pool_call_alloc(pool, gfp);
+	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
+		pool_take(pool, &element, 1, caller);
+	return element;
+}
+
+/* The same from the first try on, and within the limit. */
+static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+{
+	int entered = limit_enter(pool, 1);
+	void *element;
+
+	if (entered < 0)
+		return NULL;
+	element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+	if (!element)
+		element = pool_alloc_now(pool, gfp_mask, caller);
+	if (!element)
+		limit_leave(pool, entered);
+	return element;
+}
+
+/* Not inlined: what it needs should not burden those who seldom come here. */
+static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
+				 unsigned long caller)
+{
+	void *element;
+
+	/* Nobody has tried, if the pool is of no kind that mempool2_alloc() knows. */
+	element = pool_is_watched(pool) ? pool_alloc_within(pool, gfp_mask, caller) :
+					  pool_alloc_now(pool, gfp_mask, caller);
 	if (element)
 		return element;
-	if (gfp & __GFP_DIRECT_RECLAIM)
-		pool_wait(pool, &element, 1, gfp);
+	if (gfp_mask & __GFP_DIRECT_RECLAIM)
+		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
+			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
 	else
-		pool_take(pool, &element, 1);
+		inside_failed(pool, caller);
 	return element;
 }
 
@@ -1020,7 +1542,7 @@ void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 	void *element = pool_take_here(pool, &said);
 
 	if (unlikely(!element))
-		return pool_alloc(pool, gfp_mask);
+		return pool_alloc(pool, gfp_mask, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
@@ -1034,9 +1556,38 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		elems[nr] = mempool2_call_alloc(pool, pool->kind, gfp);
+		elems[nr] = pool_call_alloc(pool, gfp);
 		if (!elems[nr])
 			break;
+	}
+	return nr;
+}
+
+/* What can be had without waiting, of @count elements. Returns how many these are. */
+static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
+							unsigned int count, gfp_t gfp,
+							unsigned long caller)
+{
+	int entered = limit_enter(pool, count);
+	unsigned int nr;
+
+	if (entered < 0)
+		return 0;
+	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
+	/*
+	 * What is taken from the reserve outside the queue has to complete the
+	 * array: who held a part of it while another one queues could keep that
+	 * one waiting for ever.
+	 */
+	if (nr == count || pool_take(pool, elems + nr, count - nr, caller))
+		return count;
+	if (gfp != mempool2_gfp_first(gfp))
+		nr += pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+	/* Where there is a limit this is true of all elements. */
+	if (entered && nr < count) {
+		limit_leave(pool, entered);
+		pool_free(pool, elems, nr);
+		nr = 0;
 	}
 	return nr;
 }
@@ -1055,36 +1606,198 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 		return -EINVAL;
 	might_alloc(gfp);
 
-	/*
-	 * What is taken from the reserve outside the queue has to complete the
-	 * array: who held a part of it while another one queues could keep that
-	 * one waiting for ever.
-	 */
-	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
-	if (nr == count || pool_take(pool, elems + nr, count - nr))
-		return 0;
-
-	nr += pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
 	if (nr < count)
-		pool_wait(pool, elems + nr, count - nr, gfp);
+		pool_wait(pool, elems + nr, count - nr, gfp,
+			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, _RET_IP_);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
 
 void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 {
+	void *element;
+	int entered;
+
 	if (not_initialised(pool))
 		return NULL;
-	return pool->alloc(gfp_mask, pool->pool_data);
+	entered = limit_enter(pool, 1);
+	if (entered < 0)
+		return NULL;
+	element = pool->alloc(gfp_mask, pool->pool_data);
+	if (!element)
+		limit_leave(pool, entered);
+	return element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 
-static noinline void *pool_alloc_preallocated(struct mempool2 *pool)
-{
-	void *element = NULL;
+/*
+ * Other ways to wait
+ */
 
-	pool_take(pool, &element, 1);
-	return element;
+/* What can be had without waiting, from the first try on. Inline, to know the caller. */
+static __always_inline void *pool_alloc_at_once(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	mistake(gfp_mask & __GFP_ZERO,
+		"__GFP_ZERO, but an element of the reserve is not zeroed");
+	might_alloc(gfp_mask);
+	return pool_alloc_within(pool, gfp_mask, _RET_IP_);
+}
+
+/* mempool2_alloc(), but one may give up. */
+static __always_inline void *pool_alloc_or_give_up(struct mempool2 *pool, gfp_t gfp_mask,
+						   unsigned int task_state,
+						   unsigned long timeout)
+{
+	void *element = pool_alloc_at_once(pool, gfp_mask);
+	int err;
+
+	if (element)
+		return element;
+	if (!(gfp_mask & __GFP_DIRECT_RECLAIM)) {
+		inside_failed(pool, _RET_IP_);
+		return ERR_PTR(-ENOMEM);
+	}
+	err = pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask), task_state,
+			min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT), _RET_IP_);
+	return err ? ERR_PTR(err) : element;
+}
+
+void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				    unsigned long timeout)
+{
+	if (not_initialised(pool))
+		return ERR_PTR(-EINVAL);
+	return pool_alloc_or_give_up(pool, gfp_mask, TASK_UNINTERRUPTIBLE, timeout);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_timeout_noprof);
+
+void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	if (not_initialised(pool))
+		return ERR_PTR(-EINVAL);
+	return pool_alloc_or_give_up(pool, gfp_mask, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_killable_noprof);
+
+void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				  struct mempool2_waiter *waiter)
+{
+	void *element;
+	int err;
+
+	if (not_initialised(pool))
+		return ERR_PTR(-EINVAL);
+	if (!waiter_is_idle(waiter))
+		return ERR_PTR(-EBUSY);
+	element = pool_alloc_at_once(pool, gfp_mask);
+	if (element)
+		return element;
+	err = waiter_request(pool, waiter, &waiter->element, 1, 1, _RET_IP_);
+	return err ? ERR_PTR(err) : waiter->element;
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_async_noprof);
+
+int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				     void **elems, unsigned int count,
+				     struct mempool2_waiter *waiter)
+{
+	gfp_t gfp = mempool2_gfp(gfp_mask);
+	unsigned int nr;
+
+	if (not_initialised(pool))
+		return -EINVAL;
+	if (mistake(count > READ_ONCE(pool->min_nr),
+		    "%u elements at once from a pool that guarantees %d",
+		    count, READ_ONCE(pool->min_nr)))
+		return -EINVAL;
+	if (!waiter_is_idle(waiter))
+		return -EBUSY;
+	might_alloc(gfp);
+
+	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
+	if (nr == count)
+		return 0;
+	return waiter_request(pool, waiter, elems, count, count - nr, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_async_noprof);
+
+/**
+ * mempool2_cancel() - cancel a request for elements
+ * @waiter: what it was made with
+ *
+ * Not to be called beside the call that makes the request. What a request for
+ * several elements has collected goes back to the pool, to the next in turn, as by
+ * mempool2_free(), which may call the functions of others.
+ *
+ * After true @waiter and the array for the elements are the caller's again, with
+ * one exception: on PREEMPT_RT, if the request was made or cancelled with interrupts
+ * or preemption disabled, not before mempool2_cancel_sync() has returned.
+ *
+ * Context: Any. Does not sleep.
+ * Return: true if there was a request and its function will not be called. false
+ * if it has been called, or is being called, or will be in a moment; or if no
+ * request was made, or it could be met at once.
+ */
+bool mempool2_cancel(struct mempool2_waiter *waiter)
+{
+	int state = READ_ONCE(waiter->state);
+
+	do {
+		if (state != WAITER_QUEUED && state != WAITER_ARRIVING)
+			return false;
+	} while (!try_cmpxchg(&waiter->state, &state, WAITER_CANCELLED));
+
+	/* One that is on its way is dropped by whoever was to queue it. */
+	if (state == WAITER_QUEUED) {
+		if (queue_can_be_locked())
+			function_drop(waiter);
+		else
+			errand_later(waiter);
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(mempool2_cancel);
+
+/**
+ * mempool2_cancel_sync() - cancel a request, and wait until its function is through
+ * @waiter: what it was made with
+ *
+ * When it returns nobody uses @waiter, nor its array, nor is its function running;
+ * unless somebody makes a new request with it, which the caller has to prevent. To
+ * be called before the memory of these, the code of the function or the pool goes
+ * away.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_cancel(), but false says that the function has returned.
+ */
+bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
+{
+	bool cancelled = mempool2_cancel(waiter);
+	int cpu;
+
+	might_sleep();
+	if (cancelled && !IS_ENABLED(CONFIG_PREEMPT_RT))
+		return true;
+	/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
+	synchronize_rcu();
+	/* ... or until it is left to these. */
+	for_each_possible_cpu(cpu)
+		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
+	return cancelled;
+}
+EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
+
+static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned long caller)
+{
+	int entered = limit_enter(pool, 1);
+	void *element;
+
+	if (entered >= 0 && pool_take(pool, &element, 1, caller))
+		return element;
+	limit_leave(pool, entered);
+	inside_failed(pool, caller);
+	return NULL;
 }
 
 /**
@@ -1108,7 +1821,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 		return NULL;
 	element = pool_take_here(pool, &said);
 	if (unlikely(!element))
-		return pool_alloc_preallocated(pool);
+		return pool_alloc_preallocated(pool, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
@@ -1149,6 +1862,9 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static noinline void pool_free_one(struct mempool2 *pool, void *element)
 {
+	if (unlikely(pool_is_watched(pool)) && !inside_freed(pool, element))
+		return;
+	limit_freed(pool, 1);
 	pool_free(pool, &element, 1);
 }
 
@@ -1163,7 +1879,8 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 
 	/* At the CPU's place, as in pool_take_here(). */
 	rcu_read_lock_sched();
-	put = slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
+	put = !(static_branch_unlikely(&pools_watched) && pool_is_watched(pool)) &&
+	      slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
 	rcu_read_unlock_sched();
 	if (likely(put)) {
 		after_put(pool);
@@ -1177,10 +1894,29 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 /* mempool2_free(), when somebody waits in spite of a full reserve; or for no pool. */
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
-	if (!not_initialised(pool))
+	if (mempool2_initialized(pool))
 		pool_free_one(pool, element);
+	else if (!inside_freed_to_none(pool, element))
+		not_initialised(pool);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_checked);
+
+/* One by one: an element that rests already must not be put. It is as good as taken. */
+static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
+						 unsigned int count)
+{
+	unsigned int nr;
+
+	/* Those that we do not take are not for us to count. */
+	limit_freed(pool, count);
+	for (nr = 0; nr < count; nr++) {
+		if (inside_freed(pool, elems[nr]) && !pool_return(pool, &elems[nr], 1)) {
+			inside_left(pool, elems[nr]);
+			break;
+		}
+	}
+	return nr;
+}
 
 /**
  * mempool2_free_bulk() - give elements back to a pool that misses some
@@ -1204,6 +1940,8 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 		return 0;
 	/* As in mempool2_free(). */
 	smp_rmb();
+	if (unlikely(pool_is_watched(pool)))
+		return pool_return_watched(pool, elems, count);
 	return pool_return(pool, elems, count);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
@@ -1282,7 +2020,8 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 
 	init_waitqueue_head(&pool->wait);
 	RCU_INIT_POINTER(pool->reserve, reserve);
-	pool->kind = pool_kind(alloc_fn, free_fn);
+	pool->source = pool_kind(alloc_fn, free_fn);
+	pool->kind = pool->source;
 	atomic_set(&pool->state, MEMPOOL2_FULL(pool->kind) | MEMPOOL2_ROOM);
 	pool->pool_data = pool_data;
 	pool->alloc = alloc_fn;
@@ -1292,6 +2031,8 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 #ifdef CONFIG_PREEMPT_RT
 	init_irq_work(&pool->serve_work, waiters_serve_work);
 #endif
+	registry_add(pool, reserve, caller);
+	inside_created(pool, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
@@ -1375,11 +2116,14 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  */
 void mempool2_exit(struct mempool2 *pool)
 {
+	struct mempool2_reserve *reserve;
 	void *elems[BATCH];
 	unsigned int nr;
 
 	if (!mempool2_initialized(pool))
 		return;
+	if (unlikely(pool_is_watched(pool)))
+		inside_exit(pool);
 #ifdef CONFIG_PREEMPT_RT
 	irq_work_sync(&pool->serve_work);
 #endif
@@ -1387,10 +2131,12 @@ void mempool2_exit(struct mempool2 *pool)
 		while (nr)
 			pool_call_free(pool, elems[--nr]);
 	}
-	kvfree(rcu_access_pointer(pool->reserve));
+	reserve = rcu_dereference_protected(pool->reserve, true);
+	registry_remove(pool, reserve);
+	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);
-	pool->kind = MEMPOOL2_NONE;
+	WRITE_ONCE(pool->kind, MEMPOOL2_NONE);
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 
@@ -1407,7 +2153,7 @@ void mempool2_destroy(struct mempool2 *pool)
 	if (!pool)
 		return;
 	mempool2_exit(pool);
-	kfree(pool);
+	kfree(inside_destroyed(pool));
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
@@ -1500,7 +2246,7 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 		reserve->old = old;
 		reserve->moving = true;
 		WRITE_ONCE(pool->min_nr, min_nr);
-		rcu_assign_pointer(pool->reserve, reserve);
+		registry_replace(pool, old, reserve);
 		/* A full barrier before we close a slot; see state_known(). */
 		say_room(pool, NULL);
 		reserve = NULL;
@@ -1510,6 +2256,38 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 	resize_finish(pool);
 }
 
+static int nr_missing_now(const struct mempool2 *pool)
+{
+	return reserve_size(READ_ONCE(pool->min_nr)) - mempool2_nr_reserved(pool);
+}
+
+/*
+ * Allocate what the reserve misses, up to @nr_most elements: waiters get theirs
+ * first, so this has to have a bound. Returns how many they and the reserve got.
+ */
+static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
+{
+	unsigned int nr = 0, nr_given = 0;
+	void *element;
+	int missing;
+
+	do {
+		missing = nr_missing_now(pool);
+		for (element = NULL; missing > 0 && nr < nr_most; missing--, nr++) {
+			element = pool->alloc(gfp, pool->pool_data);
+			if (!element)
+				break;
+			if (pool_return(pool, &element, 1))
+				nr_given++;
+			else
+				pool_call_free(pool, element);
+			if (gfp & __GFP_DIRECT_RECLAIM)
+				cond_resched();
+		}
+	} while (element && nr < nr_most);
+	return nr_given;
+}
+
 /*
  * The pool is larger from the moment the reserve is; then come the elements. That
  * there is no memory for the reserve is the caller's to say, not the allocator's.
@@ -1517,30 +2295,13 @@ static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserv
 static int resize_up(struct mempool2 *pool, int min_nr)
 {
 	struct mempool2_reserve *reserve;
-	unsigned int nr = 0, nr_given = 0;
-	void *element;
-	int missing;
+	unsigned int nr_given;
 
 	reserve = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
 	if (!reserve)
 		return -ENOMEM;
 	resize_switch(pool, reserve, min_nr, false);
-
-	/* Waiters get theirs first, so the number is bounded here too. */
-	do {
-		missing = reserve_size(READ_ONCE(pool->min_nr)) -
-			  mempool2_nr_reserved(pool);
-		for (element = NULL; missing > 0 && nr < min_nr; missing--, nr++) {
-			element = mempool2_alloc_noreserve_noprof(pool, GFP_KERNEL);
-			if (!element)
-				break;
-			if (pool_return(pool, &element, 1))
-				nr_given++;
-			else
-				pool_call_free(pool, element);
-			cond_resched();
-		}
-	} while (element && nr < min_nr);
+	nr_given = pool_fill(pool, GFP_KERNEL, min_nr);
 
 	mutex_lock(&reserve_resize_mutex);
 	reserve = resize_reserve(pool);
@@ -1555,8 +2316,10 @@ static void resize_down(struct mempool2 *pool, int min_nr)
 	struct mempool2_reserve *reserve;
 
 	mutex_lock(&reserve_resize_mutex);
-	if (min_nr < pool->min_nr)
+	if (min_nr < pool->min_nr) {
 		WRITE_ONCE(pool->min_nr, min_nr);
+		WRITE_ONCE(resize_reserve(pool)->min_nr, min_nr);
+	}
 	mutex_unlock(&reserve_resize_mutex);
 	resize_finish(pool);
 
@@ -1567,7 +2330,7 @@ static void resize_down(struct mempool2 *pool, int min_nr)
 
 int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 {
-	int min_nr;
+	int min_nr, err = 0;
 
 	if (not_initialised(pool) ||
 	    mistake(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
@@ -1578,12 +2341,82 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 
 	min_nr = READ_ONCE(pool->min_nr);
 	if (new_min_nr > min_nr)
-		return resize_up(pool, new_min_nr);
-	if (new_min_nr < min_nr)
+		err = resize_up(pool, new_min_nr);
+	else if (new_min_nr < min_nr)
 		resize_down(pool, new_min_nr);
-	return 0;
+	inside_resized(pool, min_nr, new_min_nr, err);
+	return err;
 }
 EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
+
+int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	if (not_initialised(pool))
+		return -EINVAL;
+	might_alloc(gfp_mask);
+	pool_fill(pool, gfp_mask, max(nr_missing_now(pool), 0));
+	return max(nr_missing_now(pool), 0);
+}
+EXPORT_SYMBOL_GPL(mempool2_refill_noprof);
+
+/* Who waited for the limit has not looked for memory since: do it in their stead. */
+static void waiters_serve_fresh(struct mempool2 *pool)
+{
+	long nr_most = (long)READ_ONCE(pool->nr_waiters) * reserve_size(READ_ONCE(pool->min_nr));
+	void *element;
+
+	waiters_serve(pool);
+	for (; nr_most > 0 && READ_ONCE(pool->nr_waiters); nr_most--) {
+		element = pool->alloc(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, pool->pool_data);
+		if (!element)
+			break;
+		if (!pool_return(pool, &element, 1)) {
+			pool_call_free(pool, element);
+			break;
+		}
+		cond_resched();
+	}
+}
+
+/**
+ * mempool2_set_limit() - limit how many elements may be out
+ * @pool: the pool
+ * @limit: how many, 1 or more, and never less than the pool's @min_nr; 0 for no
+ *	limit, as at first
+ *
+ * An allocation that would exceed the limit fails or waits like one for which there
+ * is no memory, in the same queue, in turn. So the pool's user needs no throttle of
+ * its own. While there is a limit each call costs more, also where there is memory;
+ * without one, nothing.
+ *
+ * What was allocated before is not counted: best called before the pool is used. Of
+ * what mempool2_free() is given each element is thought to have been out; so is what
+ * mempool2_free_bulk() is given, also what it does not take. A lower limit takes
+ * nothing away: what is out too much has to come back first.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or
+ *
+ * * %-ENOMEM - no memory for the count
+ * * %-EINVAL - @pool is not initialised, or @limit is negative, or less than @min_nr;
+ *   one warning says which; the pool is as it was
+ */
+int mempool2_set_limit(struct mempool2 *pool, int limit)
+{
+	int err;
+
+	if (not_initialised(pool) ||
+	    mistake(limit < 0, "limit %d is negative", limit) ||
+	    mistake(limit && limit < READ_ONCE(pool->min_nr),
+		    "limit %d is less than min_nr %d", limit, READ_ONCE(pool->min_nr)))
+		return -EINVAL;
+	might_sleep();
+	err = inside_set_limit(pool, limit);
+	if (!err)
+		waiters_serve_fresh(pool);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mempool2_set_limit);
 
 /*
  * Stock functions
@@ -1631,22 +2464,33 @@ static int __init slab_find_ctor(void)
 /* Neighbours begin far from each other. Pools that are made before do without. */
 static int __init place_init(void)
 {
+	unsigned int index;
+	u64 fraction;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		per_cpu(reserve_place, cpu) = (u32)cpu * GOLDEN_RATIO_32;
+	for_each_possible_cpu(cpu) {
+		fraction = (u32)cpu * GOLDEN_RATIO_32;
+		for (index = 0; index < NR_PLACES; index++)
+			per_cpu(reserve_places[index], cpu) = fraction * place_range(index) >> 32;
+	}
 	return 0;
 }
 
 static int __init mempool2_load(void)
 {
-	return slab_find_ctor() ?: place_init();
+	return slab_find_ctor() ?: place_init() ?: inside_load();
 }
 core_initcall(mempool2_load);
 
 /* Pools are their users', who hold the module; but without this it stays. */
 static void __exit mempool2_unload(void)
 {
+	int cpu;
+
+	/* Their functions have returned; we may not have, in whom they were called. */
+	for_each_possible_cpu(cpu)
+		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
+	inside_unload();
 }
 module_exit(mempool2_unload);
 
@@ -1777,6 +2621,12 @@ void mempool2_free_pages(void *element, void *pool_data)
 	__free_pages(element, (unsigned long)pool_data);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_pages);
+
+/*
+ * Seeing inside
+ */
+
+#include "mempool2_inside.c"
 
 MODULE_DESCRIPTION("Pools of preallocated elements whose allocation cannot fail");
 MODULE_LICENSE("GPL");

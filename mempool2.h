@@ -28,6 +28,7 @@
 #include <linux/compiler.h>
 #include <linux/irq_work.h>
 #include <linux/kconfig.h>
+#include <linux/llist.h>
 #include <linux/sched/mm.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -36,6 +37,7 @@
 
 struct kmem_cache;
 struct mempool2_reserve;
+struct mempool2_waiter;
 
 /**
  * typedef mempool2_alloc_t - gets one element from where they come from
@@ -69,6 +71,8 @@ typedef void (mempool2_free_t)(void *element, void *pool_data);
  * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
  * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
  * @MEMPOOL2_PAGES: mempool2_alloc_pages() and mempool2_free_pages()
+ * @MEMPOOL2_WATCHED: any of them, but each call is to go out of line, where it
+ *	is seen whether something that is off for other pools is on for this one
  *
  * What is known is called directly, which costs less than a call through a
  * pointer does where those are guarded against speculation.
@@ -79,6 +83,7 @@ enum mempool2_kind {
 	MEMPOOL2_SLAB,
 	MEMPOOL2_KMALLOC,
 	MEMPOOL2_PAGES,
+	MEMPOOL2_WATCHED,
 };
 
 /*
@@ -92,19 +97,26 @@ enum mempool2_kind {
 #define MEMPOOL2_DRY_CHECK	0x08	/* somebody makes sure that it has none */
 #define MEMPOOL2_WAITERS	0x10	/* somebody waits for an element */
 #define MEMPOOL2_FULL(kind)	((kind) << 5)
-/* Above it: takers have to wait for a check; and the number of checks begun. */
+#define MEMPOOL2_KIND_MASK	7
+/*
+ * Above it: takers have to wait for a check; the kind is MEMPOOL2_WATCHED; and the
+ * number of checks begun.
+ */
 #define MEMPOOL2_GATE		0x100
-#define MEMPOOL2_STATE_COUNT	0x200
+#define MEMPOOL2_WATCH		0x200
+#define MEMPOOL2_STATE_COUNT	0x400
 
 /**
  * struct mempool2 - a pool
  *
- * @wait: Callers that sleep until an element is freed, oldest first. Its lock
+ * @wait: Callers that wait until an element is freed, oldest first. Its lock
  *	protects the queue and writes of @nr_waiters.
  * @state: What is known of the reserve and of waiters, see %MEMPOOL2_ROOM. All
  *	that mempool2_free() looks at while the reserve is full, and not written
  *	as long as it is, nor while it is neither full nor dry.
- * @kind: What @alloc and @free are, an &enum mempool2_kind.
+ * @kind: What @alloc and @free are, an &enum mempool2_kind. %MEMPOOL2_WATCHED
+ *	while a limit, a check or the like is on for the pool.
+ * @source: What @alloc and @free are, whether the pool is watched or not.
  * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
  * @nr_waiters: Callers queued on @wait.
  * @min_nr: Elements that the caller asked the pool to guarantee. Read it with
@@ -134,6 +146,7 @@ struct mempool2 {
 	wait_queue_head_t	wait;
 	atomic_t		state;
 	u8			kind;
+	u8			source;
 	short			node;
 	int			nr_waiters;
 	int			min_nr;
@@ -173,7 +186,8 @@ typedef struct mempool2 mempool2_t;
  */
 static inline bool mempool2_initialized(const struct mempool2 *pool)
 {
-	return pool->kind != MEMPOOL2_NONE;
+	/* It changes while the pool is in use, but neither from this nor to it. */
+	return data_race(pool->kind) != MEMPOOL2_NONE;
 }
 
 int mempool2_nr_reserved(const struct mempool2 *pool);
@@ -321,6 +335,25 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
 #define mempool2_resize(pool, new_min_nr)				\
 	mempool2_hooks(mempool2_resize_noprof(pool, new_min_nr))
 
+int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask);
+
+/**
+ * mempool2_refill() - fill the reserve now
+ * @pool: the pool
+ * @gfp_mask: handed to the alloc function as it is
+ *
+ * Allocates what the reserve misses, without waiting for frees: after a shortage,
+ * or before one is to be expected. As ever, callers that wait are given theirs
+ * first, and that does not fill the reserve. What was out meanwhile and comes back
+ * to a full reserve is freed.
+ *
+ * Context: As the alloc function with @gfp_mask. Takes time in proportion to @min_nr.
+ * Return: how many elements the reserve misses still, a snapshot; 0 if it is full.
+ * %-EINVAL if @pool is not initialised, with a warning.
+ */
+#define mempool2_refill(pool, gfp_mask)					\
+	mempool2_hooks(mempool2_refill_noprof(pool, gfp_mask))
+
 void mempool2_exit(struct mempool2 *pool);
 void mempool2_destroy(struct mempool2 *pool);
 
@@ -397,7 +430,7 @@ static __always_inline void mempool2_call_free(const struct mempool2 *pool,
 static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 						   gfp_t gfp_mask)
 {
-	u8 kind = pool->kind;
+	u8 kind = READ_ONCE(pool->kind);
 	void *element;
 
 	if (unlikely(gfp_mask & __GFP_ZERO))
@@ -489,6 +522,185 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 
 void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
 
+/*
+ * Other ways to wait: all in the same queue, in the same order
+ */
+
+void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				    unsigned long timeout);
+void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
+
+/**
+ * mempool2_alloc_timeout() - allocate an element, or wait no longer than a given time
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do, as for mempool2_alloc()
+ * @timeout: in jiffies; 0 not to wait at all
+ *
+ * Works like mempool2_alloc(), and gives up its place in the queue when the time is
+ * over. An element that arrives at that moment is returned. The time that the alloc
+ * function takes is not limited.
+ *
+ * Context: as mempool2_alloc().
+ * Return: the element; never %NULL, but an ERR_PTR() of
+ *
+ * * %-ETIMEDOUT - the time is over
+ * * %-ENOMEM - there is neither memory nor reserve, and @gfp_mask lacks
+ *   %__GFP_DIRECT_RECLAIM, so one may not wait
+ * * %-EINVAL - @pool is not initialised, with a warning
+ *
+ * So the elements must not have addresses that IS_ERR() takes for an error.
+ */
+#define mempool2_alloc_timeout(pool, gfp_mask, timeout)			\
+	mempool2_hooks(mempool2_alloc_timeout_noprof(pool, gfp_mask, timeout))
+
+/**
+ * mempool2_alloc_killable() - allocate an element, unless killed while waiting
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do, as for mempool2_alloc()
+ *
+ * Works like mempool2_alloc(), but its wait ends when the task is killed. An element
+ * that arrives at that moment is returned.
+ *
+ * Context: as mempool2_alloc().
+ * Return: as mempool2_alloc_timeout(), with %-EINTR for a task that is killed in
+ * place of %-ETIMEDOUT.
+ */
+#define mempool2_alloc_killable(pool, gfp_mask)				\
+	mempool2_hooks(mempool2_alloc_killable_noprof(pool, gfp_mask))
+
+/**
+ * typedef mempool2_function_t - gets the elements that were requested
+ * @waiter: what the request was made with; may be used for the next one or freed
+ *	from now on
+ * @elems: the elements, as many as were requested; for a single one this is in
+ *	@waiter
+ *
+ * Is called in the context of whoever frees the element, or refills or resizes the
+ * pool; or in an interrupt. So it must not sleep, and whoever calls mempool2_free()
+ * must not hold a lock that it takes, unless that is by trying. No lock of the
+ * pool is held. Interrupts are as whoever freed had them; preemption is disabled.
+ * On PREEMPT_RT it is called in a thread, and may take locks that sleep.
+ *
+ * It may use the pool, as others may: what it frees goes to the next in turn, whose
+ * function is called when this one has returned.
+ */
+typedef void (mempool2_function_t)(struct mempool2_waiter *waiter, void **elems);
+
+/**
+ * struct mempool2_waiter - somebody who waits for elements
+ *
+ * @entry: In the queue of the pool.
+ * @errand: In a list of those for whom something is left to be done.
+ * @pool: The pool.
+ * @elems: Where the elements go.
+ * @count: How many it shall be.
+ * @nr_missing: How many still have to come.
+ * @element: Where a single one goes.
+ * @function: Gets them.
+ * @state: Where in its life the request is; 0 if there is none.
+ * @is_reported: It waits for so long that this was reported.
+ * @caller: Who asked for the elements.
+ * @since: When that was, in ns.
+ *
+ * To request elements for code that may not sleep: set it up with
+ * mempool2_waiter_init() and leave the members to mempool2 from then on. Callers
+ * that sleep have one on their stack, which they need not know.
+ */
+struct mempool2_waiter {
+	struct wait_queue_entry	entry;
+	struct llist_node	errand;
+	struct mempool2		*pool;
+	void			**elems;
+	unsigned int		count;
+	unsigned int		nr_missing;
+	void			*element;
+	mempool2_function_t	*function;
+	int			state;
+	bool			is_reported;
+	unsigned long		caller;
+	u64			since;
+};
+
+/**
+ * mempool2_waiter_init() - set up a waiter, for requests
+ * @waiter: memory for it
+ * @function: will be called with the elements
+ *
+ * Once is enough for any number of requests, one at a time. Nothing needs to be
+ * undone.
+ *
+ * Context: Any. Does not sleep.
+ */
+static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
+					mempool2_function_t *function)
+{
+	waiter->function = function;
+	waiter->state = 0;
+}
+
+void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				  struct mempool2_waiter *waiter);
+int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				     void **elems, unsigned int count,
+				     struct mempool2_waiter *waiter);
+
+/**
+ * mempool2_alloc_async() - allocate an element, or have it sent
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do; with %__GFP_DIRECT_RECLAIM the alloc
+ *	function may sleep, but nobody waits for an element to be freed
+ * @waiter: gets the element later if there is none now
+ *
+ * Works like mempool2_alloc(), but instead of sleeping joins the queue with @waiter,
+ * in turn with all others who wait. When the element is there @waiter's function is
+ * called with it, just once, perhaps before this returns; unless mempool2_cancel()
+ * comes first.
+ *
+ * It then waits for an element to be freed, or for mempool2_resize() or
+ * mempool2_refill(). Unlike those who sleep it does not look for memory every 5 s:
+ * who fears that nothing will be freed calls mempool2_refill() from time to time.
+ *
+ * Context: Any, if the alloc function may be called there with @gfp_mask. Does not
+ * sleep unless the alloc function does.
+ * Return: the element, and the function is not called; or an ERR_PTR() of
+ *
+ * * %-EINPROGRESS - there is none, and the function will be called
+ * * %-EBUSY - @waiter is in use: it has a request whose function was not called
+ *   yet, or see mempool2_cancel() for PREEMPT_RT
+ * * %-EINVAL - @pool is not initialised, with a warning
+ *
+ * All requests have to have come to their end before mempool2_exit().
+ */
+#define mempool2_alloc_async(pool, gfp_mask, waiter)			\
+	mempool2_hooks(mempool2_alloc_async_noprof(pool, gfp_mask, waiter))
+
+/**
+ * mempool2_alloc_bulk_async() - allocate several elements, or have them sent
+ * @pool: the pool
+ * @gfp_mask: as for mempool2_alloc_async()
+ * @elems: array that receives them; it has to stay until the function is called or
+ *	the request cancelled
+ * @count: how many, at most the pool's @min_nr
+ * @waiter: gets the elements later if there are not enough now
+ *
+ * To mempool2_alloc_bulk() as mempool2_alloc_async() is to mempool2_alloc(). The
+ * function is called once, with all of them.
+ *
+ * Context: as mempool2_alloc_async(). The reserve is locked for a time proportional
+ * to @count.
+ * Return: 0 with the whole array filled, and the function is not called; or
+ * %-EINPROGRESS, %-EBUSY or %-EINVAL as mempool2_alloc_async(), the latter also for
+ * a @count larger than @min_nr.
+ */
+#define mempool2_alloc_bulk_async(pool, gfp_mask, elems, count, waiter)	\
+	mempool2_hooks(mempool2_alloc_bulk_async_noprof(pool, gfp_mask,	\
+							elems, count, waiter))
+
+bool mempool2_cancel(struct mempool2_waiter *waiter);
+bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
+
+int mempool2_set_limit(struct mempool2 *pool, int limit);
+
 /**
  * mempool2_free() - free an element
  * @element: the element, or %NULL, which does nothing
@@ -536,6 +748,54 @@ static inline void mempool2_free(void *element, struct mempool2 *pool)
 
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count);
+
+/*
+ * Seeing inside. Documentation/ABI/testing/debugfs-mempool2 has the same for people.
+ */
+
+/* A name's length, with the NUL at its end. */
+#define MEMPOOL2_NAME_LEN	32
+
+/**
+ * struct mempool2_statistics - what happened to a pool
+ *
+ * @reserve_allocs: elements that callers took from the reserve
+ * @refills: freed elements that went into the reserve
+ * @waits: callers that waited
+ * @wait_ns: nanoseconds that they waited, all of them together
+ * @longest_wait_ns: nanoseconds that the one waited that waited longest
+ * @handed_over: freed elements that went to a waiter
+ * @failed: calls that could not sleep and got nothing
+ * @resizes: calls of mempool2_resize() that changed the pool
+ */
+struct mempool2_statistics {
+	u64	reserve_allocs;
+	u64	refills;
+	u64	waits;
+	u64	wait_ns;
+	u64	longest_wait_ns;
+	u64	handed_over;
+	u64	failed;
+	u64	resizes;
+};
+
+/*
+ * Checks. An element of a pool of slab objects, kmalloc() memory or pages is
+ * poisoned while it rests; an element that rests is freed; a task waits while it
+ * holds an element of the reserve; the pool ends with elements out or waiters.
+ */
+#define MEMPOOL2_CHECK_POISON	0x01
+#define MEMPOOL2_CHECK_DOUBLE	0x02
+#define MEMPOOL2_CHECK_NESTED	0x04
+#define MEMPOOL2_CHECK_EXIT	0x08
+#define MEMPOOL2_CHECK_ALL	0x0f
+
+int mempool2_set_name(struct mempool2 *pool, const char *name);
+int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in);
+int mempool2_set_statistics(struct mempool2 *pool, bool on);
+int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum);
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
+int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds);
 
 /*
  * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages

@@ -62,4 +62,21 @@
 #define mempool2_kasan_use_pages(page, order)		((void)sizeof(page), (void)sizeof(order))
 #endif
 
+/* Stacks of callers, where the kernel is built to keep them, as all stock ones are. */
+#if defined(CONFIG_STACKTRACE) && defined(CONFIG_STACKDEPOT)
+#include <linux/stackdepot.h>
+#include <linux/stacktrace.h>
+#define mempool2_stack_save		stack_trace_save
+#define mempool2_depot_init		stack_depot_init
+#define mempool2_depot_save		stack_depot_save
+#define mempool2_depot_fetch		stack_depot_fetch
+#define mempool2_depot_print		stack_depot_print
+#else
+#define mempool2_stack_save(entries, size, skip)	((void)(entries), 0)
+#define mempool2_depot_init()				(-EOPNOTSUPP)
+#define mempool2_depot_save(entries, nr, gfp)		((void)(entries), 0)
+#define mempool2_depot_fetch(stack, entries)		(*(entries) = NULL, 0)
+#define mempool2_depot_print(stack)			((void)(stack))
+#endif
+
 #endif /* _MEMPOOL2_KERNEL_H */

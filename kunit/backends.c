@@ -356,35 +356,43 @@ static void page_elements_are_not_compound(struct kunit *test)
 	}
 }
 
-/* One of two stock functions, and one of the caller's own that does the same. */
+/* One of two stock functions, and one of the caller's own that counts besides. */
+
+static atomic_t nr_own_calls;
 
 static void *own_alloc_slab(gfp_t gfp_mask, void *pool_data)
 {
+	atomic_inc(&nr_own_calls);
 	return mempool2_alloc_slab(gfp_mask, pool_data);
 }
 
 static void own_free_slab(void *element, void *pool_data)
 {
+	atomic_inc(&nr_own_calls);
 	mempool2_free_slab(element, pool_data);
 }
 
 static void *own_kmalloc(gfp_t gfp_mask, void *pool_data)
 {
+	atomic_inc(&nr_own_calls);
 	return mempool2_kmalloc(gfp_mask, pool_data);
 }
 
 static void own_kfree(void *element, void *pool_data)
 {
+	atomic_inc(&nr_own_calls);
 	mempool2_kfree(element, pool_data);
 }
 
 static void *own_alloc_pages(gfp_t gfp_mask, void *pool_data)
 {
+	atomic_inc(&nr_own_calls);
 	return mempool2_alloc_pages(gfp_mask, pool_data);
 }
 
 static void own_free_pages(void *element, void *pool_data)
 {
+	atomic_inc(&nr_own_calls);
 	mempool2_free_pages(element, pool_data);
 }
 
@@ -421,6 +429,7 @@ static void stock_function_works_beside_a_callers_own(struct kunit *test)
 	if (!strncmp(pairing->name, "slab", 4))
 		data = test_cache;
 	KUNIT_ASSERT_EQ(test, mempool2_init(pool, 1, pairing->alloc, pairing->free, data), 0);
+	atomic_set(&nr_own_calls, 0);
 	element = mempool2_alloc(pool, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, element);
 	other = mempool2_alloc_preallocated(pool);
@@ -429,6 +438,7 @@ static void stock_function_works_beside_a_callers_own(struct kunit *test)
 	mempool2_free(element, pool);
 	mempool2_free(other, pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr_own_calls), 1);
 }
 
 /* promise 18: a slab cache without a constructor is nothing to warn about */

@@ -107,6 +107,25 @@ static void growing_returns_0_when_only_partly_filled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 }
 
+/* A pool that is known to be full is not looked at when an element is freed. */
+static void growing_makes_room_in_a_pool_that_is_known_to_be_full(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 4);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	KUNIT_EXPECT_FALSE(test, atomic_read(&fx->pool.state) & MEMPOOL2_ROOM);
+
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 6), 0);
+	source_recover(&fx->src);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+}
+
 static void growing_wakes_waiters(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -430,6 +449,27 @@ static void alloc_fn_may_resize_while_its_pool_is_resized(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 6);
 }
 
+static void free_and_resize_once(struct source *src)
+{
+	src->free_hook = NULL;
+	resize_once(src, 0);
+}
+
+static void free_fn_may_resize_its_own_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 2);
+	fx->src.hook_arg = fx;
+	fx->src.free_hook = free_and_resize_once;
+	/* One more than the reserve has room for. */
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_PTR_EQ(test, fx->src.hook_arg, (void *)fx);
+	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 6);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 6);
+}
+
 /* What others do to the pool while a resize is in the middle of its work. */
 static void take_and_free(struct source *src, gfp_t gfp_mask)
 {
@@ -667,7 +707,7 @@ static void waiter_that_comes_in_the_middle_of_growing_is_served(struct kunit *t
 
 /* promise 10, for pools of any size: one CPU can have all, and in good time */
 
-static const int any_sizes[] = { 1, 2, 64, 65, 1000, 100000 };
+static const int any_sizes[] = { 1, 2, 64, 65, 128, 1000, 100000 };
 
 static void any_size_name(const int *min_nr, char *name)
 {
@@ -768,6 +808,7 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(growing_hands_on_gfp_kernel_unchanged),
 	KUNIT_CASE(growing_keeps_the_elements_that_are_there),
 	KUNIT_CASE(growing_returns_0_when_only_partly_filled),
+	KUNIT_CASE(growing_makes_room_in_a_pool_that_is_known_to_be_full),
 	KUNIT_CASE(growing_wakes_waiters),
 	KUNIT_CASE(growing_serves_waiters_in_their_order),
 	KUNIT_CASE(growing_serves_a_bulk_waiter),
@@ -782,6 +823,7 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(large_pool_keeps_all_its_elements_apart),
 	KUNIT_CASE(alloc_fn_may_resize_its_own_pool),
 	KUNIT_CASE(alloc_fn_may_resize_while_its_pool_is_resized),
+	KUNIT_CASE(free_fn_may_resize_its_own_pool),
 	KUNIT_CASE(growing_counts_what_others_free_meanwhile),
 	KUNIT_CASE_PARAM(later_resize_counts, overtaken_gen_params),
 	KUNIT_CASE_PARAM(frees_in_the_middle_of_a_resize_lose_and_overfill_nothing,

@@ -1,0 +1,1305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: requests of code that may not sleep, for which a function is
+ * called with the elements
+ */
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/mutex.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "fixture.h"
+
+KUNIT_ARRAY_PARAM(context, contexts, context_name);
+
+static enum place here(struct kunit *test)
+{
+	const struct context *context = test->param_value;
+
+	return context->where;
+}
+
+/*
+ * A request, and what was seen when its function was called: the elements and how
+ * often that was, when among others, and where.
+ */
+struct request {
+	struct mempool2_waiter	waiter;
+	struct fixture		*fx;
+	unsigned int		count;
+	void			*elems[MAX_BULK];	/* for several */
+	void			*got[MAX_BULK];
+	atomic_t		nr_calls;
+	int			turn;
+	bool			irqs_off;
+	bool			in_hardirq;
+	bool			locked;
+	void			(*then)(struct request *request);
+	int			result;			/* of deed_...() */
+	bool			cancelled;
+};
+
+static atomic_t turns;
+
+static void request_function(struct mempool2_waiter *waiter, void **elems)
+{
+	struct request *request = container_of(waiter, struct request, waiter);
+	struct mempool2 *pool = &request->fx->pool;
+	unsigned long flags;
+
+	memcpy(request->got, elems, request->count * sizeof(*elems));
+	request->turn = atomic_inc_return(&turns);
+	request->irqs_off = irqs_disabled();
+	request->in_hardirq = in_hardirq();
+	if (spin_trylock_irqsave(&pool->wait.lock, flags))
+		spin_unlock_irqrestore(&pool->wait.lock, flags);
+	else
+		request->locked = true;
+	atomic_inc(&request->nr_calls);
+	if (request->then)
+		request->then(request);
+}
+
+static void request_init(struct fixture *fx, struct request *request, unsigned int count)
+{
+	memset(request, 0, sizeof(*request));
+	request->fx = fx;
+	request->count = count;
+	mempool2_waiter_init(&request->waiter, request_function);
+}
+
+/* Make it, with a mask that does not sleep. 0, or what the call returned. */
+static int request_make(struct request *request)
+{
+	struct mempool2 *pool = &request->fx->pool;
+	void *element;
+
+	if (request->count > 1)
+		return mempool2_alloc_bulk_async(pool, GFP_NOWAIT, request->elems,
+						 request->count, &request->waiter);
+	element = mempool2_alloc_async(pool, GFP_NOWAIT, &request->waiter);
+	if (IS_ERR(element))
+		return PTR_ERR(element);
+	request->elems[0] = element;
+	return 0;
+}
+
+/* Make it and see that it is queued. */
+static void request_queue(struct fixture *fx, struct request *request, unsigned int count)
+{
+	int nr = nr_waiters(&fx->pool);
+
+	request_init(fx, request, count);
+	KUNIT_ASSERT_EQ(fx->test, request_make(request), -EINPROGRESS);
+	KUNIT_ASSERT_EQ(fx->test, nr_waiters(&fx->pool), nr + 1);
+}
+
+/* Has its function been called once, or is it in a moment? */
+static bool is_called(struct request *request)
+{
+	unsigned long end = jiffies + TIMEOUT;
+
+	while (!atomic_read(&request->nr_calls)) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return atomic_read(&request->nr_calls) == 1;
+}
+
+/* It is not, whatever errands CPUs may still have. */
+static bool is_not_called(struct request *request)
+{
+	schedule_timeout_uninterruptible(2);
+	return !atomic_read(&request->nr_calls);
+}
+
+/* Keep what it got, for the end of the case. */
+static void request_keep(struct fixture *fx, struct request *request)
+{
+	unsigned int i;
+
+	for (i = 0; i < request->count; i++)
+		fixture_hold(fx, request->got[i]);
+}
+
+/* What can be had is returned, and no function is called */
+
+static void async_alloc_returns_fresh_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	request_init(fx, &request, 1);
+	KUNIT_ASSERT_EQ(test, request_make(&request), 0);
+	fixture_hold(fx, request.elems[0]);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
+			bits((GFP_NOWAIT | ADDED_GFP) & ~LATER_GFP));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
+}
+
+static void async_alloc_returns_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	request_init(fx, &request, 1);
+	KUNIT_ASSERT_EQ(test, request_make(&request), 0);
+	fixture_hold(fx, request.elems[0]);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+}
+
+static void async_alloc_with_reclaim_reclaims_and_does_not_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	source_forget(&fx->src);
+	request_init(fx, &request, 1);
+	element = mempool2_alloc_async(&fx->pool, GFP_KERNEL, &request.waiter);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(element), (long)-EINPROGRESS);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1), bits(GFP_KERNEL | ADDED_GFP));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+}
+
+static void bulk_async_returns_what_memory_and_reserve_have(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	int i;
+
+	fixture_pool(fx, 4);
+	source_allow(&fx->src, 1);
+	request_init(fx, &request, 4);
+	KUNIT_ASSERT_EQ(test, request_make(&request), 0);
+	for (i = 0; i < 4; i++)
+		fixture_hold(fx, request.elems[i]);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+}
+
+/* What cannot is sent */
+
+static void deed_put(void *arg)
+{
+	fixture_put(arg);
+}
+
+static void freed_element_is_sent(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	element = fx->held[0];
+	run_in(fx, here(test), deed_put, fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
+	request_keep(fx, &request);
+}
+
+static void function_is_called_where_the_element_is_freed(struct kunit *test)
+{
+	enum place where = here(test);
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: it is always called in a thread");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	run_in(fx, where, deed_put, fx);
+	/* At once, or it would not be there yet. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
+	KUNIT_EXPECT_EQ(test, request.irqs_off,
+			where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ);
+	KUNIT_EXPECT_EQ(test, request.in_hardirq, where == IN_HARDIRQ);
+	KUNIT_EXPECT_FALSE(test, request.locked);
+	request_keep(fx, &request);
+}
+
+static void function_may_take_locks_that_sleep_on_preempt_rt(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "not PREEMPT_RT");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	run_in(fx, here(test), deed_put, fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_FALSE(test, request.irqs_off);
+	KUNIT_EXPECT_FALSE(test, request.in_hardirq);
+	request_keep(fx, &request);
+}
+
+static void deed_request(void *arg)
+{
+	struct request *request = arg;
+
+	request->result = request_make(request);
+}
+
+static void request_may_be_made_anywhere(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_init(fx, &request, 1);
+	run_in(fx, here(test), deed_request, &request);
+	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	request_keep(fx, &request);
+}
+
+static void request_made_anywhere_gets_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	request_init(fx, &request, 1);
+	run_in(fx, here(test), deed_request, &request);
+	KUNIT_ASSERT_EQ(test, request.result, 0);
+	fixture_hold(fx, request.elems[0]);
+}
+
+static void deed_cancel(void *arg)
+{
+	struct request *request = arg;
+
+	request->cancelled = mempool2_cancel(&request->waiter);
+}
+
+static void deed_request_and_cancel(void *arg)
+{
+	deed_request(arg);
+	deed_cancel(arg);
+}
+
+static void request_may_be_cancelled_anywhere(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	run_in(fx, here(test), deed_cancel, &request);
+	KUNIT_EXPECT_TRUE(test, request.cancelled);
+	/* On PREEMPT_RT it may be in the queue for a moment. */
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+static void request_made_and_cancelled_anywhere_leaves_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_init(fx, &request, 1);
+	run_in(fx, here(test), deed_request_and_cancel, &request);
+	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, request.cancelled);
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+/* An element that comes when the request is cancelled and not off the queue yet. */
+static void deed_cancel_and_put(void *arg)
+{
+	struct request *request = arg;
+
+	deed_cancel(request);
+	fixture_put(request->fx);
+}
+
+static void element_freed_after_a_cancel_is_not_lost(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	element = fx->held[0];
+	request_queue(fx, &request, 1);
+	caller = caller_that_waits(fx);
+	run_in(fx, here(test), deed_cancel_and_put, &request);
+	KUNIT_EXPECT_TRUE(test, request.cancelled);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+}
+
+/* The order of the queue */
+
+static void requests_and_sleepers_are_served_in_turn(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, third, fifth;
+	struct caller *second, *fourth;
+
+	fixture_pool(fx, 5);
+	fixture_drain(fx);
+	request_queue(fx, &first, 1);
+	second = caller_that_waits(fx);
+	request_queue(fx, &third, 1);
+	fourth = caller_that_waits(fx);
+	request_queue(fx, &fifth, 1);
+
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&third));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&third));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(fourth));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(fourth));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&fifth));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&fifth));
+	request_keep(fx, &first);
+	request_keep(fx, &third);
+	request_keep(fx, &fifth);
+}
+
+static void functions_are_called_in_the_order_of_their_requests(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request *requests;
+	int i, nr = 8;
+
+	requests = kunit_kcalloc(test, nr, sizeof(*requests), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, requests);
+	fixture_pool(fx, nr);
+	fixture_drain(fx);
+	for (i = 0; i < nr; i++)
+		request_queue(fx, &requests[i], 1);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, fx->held, nr), nr);
+	fx->nr_held = 0;
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_TRUE(test, is_called(&requests[i]));
+	for (i = 1; i < nr; i++)
+		KUNIT_EXPECT_EQ(test, requests[i].turn, requests[i - 1].turn + 1);
+	for (i = 0; i < nr; i++)
+		request_keep(fx, &requests[i]);
+}
+
+static void nobody_overtakes_a_request(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	request_queue(fx, &first, 1);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+	request_queue(fx, &second, 1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&second.waiter));
+	request_keep(fx, &first);
+}
+
+static void bare_wake_up_passes_over_requests(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	source_allow(&fx->src, 1);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+}
+
+static void larger_pool_serves_requests(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 2), 0);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+static void refill_serves_requests(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 0);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	source_allow(&fx->src, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 1);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+/* Several at once */
+
+static void bulk_request_collects_elements_and_is_called_once(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *elems[4];
+	int i;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	request_queue(fx, &request, 4);
+	for (i = 0; i < 4; i++) {
+		KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+		elems[i] = fixture_put(fx);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	}
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_PTR_EQ(test, request.got[i], elems[i]);
+	request_keep(fx, &request);
+}
+
+static void bulk_request_keeps_what_memory_there_was(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	source_allow(&fx->src, 2);
+	request_queue(fx, &request, 3);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+static void bulk_request_takes_what_is_there_when_it_queues(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	fixture_put(fx);
+	fixture_put(fx);
+	request_queue(fx, &request, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+static void bulk_request_is_served_in_its_turn(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request single, bulk, younger;
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	request_queue(fx, &single, 1);
+	request_queue(fx, &bulk, 2);
+	request_queue(fx, &younger, 1);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&single));
+	KUNIT_EXPECT_TRUE(test, is_called(&bulk));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&younger));
+	request_keep(fx, &bulk);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&younger));
+	request_keep(fx, &single);
+	request_keep(fx, &younger);
+}
+
+static void bulk_request_for_nothing_is_met(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_init(fx, &request, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, request.elems,
+							0, &request.waiter), 0);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+}
+
+/* Cancelling */
+
+static void cancelled_request_is_not_called(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &first, 1);
+	request_queue(fx, &second, 1);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&first.waiter));
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&second));
+	KUNIT_EXPECT_PTR_EQ(test, second.got[0], element);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&first));
+	request_keep(fx, &second);
+}
+
+static void only_the_first_cancel_succeeds(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_init(fx, &request, 1);
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
+	request_queue(fx, &request, 1);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void cancelled_last_waiter_lets_newcomers_take(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+	fixture_put(fx);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void cancelled_bulk_request_passes_on_what_it_has(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request bulk, second;
+	struct caller *third;
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	request_queue(fx, &bulk, 3);
+	request_queue(fx, &second, 1);
+	third = caller_that_waits(fx);
+	fixture_put(fx);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&bulk.waiter));
+	KUNIT_EXPECT_TRUE(test, is_called(&second));
+	KUNIT_EXPECT_TRUE(test, caller_returns(third));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&bulk));
+	request_keep(fx, &second);
+}
+
+static void cancelled_waiter_can_be_used_again(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	int i;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	for (i = 0; i < 3; i++) {
+		request_queue(fx, &request, i ? i : 1);
+		KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+	}
+	KUNIT_ASSERT_EQ(test, request_make(&request), -EINPROGRESS);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+static void waiter_in_use_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	KUNIT_EXPECT_EQ(test, request_make(&request), -EBUSY);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, request.elems,
+							1, &request.waiter), -EBUSY);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	request_keep(fx, &request);
+}
+
+static bool function_may_go_on, function_has_returned;
+
+static void dawdle(struct request *request)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10000 && !READ_ONCE(function_may_go_on); i++)
+		mdelay(1);
+	mdelay(5);
+	WRITE_ONCE(function_has_returned, true);
+}
+
+static void caller_put(struct caller *caller)
+{
+	fixture_put(caller->fx);
+}
+
+static void caller_cancel_sync(struct caller *caller)
+{
+	struct request *request = caller->elems[0];
+
+	caller->elems[0] = NULL;
+	request->cancelled = mempool2_cancel_sync(&request->waiter);
+	caller->ret = READ_ONCE(function_has_returned);
+}
+
+static void cancel_sync_waits_for_the_function(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct caller *put, *cancel;
+	struct request *request;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	request = kunit_kzalloc(test, sizeof(*request), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, request);
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, request, 1);
+	request->then = dawdle;
+	function_may_go_on = false;
+	function_has_returned = false;
+	put = caller_add(fx, caller_put);
+	caller_run(put, cpumask_next(cpu, cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, is_called(request));
+	cancel = caller_add(fx, caller_cancel_sync);
+	cancel->elems[0] = request;
+	caller_run(cancel, cpu);
+	schedule_timeout_uninterruptible(2);
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(cancel));
+	WRITE_ONCE(function_may_go_on, true);
+	KUNIT_EXPECT_TRUE(test, caller_returns(put));
+	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
+	KUNIT_EXPECT_FALSE(test, request->cancelled);
+	KUNIT_EXPECT_EQ(test, cancel->ret, 1L);
+	request_keep(fx, request);
+}
+
+/* What functions may do */
+
+static void request_again(struct request *request)
+{
+	if (atomic_read(&request->nr_calls) == 1) {
+		mempool2_free(request->got[0], &request->fx->pool);
+		request->result = request_make(request);
+	}
+}
+
+static void function_may_free_and_request_again(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	request.then = request_again;
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	/* What it freed it had again at once. */
+	KUNIT_EXPECT_EQ(test, request.result, 0);
+	request_keep(fx, &request);
+}
+
+static void free_itself(struct request *request)
+{
+	struct mempool2 *pool = &request->fx->pool;
+	void *element = request->got[0];
+
+	kfree(request);
+	mempool2_free(element, pool);
+}
+
+static void function_may_free_the_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request *request;
+	int i;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && here(test) != IN_TASK)
+		kunit_skip(test, "PREEMPT_RT: the same thread calls it for all");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	for (i = 0; i < 8; i++) {
+		request = kzalloc(sizeof(*request), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, request);
+		request_queue(fx, request, 1);
+		request->then = free_itself;
+	}
+	run_in(fx, here(test), deed_put, fx);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
+	schedule_timeout_uninterruptible(2);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+/* Each function serves the next request, thousands of them. */
+static atomic_t nesting, max_nesting;
+
+static void free_and_count_nesting(struct request *request)
+{
+	int depth = atomic_inc_return(&nesting);
+
+	if (depth > atomic_read(&max_nesting))
+		atomic_set(&max_nesting, depth);
+	mempool2_free(request->got[0], &request->fx->pool);
+	atomic_dec(&nesting);
+}
+
+static void functions_that_free_do_not_nest(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request *requests;
+	int i, nr = 5000;
+
+	requests = kvcalloc(nr, sizeof(*requests), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, requests);
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	atomic_set(&nesting, 0);
+	atomic_set(&max_nesting, 0);
+	for (i = 0; i < nr; i++) {
+		request_init(fx, &requests[i], 1);
+		requests[i].then = free_and_count_nesting;
+		if (request_make(&requests[i]) != -EINPROGRESS)
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, nr);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
+	for (i = 0; i < nr; i++)
+		if (!is_called(&requests[i]))
+			break;
+	KUNIT_EXPECT_EQ(test, i, nr);
+	for (i = 1; i < nr; i++)
+		if (requests[i].turn != requests[i - 1].turn + 1)
+			break;
+	KUNIT_EXPECT_EQ(test, i, nr);
+	mempool2_cancel_sync(&requests[nr - 1].waiter);
+	KUNIT_EXPECT_EQ(test, atomic_read(&max_nesting), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	kvfree(requests);
+}
+
+/*
+ * Others' functions are not called by who makes a request, or cancels a single one:
+ * it may hold a lock that they want. Here a request is put behind one that is
+ * served in the same moment, as an element lies in the reserve unnoticed.
+ */
+static void request_does_not_call_the_functions_of_others(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+	unsigned long flags;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	request_queue(fx, &first, 1);
+	/* As if it had come in the middle of somebody's look for those who wait. */
+	spin_lock_irqsave(&fx->pool.wait.lock, flags);
+	atomic_andnot(MEMPOOL2_WAITERS, &fx->pool.state);
+	spin_unlock_irqrestore(&fx->pool.wait.lock, flags);
+	fixture_put(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	spin_lock_irqsave(&fx->pool.wait.lock, flags);
+	atomic_or(MEMPOOL2_WAITERS, &fx->pool.state);
+	spin_unlock_irqrestore(&fx->pool.wait.lock, flags);
+
+	request_init(fx, &second, 1);
+	preempt_disable();
+	second.result = request_make(&second);
+	/* Not in here; an interrupt may have been quick. */
+	second.cancelled = atomic_read(&first.nr_calls) && !first.in_hardirq;
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, second.result, -EINPROGRESS);
+	KUNIT_EXPECT_FALSE(test, second.cancelled);
+	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
+	request_keep(fx, &first);
+}
+
+/*
+ * The race: requests, cancels, frees, resizes and the ends of pools, on all CPUs
+ *
+ * Each worker has some requests, which it makes again and again, in one pool after
+ * the other. Before it makes one again it cancels it, if it is still out. Some are
+ * cancelled by an interrupt before, or by the worker's neighbour. All of these free
+ * the elements that they find. The last one to leave a pool ends it, and does not
+ * know whether somebody is still on the way back from having called a function.
+ */
+
+#define RACE_WORKERS	4
+#define RACE_REQUESTS	100000
+#define RACE_ROUNDS	25
+#define RACE_SLOTS	16
+#define RACE_ELEMENTS	64
+
+struct race_round {
+	struct mempool2	*pool;
+	atomic_t	nr_users;
+	void		*elements[RACE_ELEMENTS];	/* that somebody should free */
+};
+
+struct race_request {
+	struct mempool2_waiter	waiter;
+	struct race_round	*round;
+	unsigned int		count;
+	void			*elems[3];
+	bool			made;
+	struct race_request	**lent;		/* where another one finds it, to cancel it */
+	bool			given_back;
+	atomic_t		nr_calls;
+	atomic_t		nr_cancels;
+};
+
+struct race_worker {
+	struct race_request	requests[RACE_SLOTS];
+	struct race_request	*from_neighbour;
+	struct race_request	*for_irq;
+	struct irq_work		irq_work;
+};
+
+struct race {
+	struct fixture		*fx;
+	struct mutex		lock;		/* of who makes a pool */
+	struct race_round	rounds[RACE_ROUNDS];
+	struct race_worker	workers[RACE_WORKERS];
+	atomic_t		nr_wrong;
+	atomic_t		nr_called;
+	atomic_t		nr_cancelled;
+	atomic_t		nr_met;
+};
+
+static struct race *race;
+
+/* Memory is for those who fill the pool, and there is none for the others. */
+static void *race_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	return gfp_mask & __GFP_NORETRY ? NULL : source_alloc(gfp_mask, pool_data);
+}
+
+/* Leave an element for somebody to free, if there is room. */
+static void race_give(struct race_round *round, void *element)
+{
+	int i;
+
+	source_claim(&race->fx->src, element);
+	for (i = 0; i < RACE_ELEMENTS; i++)
+		if (!cmpxchg(&round->elements[i], NULL, element))
+			return;
+	source_disclaim(&race->fx->src, element);
+	mempool2_free(element, round->pool);
+}
+
+static void race_free(struct race_round *round)
+{
+	void *element;
+	int i;
+
+	for (i = 0; i < RACE_ELEMENTS; i++) {
+		element = xchg(&round->elements[i], NULL);
+		if (element) {
+			source_disclaim(&race->fx->src, element);
+			mempool2_free(element, round->pool);
+		}
+	}
+}
+
+static void race_function(struct mempool2_waiter *waiter, void **elems)
+{
+	struct race_request *request = container_of(waiter, struct race_request, waiter);
+	unsigned int i;
+
+	for (i = 0; i < request->count; i++)
+		race_give(request->round, elems[i]);
+	/* From here on its owner may make it again, and the pool may be gone. */
+	atomic_inc_return(&request->nr_calls);
+}
+
+static void race_cancel(struct race_request *request)
+{
+	if (mempool2_cancel(&request->waiter))
+		atomic_inc(&request->nr_cancels);
+}
+
+/* Cancel what was lent for it, and free something. */
+static void race_cancel_lent(struct race_request **lent)
+{
+	struct race_request *request = xchg(lent, NULL);
+
+	if (!request)
+		return;
+	race_cancel(request);
+	race_free(request->round);
+	/* Pairs with race_get_back(). */
+	smp_store_release(&request->given_back, true);
+}
+
+static void race_irq(struct irq_work *irq_work)
+{
+	race_cancel_lent(&container_of(irq_work, struct race_worker, irq_work)->for_irq);
+}
+
+static void race_lend(struct race_request *request, struct race_request **lent)
+{
+	request->given_back = false;
+	if (!cmpxchg(lent, NULL, request))
+		request->lent = lent;
+}
+
+static void race_get_back(struct race_request *request)
+{
+	/* Pairs with race_cancel_lent(). */
+	if (request->lent && cmpxchg(request->lent, request, NULL) != request)
+		while (!smp_load_acquire(&request->given_back))
+			cond_resched();
+	request->lent = NULL;
+}
+
+/* Bring it to an end: its function is called or it is cancelled, either of them once. */
+static void race_settle(struct race_request *request)
+{
+	int nr_calls, nr_cancels;
+
+	if (!request->made)
+		return;
+	race_get_back(request);
+	if (!atomic_read(&request->nr_calls) && !atomic_read(&request->nr_cancels))
+		race_cancel(request);
+	while (!atomic_read_acquire(&request->nr_calls) && !atomic_read(&request->nr_cancels))
+		cond_resched();
+	nr_calls = atomic_read(&request->nr_calls);
+	nr_cancels = atomic_read(&request->nr_cancels);
+	if (nr_calls + nr_cancels != 1)
+		atomic_inc(&race->nr_wrong);
+	atomic_add(nr_calls, &race->nr_called);
+	atomic_add(nr_cancels, &race->nr_cancelled);
+	request->made = false;
+}
+
+static void race_request(struct race_request *request, struct race_round *round,
+			 unsigned int count)
+{
+	void *element;
+	unsigned int i;
+	int ret;
+
+	request->round = round;
+	request->count = count;
+	atomic_set(&request->nr_calls, 0);
+	atomic_set(&request->nr_cancels, 0);
+	do {
+		if (count == 1) {
+			element = mempool2_alloc_async(round->pool, GFP_NOWAIT,
+						       &request->waiter);
+			ret = PTR_ERR_OR_ZERO(element);
+			request->elems[0] = element;
+		} else {
+			ret = mempool2_alloc_bulk_async(round->pool, GFP_NOWAIT,
+							request->elems, count,
+							&request->waiter);
+		}
+		cond_resched();
+		/* PREEMPT_RT: one that was cancelled may be in use for a moment. */
+	} while (IS_ENABLED(CONFIG_PREEMPT_RT) && ret == -EBUSY);
+	if (ret == -EINPROGRESS) {
+		request->made = true;
+		return;
+	}
+	if (ret) {
+		atomic_inc(&race->nr_wrong);
+		return;
+	}
+	atomic_inc(&race->nr_met);
+	for (i = 0; i < count; i++)
+		race_give(round, request->elems[i]);
+}
+
+static struct race_round *race_join(int nr)
+{
+	struct race_round *round = &race->rounds[nr];
+
+	mutex_lock(&race->lock);
+	if (!round->pool) {
+		round->pool = mempool2_create(4 + nr % 5, race_alloc, source_free,
+					      &race->fx->src);
+		atomic_set(&round->nr_users, RACE_WORKERS);
+	}
+	mutex_unlock(&race->lock);
+	return round->pool ? round : NULL;
+}
+
+static void race_leave(struct race_worker *worker, struct race_round *round)
+{
+	int i;
+
+	for (i = 0; i < RACE_SLOTS; i++) {
+		race_settle(&worker->requests[i]);
+		if (READ_ONCE(worker->requests[i].waiter.state))
+			mempool2_cancel_sync(&worker->requests[i].waiter);
+	}
+	irq_work_sync(&worker->irq_work);
+	race_free(round);
+	if (!atomic_dec_and_test(&round->nr_users))
+		return;
+	race_free(round);
+	mempool2_destroy(round->pool);
+}
+
+static void race_loop(struct caller *caller)
+{
+	struct race_worker *worker = &race->workers[caller->index];
+	struct race_worker *neighbour = &race->workers[(caller->index + 1) % RACE_WORKERS];
+	struct race_request *request;
+	struct race_round *round;
+	struct rnd_state rnd;
+	u32 random;
+	int nr, i;
+
+	prandom_seed_state(&rnd, get_random_u64());
+	for (nr = 0; nr < RACE_ROUNDS; nr++) {
+		round = race_join(nr);
+		if (!round) {
+			atomic_inc(&race->nr_wrong);
+			return;
+		}
+		for (i = 0; i < RACE_REQUESTS / RACE_ROUNDS / RACE_WORKERS; i++) {
+			random = prandom_u32_state(&rnd);
+			request = &worker->requests[random % RACE_SLOTS];
+			race_settle(request);
+			race_request(request, round, random / 16 % 8 ? 1 : 3);
+			if (request->made && random / 128 % 4 == 0)
+				race_lend(request, &neighbour->from_neighbour);
+			else if (request->made && random / 128 % 4 == 1)
+				race_lend(request, &worker->for_irq);
+			if (random / 512 % 8 == 0)
+				irq_work_queue(&worker->irq_work);
+			race_cancel_lent(&worker->from_neighbour);
+			if (random / 4096 % 8 == 0)
+				race_free(round);
+			if (random / 32768 % 128 == 0 &&
+			    mempool2_resize(round->pool, 4 + random / 4194304 % 13))
+				atomic_inc(&race->nr_wrong);
+			caller->ret++;
+			cond_resched();
+		}
+		race_leave(worker, round);
+	}
+}
+
+static void every_request_is_called_or_cancelled_once(struct kunit *test)
+{
+	int i, j, cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	bool all = true;
+
+	race = kvzalloc(sizeof(*race), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->fx = fx;
+	mutex_init(&race->lock);
+	for (i = 0; i < RACE_WORKERS; i++) {
+		race->workers[i].irq_work = HARDIRQ_WORK_INIT(race_irq);
+		for (j = 0; j < RACE_SLOTS; j++)
+			mempool2_waiter_init(&race->workers[i].requests[j].waiter,
+					     race_function);
+	}
+	for (i = 0; i < RACE_WORKERS; i++) {
+		caller_run(caller_add(fx, race_loop), cpu);
+		cpu = cpumask_next(cpu, cpu_online_mask);
+		if (cpu >= nr_cpu_ids)
+			cpu = cpumask_first(cpu_online_mask);
+	}
+	for (i = 0; i < RACE_WORKERS; i++)
+		all = caller_returns_within(&fx->callers[i], 120 * HZ) && all;
+	/* Whoever is left needs all of it: then it stays. */
+	KUNIT_ASSERT_TRUE(test, all);
+	KUNIT_EXPECT_EQ(test, atomic_read(&race->nr_wrong), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&race->nr_called) + atomic_read(&race->nr_cancelled) +
+			      atomic_read(&race->nr_met), RACE_REQUESTS);
+	kunit_info(test, "%d called, %d cancelled, %d met at once",
+		   atomic_read(&race->nr_called), atomic_read(&race->nr_cancelled),
+		   atomic_read(&race->nr_met));
+	KUNIT_EXPECT_GT(test, atomic_read(&race->nr_called), RACE_REQUESTS / 100);
+	KUNIT_EXPECT_GT(test, atomic_read(&race->nr_cancelled), RACE_REQUESTS / 100);
+	kvfree(race);
+}
+
+/* A caller's mistakes */
+
+static void async_alloc_of_no_pool_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	static bool spent;
+	int i;
+
+	request_init(fx, &request, 1);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT,
+								   &request.waiter)),
+				(long)-EINVAL);
+	expect_one_warning(fx, &spent, "pool is not initialised");
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
+}
+
+static void bulk_async_of_no_pool_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	static bool spent;
+	int i;
+
+	request_init(fx, &request, 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT,
+								request.elems, 2,
+								&request.waiter),
+				-EINVAL);
+	expect_one_warning(fx, &spent, "pool is not initialised");
+}
+
+static void bulk_async_of_more_than_min_nr_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 2);
+	request_init(fx, &request, 3);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT,
+								request.elems, 3,
+								&request.waiter),
+				-EINVAL);
+	expect_one_warning(fx, &spent, "3 elements at once from a pool that guarantees 2");
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+}
+
+static struct kunit_case async_cases[] = {
+	KUNIT_CASE(async_alloc_returns_fresh_memory),
+	KUNIT_CASE(async_alloc_returns_the_reserve),
+	KUNIT_CASE(async_alloc_with_reclaim_reclaims_and_does_not_wait),
+	KUNIT_CASE(bulk_async_returns_what_memory_and_reserve_have),
+	KUNIT_CASE_PARAM(freed_element_is_sent, context_gen_params),
+	KUNIT_CASE_PARAM(function_is_called_where_the_element_is_freed, context_gen_params),
+	KUNIT_CASE_PARAM(function_may_take_locks_that_sleep_on_preempt_rt,
+			 context_gen_params),
+	KUNIT_CASE_PARAM(request_may_be_made_anywhere, context_gen_params),
+	KUNIT_CASE_PARAM(request_made_anywhere_gets_the_reserve, context_gen_params),
+	KUNIT_CASE_PARAM(request_may_be_cancelled_anywhere, context_gen_params),
+	KUNIT_CASE_PARAM(request_made_and_cancelled_anywhere_leaves_nothing,
+			 context_gen_params),
+	KUNIT_CASE_PARAM(element_freed_after_a_cancel_is_not_lost, context_gen_params),
+	KUNIT_CASE(requests_and_sleepers_are_served_in_turn),
+	KUNIT_CASE(functions_are_called_in_the_order_of_their_requests),
+	KUNIT_CASE(nobody_overtakes_a_request),
+	KUNIT_CASE(bare_wake_up_passes_over_requests),
+	KUNIT_CASE(larger_pool_serves_requests),
+	KUNIT_CASE(refill_serves_requests),
+	KUNIT_CASE(bulk_request_collects_elements_and_is_called_once),
+	KUNIT_CASE(bulk_request_keeps_what_memory_there_was),
+	KUNIT_CASE(bulk_request_takes_what_is_there_when_it_queues),
+	KUNIT_CASE(bulk_request_is_served_in_its_turn),
+	KUNIT_CASE(bulk_request_for_nothing_is_met),
+	KUNIT_CASE(cancelled_request_is_not_called),
+	KUNIT_CASE(only_the_first_cancel_succeeds),
+	KUNIT_CASE(cancelled_last_waiter_lets_newcomers_take),
+	KUNIT_CASE(cancelled_bulk_request_passes_on_what_it_has),
+	KUNIT_CASE(cancelled_waiter_can_be_used_again),
+	KUNIT_CASE(waiter_in_use_is_refused),
+	KUNIT_CASE(cancel_sync_waits_for_the_function),
+	KUNIT_CASE(function_may_free_and_request_again),
+	KUNIT_CASE_PARAM(function_may_free_the_waiter, context_gen_params),
+	KUNIT_CASE(functions_that_free_do_not_nest),
+	KUNIT_CASE(request_does_not_call_the_functions_of_others),
+	KUNIT_CASE_SLOW(every_request_is_called_or_cancelled_once),
+	KUNIT_CASE(async_alloc_of_no_pool_is_refused),
+	KUNIT_CASE(bulk_async_of_no_pool_is_refused),
+	KUNIT_CASE(bulk_async_of_more_than_min_nr_is_refused),
+	{}
+};
+
+static struct kunit_suite async_suite = {
+	.name = "mempool2_async",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = async_cases,
+};
+
+kunit_test_suite(async_suite);

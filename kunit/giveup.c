@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: callers that wait for a time, or until they are killed
+ */
+#include <linux/err.h>
+#include <linux/sched/signal.h>
+
+#include "fixture.h"
+
+static void caller_alloc_timeout(struct caller *caller)
+{
+	void *element = mempool2_alloc_timeout(caller->pool, caller->gfp, caller->count);
+
+	caller->ret = PTR_ERR_OR_ZERO(element);
+	if (!IS_ERR(element))
+		caller->elems[0] = element;
+}
+
+static void caller_alloc_killable(struct caller *caller)
+{
+	void *element;
+
+	/* Threads of the kernel are not killed unless they say so. */
+	allow_signal(SIGKILL);
+	element = mempool2_alloc_killable(caller->pool, caller->gfp);
+	caller->ret = PTR_ERR_OR_ZERO(element);
+	if (!IS_ERR(element))
+		caller->elems[0] = element;
+}
+
+static void caller_kill(struct caller *caller)
+{
+	send_sig(SIGKILL, caller->task, 1);
+}
+
+/* One that waits with @fn, for so many jiffies if that is a matter of time. */
+static struct caller *caller_that_waits_with(struct fixture *fx,
+					     void (*fn)(struct caller *caller),
+					     unsigned long timeout)
+{
+	struct caller *caller = caller_add(fx, fn);
+	int nr = nr_waiters(&fx->pool);
+
+	caller->count = timeout;
+	caller_run(caller, ANY_CPU);
+	KUNIT_ASSERT_TRUE(fx->test, waiters_become(&fx->pool, nr + 1));
+	return caller;
+}
+
+/* Nobody has to wait who need not */
+
+static void who_may_give_up_gets_fresh_memory_first(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	fixture_hold(fx, mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 0));
+	fixture_hold(fx, mempool2_alloc_killable(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
+			bits((GFP_KERNEL | ADDED_GFP) & ~LATER_GFP));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+static void who_may_give_up_gets_the_reserve_next(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 2);
+	source_fail(&fx->src);
+	fixture_hold(fx, mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 0));
+	fixture_hold(fx, mempool2_alloc_killable(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	/* The reserve comes before what may take time. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
+}
+
+static void who_may_give_up_reclaims_before_waiting(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	source_fail_next(&fx->src, 1);
+	fixture_hold(fx, mempool2_alloc_timeout(&fx->pool, GFP_NOIO, 0));
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1), bits(GFP_NOIO | ADDED_GFP));
+}
+
+static void mask_without_reclaim_does_not_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_NOWAIT, HZ)),
+			(long)-ENOMEM);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_killable(&fx->pool, GFP_NOWAIT)),
+			(long)-ENOMEM);
+}
+
+/* Time */
+
+static void wait_ends_when_the_time_is_over(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned long start = jiffies;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits_with(fx, caller_alloc_timeout, HZ / 10);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, start + HZ / 10));
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void timeout_of_0_does_not_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 0)),
+			(long)-ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void element_freed_in_time_is_returned(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits_with(fx, caller_alloc_timeout, 100 * HZ);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+static void largest_timeout_is_for_ever(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	/* An unsigned int of callers; the type of the call is wider. */
+	caller = caller_that_waits_with(fx, caller_alloc_timeout, UINT_MAX);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	mempool2_free(caller->elems[0], &fx->pool);
+	caller->elems[0] = mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, ULONG_MAX);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(caller->elems[0]));
+}
+
+static void bare_wake_up_does_not_lengthen_the_time(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned long start = jiffies;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits_with(fx, caller_alloc_timeout, HZ / 2);
+	while (!caller_has_returned(caller) && time_before(jiffies, start + TIMEOUT)) {
+		wake_up(&fx->pool.wait);
+		schedule_timeout_uninterruptible(1);
+	}
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + 3 * HZ));
+}
+
+/* Killing */
+
+static void killed_caller_gives_up(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits_with(fx, caller_alloc_killable, 0);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
+	caller_kill(caller);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, (long)-EINTR);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void killable_caller_gets_a_freed_element(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits_with(fx, caller_alloc_killable, 0);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+static void alloc_killed(struct caller *caller)
+{
+	allow_signal(SIGKILL);
+	caller_alloc(caller);
+}
+
+static void alloc_timeout_killed(struct caller *caller)
+{
+	allow_signal(SIGKILL);
+	caller_alloc_timeout(caller);
+}
+
+static void killing_does_not_concern_the_others(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller, *timed;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	caller = caller_that_waits_with(fx, alloc_killed, 0);
+	timed = caller_that_waits_with(fx, alloc_timeout_killed, 100 * HZ);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	caller_kill(caller);
+	caller_kill(timed);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(timed));
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_TRUE(test, caller_returns(timed));
+	KUNIT_EXPECT_EQ(test, timed->ret, 0L);
+}
+
+/* The order of the queue */
+
+static void those_who_may_give_up_are_served_in_turn(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[4];
+	void *element;
+	int i;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	callers[0] = caller_that_waits_with(fx, caller_alloc_timeout, 100 * HZ);
+	callers[1] = caller_that_waits(fx);
+	callers[2] = caller_that_waits_with(fx, caller_alloc_killable, 0);
+	callers[3] = caller_that_waits_with(fx, caller_alloc_timeout, 100 * HZ);
+	element = fixture_put(fx);
+	for (i = 0; i < 4; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], element);
+		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 3 - i);
+		callers[i]->elems[0] = NULL;
+		mempool2_free(element, &fx->pool);
+	}
+}
+
+static void who_gives_up_makes_room_for_the_next(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *first, *second, *third;
+	void *element;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	first = caller_that_waits_with(fx, caller_alloc_killable, 0);
+	second = caller_that_waits(fx);
+	third = caller_that_waits_with(fx, caller_alloc_killable, 0);
+	caller_kill(third);
+	caller_kill(first);
+	KUNIT_EXPECT_TRUE(test, caller_returns(first));
+	KUNIT_EXPECT_TRUE(test, caller_returns(third));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+	KUNIT_EXPECT_PTR_EQ(test, second->elems[0], element);
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	/* And nobody is thought to wait, for whom newcomers would have to. */
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+/*
+ * At the same moment: the wait ends and an element is freed. The retry after the
+ * time was over is a good place for it, as the waiter is still queued.
+ */
+static void serve_at_the_end(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	/* The first two calls come before the wait. */
+	if (atomic_read(&src->nr_allocs) > 2 && fx->nr_held)
+		fixture_put(fx);
+}
+
+static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	element = fx->held[0];
+	fx->src.hook_arg = fx;
+	fx->src.hook = serve_at_the_end;
+	caller = caller_that_waits_with(fx, caller_alloc_timeout, HZ / 10);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+static void give_up_loop(struct caller *caller)
+{
+	struct source *src = &caller->fx->src;
+	void *element;
+
+	allow_signal(SIGKILL);
+	while (!READ_ONCE(caller->fx->stop)) {
+		if (caller->index % 2)
+			element = mempool2_alloc_timeout(caller->pool, GFP_NOIO, caller->ret % 3);
+		else
+			element = mempool2_alloc_killable(caller->pool, GFP_NOIO);
+		/* Some hold it until others' time is over. */
+		if (!IS_ERR(element)) {
+			source_claim(src, element);
+			schedule_timeout_uninterruptible(caller->ret % 2);
+			source_disclaim(src, element);
+			mempool2_free(element, caller->pool);
+		} else {
+			caller->count++;
+			flush_signals(current);
+		}
+		caller->ret++;
+		cond_resched();
+	}
+}
+
+static void kill_loop(struct caller *caller)
+{
+	struct fixture *fx = caller->fx;
+
+	while (!READ_ONCE(fx->stop)) {
+		/* Those who are killable have even numbers. */
+		caller_kill(&fx->callers[caller->ret++ % 4 * 2]);
+		schedule_timeout_uninterruptible(caller->ret % 2);
+		cond_resched();
+	}
+}
+
+static void who_gives_up_just_when_served_loses_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned long end = jiffies + HZ;
+	long nr_given_up = 0;
+	int i;
+
+	fixture_pool(fx, 2);
+	fx->src.pool = NULL;
+	source_fail(&fx->src);
+	for (i = 0; i < 8; i++)
+		caller_run(caller_add(fx, give_up_loop), ANY_CPU);
+	caller_run(caller_add(fx, kill_loop), ANY_CPU);
+	while (time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	for (i = 0; i < 8; i++) {
+		nr_given_up += fx->callers[i].count - 1;
+		KUNIT_EXPECT_GT(test, fx->callers[i].ret, 0L);
+	}
+	KUNIT_EXPECT_GT(test, nr_given_up, 0L);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+/* A caller's mistakes */
+
+static void alloc_timeout_of_no_pool_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 1)),
+			(long)-EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 1)),
+			(long)-EINVAL);
+	expect_one_warning(fx, &spent, "pool is not initialised");
+}
+
+static void alloc_killable_of_no_pool_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_killable(&fx->pool, GFP_KERNEL)),
+			(long)-EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_killable(&fx->pool, GFP_KERNEL)),
+			(long)-EINVAL);
+	expect_one_warning(fx, &spent, "pool is not initialised");
+}
+
+static void gfp_zero_is_noticed_in_other_ways_to_wait_too(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 1);
+	for (i = 0; i < 2; i++)
+		fixture_hold(fx, mempool2_alloc_killable(&fx->pool, GFP_KERNEL | __GFP_ZERO));
+	expect_one_warning(fx, &spent, "__GFP_ZERO");
+}
+
+static struct kunit_case giveup_cases[] = {
+	KUNIT_CASE(who_may_give_up_gets_fresh_memory_first),
+	KUNIT_CASE(who_may_give_up_gets_the_reserve_next),
+	KUNIT_CASE(who_may_give_up_reclaims_before_waiting),
+	KUNIT_CASE(mask_without_reclaim_does_not_wait),
+	KUNIT_CASE(wait_ends_when_the_time_is_over),
+	KUNIT_CASE(timeout_of_0_does_not_wait),
+	KUNIT_CASE(element_freed_in_time_is_returned),
+	KUNIT_CASE(largest_timeout_is_for_ever),
+	KUNIT_CASE(bare_wake_up_does_not_lengthen_the_time),
+	KUNIT_CASE(killed_caller_gives_up),
+	KUNIT_CASE(killable_caller_gets_a_freed_element),
+	KUNIT_CASE(killing_does_not_concern_the_others),
+	KUNIT_CASE(those_who_may_give_up_are_served_in_turn),
+	KUNIT_CASE(who_gives_up_makes_room_for_the_next),
+	KUNIT_CASE(element_freed_at_the_last_moment_is_returned),
+	KUNIT_CASE(who_gives_up_just_when_served_loses_nothing),
+	KUNIT_CASE(alloc_timeout_of_no_pool_is_refused),
+	KUNIT_CASE(alloc_killable_of_no_pool_is_refused),
+	KUNIT_CASE(gfp_zero_is_noticed_in_other_ways_to_wait_too),
+	{}
+};
+
+static struct kunit_suite giveup_suite = {
+	.name = "mempool2_giveup",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = giveup_cases,
+};
+
+kunit_test_suite(giveup_suite);

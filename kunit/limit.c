@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: a limit to how many elements may be out
+ */
+#include <linux/err.h>
+
+#include "fixture.h"
+
+static void fixture_limited_pool(struct fixture *fx, int min_nr, int limit)
+{
+	fixture_pool(fx, min_nr);
+	KUNIT_ASSERT_EQ(fx->test, mempool2_set_limit(&fx->pool, limit), 0);
+	source_forget(&fx->src);
+}
+
+/* Hold so many, which are there. */
+static void hold(struct fixture *fx, int nr)
+{
+	while (nr--)
+		fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void no_more_than_the_limit_is_out(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_limited_pool(fx, 2, 5);
+	hold(fx, 5);
+	/* There is memory and reserve, but that does not matter. */
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 1)),
+			(long)-ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 5);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+}
+
+static void each_way_to_allocate_counts(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[2];
+
+	fixture_limited_pool(fx, 2, 6);
+	hold(fx, 1);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	fixture_hold(fx, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
+	fixture_hold(fx, mempool2_alloc_killable(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 2), 0);
+	fixture_hold(fx, elems[0]);
+	fixture_hold(fx, elems[1]);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void failed_allocation_does_not_count(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_limited_pool(fx, 1, 2);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	source_fail(&fx->src);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+		KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+		KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_NOWAIT));
+	}
+	source_recover(&fx->src);
+	hold(fx, 1);
+}
+
+static void freed_element_makes_room_below_the_limit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[2];
+	int i;
+
+	fixture_limited_pool(fx, 1, 2);
+	for (i = 0; i < 3; i++) {
+		hold(fx, 2);
+		KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+		fixture_put_all(fx);
+	}
+	for (i = 0; i < 2; i++)
+		elems[i] = mempool2_alloc(&fx->pool, GFP_NOWAIT);
+	/* The reserve is full, so it takes none, but they are no longer counted. */
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 2), 0u);
+	for (i = 0; i < 2; i++)
+		source_free(elems[i], &fx->src);
+	hold(fx, 2);
+}
+
+static void who_waits_for_the_limit_is_served_in_turn(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[3];
+	void *element;
+	int i;
+
+	fixture_limited_pool(fx, 1, 2);
+	hold(fx, 2);
+	for (i = 0; i < 3; i++)
+		callers[i] = caller_that_waits(fx);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	element = fixture_put(fx);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 2 - i);
+		KUNIT_ASSERT_NOT_NULL(test, callers[i]->elems[0]);
+		mempool2_free(callers[i]->elems[0], &fx->pool);
+		callers[i]->elems[0] = NULL;
+	}
+	KUNIT_EXPECT_NOT_NULL(test, element);
+	hold(fx, 1);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void bulk_caller_waits_for_the_limit_and_holds_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *first, *second;
+	int i;
+
+	fixture_limited_pool(fx, 3, 3);
+	hold(fx, 2);
+	first = caller_that_waits_for(fx, 3);
+	second = caller_that_waits_for(fx, 3);
+	/* Room for one: it is the first one's, which collects. */
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(first));
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(first));
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
+	for (i = 0; i < 3; i++) {
+		mempool2_free(first->elems[i], &fx->pool);
+		first->elems[i] = NULL;
+	}
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+}
+
+static void sent_to_nobody(struct mempool2_waiter *waiter, void **elems)
+{
+}
+
+static void cancelled_request_leaves_room_below_the_limit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_waiter waiter;
+	void *elems[3];
+
+	fixture_limited_pool(fx, 3, 3);
+	hold(fx, 1);
+	mempool2_waiter_init(&waiter, sent_to_nobody);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, elems, 3,
+							&waiter), -EINPROGRESS);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	hold(fx, 2);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void waiter_below_the_limit_looks_for_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *first, *second;
+
+	fixture_limited_pool(fx, 1, 3);
+	hold(fx, 1);
+	fixture_drain(fx);
+	first = caller_that_waits(fx);
+	second = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(second));
+	source_recover(&fx->src);
+	/* There is room for one, and the first one is the next, not a newcomer. */
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	wake_up_process(second->task);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(first));
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+}
+
+static void larger_limit_serves_those_who_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[3];
+	int i;
+
+	fixture_limited_pool(fx, 1, 1);
+	hold(fx, 1);
+	for (i = 0; i < 3; i++)
+		callers[i] = caller_that_waits(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 3), 0);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(callers[2], 2));
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 0), 0);
+	KUNIT_EXPECT_TRUE(test, caller_returns(callers[2]));
+	hold(fx, 8);
+}
+
+static void smaller_limit_waits_until_enough_is_back(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_limited_pool(fx, 1, 4);
+	hold(fx, 4);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 2), 0);
+	fixture_put(fx);
+	fixture_put(fx);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	fixture_put(fx);
+	hold(fx, 1);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void limit_is_never_less_than_min_nr(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[6];
+	int i;
+
+	fixture_limited_pool(fx, 2, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 6), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 6), 0);
+	for (i = 0; i < 6; i++)
+		fixture_hold(fx, elems[i]);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void elements_that_were_never_counted_may_be_freed(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	hold(fx, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 2), 0);
+	fixture_put_all(fx);
+	hold(fx, 2);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void limited_loop(struct caller *caller)
+{
+	struct source *src = &caller->fx->src;
+	void *elems[2];
+	int i, nr;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		nr = 1;
+		if (caller->index == 0) {
+			nr = 2;
+			mempool2_alloc_bulk(caller->pool, elems, 2);
+		} else {
+			elems[0] = mempool2_alloc(caller->pool, GFP_NOIO);
+		}
+		/* More than the limit at once? It is 3. */
+		if (atomic_add_return(nr, (atomic_t *)src->hook_arg) > 3)
+			atomic_inc(&src->nr_irregular);
+		for (i = 0; i < nr; i++)
+			source_claim(src, elems[i]);
+		schedule_timeout_uninterruptible(caller->ret++ % 8 == 0);
+		atomic_sub(nr, (atomic_t *)src->hook_arg);
+		for (i = 0; i < nr; i++) {
+			source_disclaim(src, elems[i]);
+			mempool2_free(elems[i], caller->pool);
+		}
+		cond_resched();
+	}
+}
+
+static void limit_holds_under_load_and_nobody_is_left_behind(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned long end = jiffies + HZ / 2;
+	static atomic_t nr_out;
+	int i;
+
+	fixture_limited_pool(fx, 2, 3);
+	fx->src.pool = NULL;
+	fx->src.hook_arg = &nr_out;
+	atomic_set(&nr_out, 0);
+	for (i = 0; i < 8; i++)
+		caller_run(caller_add(fx, limited_loop), ANY_CPU);
+	while (time_before(jiffies, end)) {
+		schedule_timeout_uninterruptible(1);
+		if (jiffies % 4 == 0)
+			source_fail(&fx->src);
+		else
+			source_recover(&fx->src);
+	}
+	source_recover(&fx->src);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_GT(test, fx->callers[i].ret, 0L);
+	hold(fx, 3);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void negative_limit_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	fixture_pool(fx, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, -1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, -1), -EINVAL);
+	expect_one_warning(fx, &spent, "limit -1 is negative");
+	hold(fx, 3);
+}
+
+static void limit_below_min_nr_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	fixture_limited_pool(fx, 2, 2);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), -EINVAL);
+	expect_one_warning(fx, &spent, "limit 1 is less than min_nr 2");
+	hold(fx, 2);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+static void limit_of_no_pool_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), -EINVAL);
+	expect_one_warning(fx, &spent, "pool is not initialised");
+}
+
+static struct kunit_case limit_cases[] = {
+	KUNIT_CASE(no_more_than_the_limit_is_out),
+	KUNIT_CASE(each_way_to_allocate_counts),
+	KUNIT_CASE(failed_allocation_does_not_count),
+	KUNIT_CASE(freed_element_makes_room_below_the_limit),
+	KUNIT_CASE(who_waits_for_the_limit_is_served_in_turn),
+	KUNIT_CASE(bulk_caller_waits_for_the_limit_and_holds_nothing),
+	KUNIT_CASE(cancelled_request_leaves_room_below_the_limit),
+	KUNIT_CASE(waiter_below_the_limit_looks_for_memory),
+	KUNIT_CASE(larger_limit_serves_those_who_wait),
+	KUNIT_CASE(smaller_limit_waits_until_enough_is_back),
+	KUNIT_CASE(limit_is_never_less_than_min_nr),
+	KUNIT_CASE(elements_that_were_never_counted_may_be_freed),
+	KUNIT_CASE(limit_holds_under_load_and_nobody_is_left_behind),
+	KUNIT_CASE(negative_limit_is_refused),
+	KUNIT_CASE(limit_below_min_nr_is_refused),
+	KUNIT_CASE(limit_of_no_pool_is_refused),
+	{}
+};
+
+static struct kunit_suite limit_suite = {
+	.name = "mempool2_limit",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = limit_cases,
+};
+
+kunit_test_suite(limit_suite);

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: filling the reserve without waiting for frees
+ */
+#include "fixture.h"
+
+KUNIT_ARRAY_PARAM(context, contexts, context_name);
+
+static void refill_fills_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 4);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
+	/* Those that were out meanwhile are too many now, and go. */
+	fixture_put_all(fx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 4);
+}
+
+static void refill_allocates_no_more_than_is_missing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 4);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+}
+
+static void refill_returns_what_is_still_missing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 4);
+	fixture_drain(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 4);
+	source_allow(&fx->src, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+}
+
+static void refill_hands_the_mask_on_as_it_is(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	source_recover(&fx->src);
+	source_forget(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_NOIO), 0);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0), bits(GFP_NOIO));
+}
+
+static void refill_serves_those_who_wait_first(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[3];
+	int i;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	for (i = 0; i < 3; i++)
+		callers[i] = caller_that_waits(fx);
+	source_allow(&fx->src, 4);
+	/* Two are missing, so two it allocates. */
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(callers[2]));
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 1);
+	KUNIT_EXPECT_TRUE(test, caller_returns(callers[2]));
+}
+
+static void refill_of_a_pool_with_min_nr_0_gives_it_one(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 0);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 1);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+struct deed {
+	struct fixture	*fx;
+	int		ret;
+};
+
+static void deed_refill(void *arg)
+{
+	struct deed *deed = arg;
+
+	deed->ret = mempool2_refill(&deed->fx->pool, GFP_ATOMIC);
+}
+
+static void refill_may_be_called_anywhere(struct kunit *test)
+{
+	const struct context *context = test->param_value;
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx, .ret = -1 };
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	source_recover(&fx->src);
+	run_in(fx, context->where, deed_refill, &deed);
+	KUNIT_EXPECT_EQ(test, deed.ret, 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+}
+
+/* Elements that a pool never had are no more missing when they were refilled. */
+static void pool_that_was_filled_in_part_and_refilled_shrinks(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 2);
+	source_allow(&fx->src, 1);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 6), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 2), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 2);
+}
+
+static void refill_of_no_pool_is_refused(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), -EINVAL);
+	expect_one_warning(fx, &spent, "pool is not initialised");
+}
+
+static struct kunit_case refill_cases[] = {
+	KUNIT_CASE(refill_fills_the_reserve),
+	KUNIT_CASE(refill_allocates_no_more_than_is_missing),
+	KUNIT_CASE(refill_returns_what_is_still_missing),
+	KUNIT_CASE(refill_hands_the_mask_on_as_it_is),
+	KUNIT_CASE(refill_serves_those_who_wait_first),
+	KUNIT_CASE(refill_of_a_pool_with_min_nr_0_gives_it_one),
+	KUNIT_CASE_PARAM(refill_may_be_called_anywhere, context_gen_params),
+	KUNIT_CASE(pool_that_was_filled_in_part_and_refilled_shrinks),
+	KUNIT_CASE(refill_of_no_pool_is_refused),
+	{}
+};
+
+static struct kunit_suite refill_suite = {
+	.name = "mempool2_refill",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = refill_cases,
+};
+
+kunit_test_suite(refill_suite);

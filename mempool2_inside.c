@@ -1,0 +1,2223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mempool2 - seeing inside, and finding misuse
+ *
+ * A part of mempool2.c, which includes it, in a file of its own as it is of no
+ * concern to who wants to know how a pool works.
+ *
+ * All pools are in a registry, or rather their reserves are: a pool may be copied
+ * before it is used, and what is allocated stays where it is.
+ *
+ * What is off for a pool must not cost it anything, so there is no test for it on
+ * the main paths. Instead a pool for which anything is on has a kind that none of
+ * these know, and so goes out of line each time. Who has read the old kind when it
+ * changes does once more what was right before; where that matters, switching
+ * waits until these are through.
+ */
+
+#define CREATE_TRACE_POINTS
+#include "mempool2_trace.h"
+
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_reserve_alloc);
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_refill);
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_wait_begin);
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_wait_end);
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_handover);
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_resize);
+EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_alloc_failed);
+
+/*
+ * The registry
+ */
+
+/*
+ * Protects the registry and what the reserves have for it. Taken before the lock of
+ * a pool's wait queue, and all the others but the mutexes.
+ */
+static DEFINE_SPINLOCK(registry_lock);
+static LIST_HEAD(registry);
+
+/* Of them, watched ones; and those that are looked after by stuck_work. */
+static unsigned int nr_watched;
+static unsigned int nr_stuck;
+
+/* Events of the reserve that somebody wants to see, so all pools are watched. */
+static unsigned int nr_traced;
+
+/* The checks, of FEATURES_CHECK, that are on for pools made from now on. */
+static unsigned int checks_for_new;
+
+/* Switching features of all pools; taken before all other locks. */
+static DEFINE_MUTEX(features_mutex);
+
+/* Directories to be removed, which exit has no right to sleep for. */
+static LIST_HEAD(gone_insides);
+static void gone_insides_remove(struct work_struct *work);
+static DECLARE_WORK(gone_work, gone_insides_remove);
+
+static void inside_free(struct mempool2_inside *inside);
+static void records_free(struct mempool2_inside *inside);
+
+/*
+ * Under the lock: the pool to which @reserve belongs, %NULL if that is not known. It
+ * was last seen where it was made. Who copies a pool and gives the original's memory
+ * back may leave an address there that is good for nothing, hence the look at it.
+ */
+static struct mempool2 *reserve_pool(const struct mempool2_reserve *reserve)
+{
+	struct mempool2 *pool = READ_ONCE(reserve->pool);
+	struct mempool2_reserve *its;
+
+	lockdep_assert_held(&registry_lock);
+	if (!pool || copy_from_kernel_nofault(&its, &pool->reserve, sizeof(its)) ||
+	    its != reserve)
+		return NULL;
+	return pool;
+}
+
+/* Let all calls on the pool go out of line, or let them not. */
+static void pool_set_watched(struct mempool2 *pool, bool watched)
+{
+	u8 kind = watched ? MEMPOOL2_WATCHED : pool->source;
+	int state = atomic_read(&pool->state), new;
+
+	lockdep_assert_held(&registry_lock);
+	nr_watched += watched - pool_is_watched(pool);
+	WRITE_ONCE(pool->kind, kind);
+	do {
+		new = state & ~(MEMPOOL2_FULL(MEMPOOL2_KIND_MASK) | MEMPOOL2_WATCH);
+		new |= MEMPOOL2_FULL(kind) | (watched ? MEMPOOL2_WATCH : 0);
+	} while (!atomic_try_cmpxchg(&pool->state, &state, new));
+}
+
+static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
+			 unsigned long creator)
+{
+	unsigned long flags;
+
+	/* A pool on the stack does not live long, or is going to be copied. */
+	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
+	reserve->min_nr = pool->min_nr;
+	reserve->creator = (const void *)creator;
+	spin_lock_irqsave(&registry_lock, flags);
+	list_add_tail(&reserve->registered, &registry);
+	if (nr_traced && reserve->pool)
+		pool_set_watched(pool, true);
+	spin_unlock_irqrestore(&registry_lock, flags);
+}
+
+/* Make @reserve the pool's in place of @old, for those who look from outside too. */
+static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
+			     struct mempool2_reserve *reserve)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&registry_lock, flags);
+	reserve->pool = pool;
+	reserve->min_nr = pool->min_nr;
+	reserve->creator = old->creator;
+	reserve->inside = old->inside;
+	if (reserve->inside)
+		reserve->inside->reserve = reserve;
+	list_replace(&old->registered, &reserve->registered);
+	rcu_assign_pointer(pool->reserve, reserve);
+	spin_unlock_irqrestore(&registry_lock, flags);
+}
+
+/* From now on nobody looks at the pool from outside. */
+static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve)
+{
+	struct mempool2_inside *inside = reserve->inside;
+	unsigned long flags;
+	bool has_dir = false;
+
+	spin_lock_irqsave(&registry_lock, flags);
+	list_del(&reserve->registered);
+	if (pool_is_watched(pool))
+		pool_set_watched(pool, false);
+	if (inside) {
+		inside->reserve = NULL;
+		if (inside->features & FEATURE_STUCK)
+			nr_stuck--;
+		has_dir = inside->id;
+		if (has_dir)
+			list_add_tail(&inside->gone, &gone_insides);
+	}
+	spin_unlock_irqrestore(&registry_lock, flags);
+	if (has_dir)
+		schedule_work(&gone_work);
+	else
+		inside_free(inside);
+}
+
+/*
+ * What a pool has for features
+ */
+
+static struct mempool2_inside *inside_alloc(gfp_t gfp)
+{
+	struct mempool2_inside *inside = kzalloc(sizeof(*inside), gfp);
+
+	if (!inside)
+		return NULL;
+	raw_spin_lock_init(&inside->lock);
+	INIT_LIST_HEAD(&inside->chunks);
+	ratelimit_state_init(&inside->ratelimit, 5 * HZ, 5);
+	ratelimit_set_flags(&inside->ratelimit, RATELIMIT_MSG_ON_RELEASE);
+	return inside;
+}
+
+static void inside_free(struct mempool2_inside *inside)
+{
+	if (!inside)
+		return;
+	records_free(inside);
+	free_percpu(inside->statistics);
+	kfree(inside->dir);
+	kfree(inside);
+}
+
+static void inside_attach(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+{
+	lockdep_assert_held(&registry_lock);
+	inside->reserve = reserve;
+	/* Pairs with pool_inside(). */
+	smp_store_release(&reserve->inside, inside);
+}
+
+static struct mempool2_inside *pool_inside(const struct mempool2 *pool)
+{
+	struct mempool2_inside *inside;
+
+	rcu_read_lock_sched();
+	/* Pairs with inside_attach(). */
+	inside = smp_load_acquire(&rcu_dereference_sched(pool->reserve)->inside);
+	rcu_read_unlock_sched();
+	return inside;
+}
+
+/* Is any of these on for this pool? */
+static bool pool_has(const struct mempool2 *pool, unsigned int features)
+{
+	const struct mempool2_inside *inside;
+
+	if (!pool_is_watched(pool))
+		return false;
+	inside = pool_inside(pool);
+	return inside && READ_ONCE(inside->features) & features;
+}
+
+/* For the owner's calls: there is nobody who knows better where the pool is. */
+static struct mempool2_inside *pool_make_inside(struct mempool2 *pool)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+
+	lockdep_assert_held(&features_mutex);
+	inside = pool_inside(pool) ?: inside_alloc(GFP_KERNEL);
+	if (!inside)
+		return NULL;
+	spin_lock_irq(&registry_lock);
+	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&registry_lock));
+	WRITE_ONCE(reserve->pool, pool);
+	if (!reserve->inside)
+		inside_attach(inside, reserve);
+	spin_unlock_irq(&registry_lock);
+	return inside;
+}
+
+/* Nobody is watched any more: spare mempool2_free_slow() to look. */
+static void pools_watched_update(void)
+{
+	bool on;
+
+	lockdep_assert_held(&features_mutex);
+	spin_lock_irq(&registry_lock);
+	on = nr_watched || nr_traced || checks_for_new;
+	spin_unlock_irq(&registry_lock);
+	if (on)
+		static_branch_enable(&pools_watched);
+	else
+		static_branch_disable(&pools_watched);
+}
+
+static void stuck_watch(struct work_struct *work);
+static DECLARE_DELAYED_WORK(stuck_work, stuck_watch);
+
+/*
+ * Switch features; then wait until nobody is in the reserve any more who has not
+ * seen it. @watch: have the pool watched, whether any is on or not.
+ */
+static int inside_switch(struct mempool2_inside *inside, unsigned int features, bool watch)
+{
+	unsigned int old = inside->features;
+	struct mempool2 *pool = NULL;
+	int err = -ENODEV;
+
+	lockdep_assert_held(&features_mutex);
+	if (watch || features)
+		static_branch_enable(&pools_watched);
+	spin_lock_irq(&registry_lock);
+	if (inside->reserve) {
+		pool = reserve_pool(inside->reserve);
+		err = pool ? 0 : -ENXIO;
+	}
+	if (pool) {
+		WRITE_ONCE(inside->features, features);
+		pool_set_watched(pool, watch || features || nr_traced);
+		nr_stuck += !!(features & FEATURE_STUCK) - !!(old & FEATURE_STUCK);
+	}
+	spin_unlock_irq(&registry_lock);
+	if (pool)
+		synchronize_rcu();
+	if (features & FEATURE_STUCK)
+		schedule_delayed_work(&stuck_work, HZ);
+	pools_watched_update();
+	return err;
+}
+
+static int __maybe_unused pool_watch(struct mempool2 *pool, unsigned int feature, bool on)
+{
+	struct mempool2_inside *inside;
+	int err;
+
+	mutex_lock(&features_mutex);
+	inside = on ? pool_make_inside(pool) : pool_inside(pool);
+	if (inside)
+		err = inside_switch(inside, on ? inside->features | feature :
+						 inside->features & ~feature, false);
+	else
+		err = on ? -ENOMEM : 0;
+	mutex_unlock(&features_mutex);
+	return err;
+}
+
+/*
+ * Call @set with what @pool has for features, which it may need memory for, and
+ * with the mutex held.
+ */
+static int pool_set(struct mempool2 *pool, int (*set)(struct mempool2_inside *inside,
+						      unsigned int value),
+		    unsigned int value)
+{
+	struct mempool2_inside *inside;
+	int err;
+
+	might_sleep();
+	mutex_lock(&features_mutex);
+	inside = pool_make_inside(pool);
+	err = inside ? set(inside, value) : -ENOMEM;
+	mutex_unlock(&features_mutex);
+	return err;
+}
+
+/*
+ * Names
+ */
+
+static void reserve_name(const struct mempool2_reserve *reserve, char *name)
+{
+	const struct mempool2_inside *inside = READ_ONCE(reserve->inside);
+
+	if (inside && inside->name[0])
+		memcpy(name, inside->name, MEMPOOL2_NAME_LEN);
+	else
+		scnprintf(name, MEMPOOL2_NAME_LEN, "%ps", reserve->creator);
+}
+
+static void pool_name(const struct mempool2 *pool, char *name)
+{
+	rcu_read_lock_sched();
+	reserve_name(rcu_dereference_sched(pool->reserve), name);
+	rcu_read_unlock_sched();
+}
+
+/**
+ * mempool2_set_name() - say what a pool is for
+ * @pool: the pool
+ * @name: the name; of a longer one, the first %MEMPOOL2_NAME_LEN - 1 characters
+ *
+ * The name is shown in debugfs, events and reports. Before, that is the name of
+ * the function that made the pool. Not to be called while others use the pool's
+ * name: best right after the pool was made, and, if it was copied, for the copy.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * @name is empty.
+ */
+int mempool2_set_name(struct mempool2 *pool, const char *name)
+{
+	struct mempool2_inside *inside;
+	char text[MEMPOOL2_NAME_LEN] = "";
+
+	if (not_initialised(pool) || mistake(!name || !*name, "the name is empty"))
+		return -EINVAL;
+	might_sleep();
+	strscpy(text, name, sizeof(text));
+	mutex_lock(&features_mutex);
+	inside = pool_make_inside(pool);
+	if (inside)
+		memcpy(inside->name, text, sizeof(text));
+	mutex_unlock(&features_mutex);
+	return inside ? 0 : -ENOMEM;
+}
+EXPORT_SYMBOL_GPL(mempool2_set_name);
+
+/*
+ * Events
+ */
+
+void mempool2_trace_name(const struct mempool2 *pool, char *name)
+{
+	memset(name, 0, MEMPOOL2_NAME_LEN);
+	pool_name(pool, name);
+}
+
+/* Under the mutex: the events of the reserve want all pools watched, or no longer. */
+static void registry_trace(int change)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2 *pool;
+
+	lockdep_assert_held(&features_mutex);
+	static_branch_enable(&pools_watched);
+	spin_lock_irq(&registry_lock);
+	nr_traced += change;
+	list_for_each_entry(reserve, &registry, registered) {
+		pool = reserve_pool(reserve);
+		if (pool)
+			pool_set_watched(pool, nr_traced || (reserve->inside &&
+							     reserve->inside->features));
+	}
+	spin_unlock_irq(&registry_lock);
+	pools_watched_update();
+}
+
+int mempool2_trace_begin(void)
+{
+	mutex_lock(&features_mutex);
+	registry_trace(1);
+	mutex_unlock(&features_mutex);
+	return 0;
+}
+
+void mempool2_trace_end(void)
+{
+	mutex_lock(&features_mutex);
+	registry_trace(-1);
+	mutex_unlock(&features_mutex);
+}
+
+/*
+ * Making the alloc function fail
+ */
+
+/* Is this call of the alloc function to count as failed? */
+static noinline bool inside_is_failing(struct mempool2 *pool)
+{
+	struct mempool2_inside *inside;
+
+	if (!pool_has(pool, FEATURE_FAILING))
+		return false;
+	inside = pool_inside(pool);
+	return (unsigned int)atomic_inc_return(&inside->nr_calls) %
+	       READ_ONCE(inside->fail_one_in) == 0;
+}
+
+static int inside_set_failing(struct mempool2_inside *inside, unsigned int one_in)
+{
+	if (!one_in)
+		return inside_switch(inside, inside->features & ~FEATURE_FAILING, false);
+	WRITE_ONCE(inside->fail_one_in, one_in);
+	return inside_switch(inside, inside->features | FEATURE_FAILING, false);
+}
+
+/**
+ * mempool2_set_failing() - let a pool's alloc function count as failed
+ * @pool: the pool
+ * @one_in: 1 for each call, N for one call in N, 0 for none, as at first
+ *
+ * For tests: it drives a pool to its reserve, and its callers to waiting, without
+ * a lack of memory. The alloc function is not called when it is to fail. Calls of
+ * mempool2_alloc_noreserve(), mempool2_resize() and the like are not concerned.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised.
+ */
+int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in)
+{
+	if (not_initialised(pool))
+		return -EINVAL;
+	return pool_set(pool, inside_set_failing, one_in);
+}
+EXPORT_SYMBOL_GPL(mempool2_set_failing);
+
+/*
+ * The limit
+ */
+
+static int inside_switch_limit(struct mempool2_inside *inside, unsigned int limit)
+{
+	if (!limit)
+		return inside_switch(inside, inside->features & ~FEATURE_LIMIT, false);
+	/* What is out already was not counted, and what was counted before is history. */
+	if (!(inside->features & FEATURE_LIMIT))
+		atomic_set(&inside->nr_out, 0);
+	WRITE_ONCE(inside->limit, limit);
+	return inside_switch(inside, inside->features | FEATURE_LIMIT, false);
+}
+
+static int inside_set_limit(struct mempool2 *pool, int limit)
+{
+	return pool_set(pool, inside_switch_limit, limit);
+}
+
+/*
+ * Statistics
+ */
+
+/* Add to one of a pool's figures, if it has any, without looking twice. */
+#define pool_count(pool, figure, nr)					\
+	do {								\
+		if (pool_has(pool, FEATURE_STATISTICS))			\
+			this_cpu_add(pool_inside(pool)->statistics->figure, nr); \
+	} while (0)
+
+static void statistics_sum(const struct mempool2_inside *inside,
+			   struct mempool2_statistics *sum)
+{
+	const struct mempool2_statistics *one;
+	int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		one = per_cpu_ptr(inside->statistics, cpu);
+		sum->reserve_allocs += READ_ONCE(one->reserve_allocs);
+		sum->refills += READ_ONCE(one->refills);
+		sum->waits += READ_ONCE(one->waits);
+		sum->wait_ns += READ_ONCE(one->wait_ns);
+		sum->longest_wait_ns = max(sum->longest_wait_ns,
+					   READ_ONCE(one->longest_wait_ns));
+		sum->handed_over += READ_ONCE(one->handed_over);
+		sum->failed += READ_ONCE(one->failed);
+		sum->resizes += READ_ONCE(one->resizes);
+	}
+}
+
+static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on)
+{
+	if (!on)
+		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS, false);
+	if (!inside->statistics)
+		inside->statistics = alloc_percpu(struct mempool2_statistics);
+	if (!inside->statistics)
+		return -ENOMEM;
+	return inside_switch(inside, inside->features | FEATURE_STATISTICS, false);
+}
+
+/**
+ * mempool2_set_statistics() - count what happens to a pool, or no longer
+ * @pool: the pool
+ * @on: whether to count
+ *
+ * Only what happens off the way of an allocation that finds memory is counted. What
+ * was counted before stays.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised.
+ */
+int mempool2_set_statistics(struct mempool2 *pool, bool on)
+{
+	if (not_initialised(pool))
+		return -EINVAL;
+	return pool_set(pool, inside_set_statistics, on);
+}
+EXPORT_SYMBOL_GPL(mempool2_set_statistics);
+
+/**
+ * mempool2_read_statistics() - what has happened to a pool
+ * @pool: the pool
+ * @sum: where to put it
+ *
+ * Context: Any. Does not sleep.
+ * Return: 0, or %-ENODATA if nothing was ever counted, or %-EINVAL with a warning if
+ * @pool is not initialised.
+ */
+int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum)
+{
+	struct mempool2_inside *inside;
+
+	if (not_initialised(pool))
+		return -EINVAL;
+	inside = pool_inside(pool);
+	if (!inside || !inside->statistics)
+		return -ENODATA;
+	statistics_sum(inside, sum);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mempool2_read_statistics);
+
+static noinline void inside_refilled(struct mempool2 *pool, unsigned int nr)
+{
+	if (!nr)
+		return;
+	trace_mempool2_refill(pool, nr);
+	pool_count(pool, refills, nr);
+}
+
+/* With the lock of the wait queue held. */
+static noinline void inside_handed_over(struct mempool2 *pool, const void *element)
+{
+	trace_mempool2_handover(pool, element, pool->nr_waiters);
+	pool_count(pool, handed_over, 1);
+}
+
+static noinline void inside_failed(struct mempool2 *pool, unsigned long caller)
+{
+	trace_mempool2_alloc_failed(pool, caller);
+	pool_count(pool, failed, 1);
+}
+
+/*
+ * Stacks
+ */
+
+#define STACK_DEPTH	16
+
+static bool depot_is_ready;
+
+static void depot_prepare(void)
+{
+	if (!depot_is_ready)
+		WRITE_ONCE(depot_is_ready, !mempool2_depot_init());
+}
+
+/* Who calls: 0 if there is no memory to keep it, or no right to ask for that. */
+static noinline u32 stack_here(void)
+{
+	unsigned long entries[STACK_DEPTH];
+	unsigned int nr;
+
+	if (!READ_ONCE(depot_is_ready) || (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible()))
+		return 0;
+	nr = mempool2_stack_save(entries, STACK_DEPTH, 2);
+	return mempool2_depot_save(entries, nr, GFP_NOWAIT | __GFP_NOWARN);
+}
+
+static void stack_print(u32 stack)
+{
+	if (stack)
+		mempool2_depot_print(stack);
+	else
+		printk(KERN_ERR " (the stack is not known)\n");
+}
+
+static void stack_show(struct seq_file *file, u32 stack)
+{
+	unsigned long *entries;
+	unsigned int nr, i;
+
+	nr = stack ? mempool2_depot_fetch(stack, &entries) : 0;
+	for (i = 0; i < nr; i++)
+		seq_printf(file, "    %pS\n", (void *)entries[i]);
+}
+
+/*
+ * Records: one for each element that was in the reserve since records are on
+ */
+
+/**
+ * struct mempool2_record - who had an element last
+ *
+ * @node: in a list of those with the same hash, or of unused ones
+ * @element: the element
+ * @task: who took it, or freed it; not to be looked into
+ * @pid: the same
+ * @comm: the same
+ * @stack: the same
+ * @since: when, in jiffies
+ * @rests: it was freed, and nobody has taken it since
+ */
+struct mempool2_record {
+	struct hlist_node	node;
+	void			*element;
+	const struct task_struct *task;
+	pid_t			pid;
+	char			comm[TASK_COMM_LEN];
+	u32			stack;
+	unsigned long		since;
+	bool			rests;
+};
+
+#define RECORDS_IN_CHUNK	32
+
+struct mempool2_chunk {
+	struct list_head	list;
+	struct mempool2_record	records[RECORDS_IN_CHUNK];
+};
+
+/* With the records' lock held, or before they are in use. */
+static struct mempool2_record *record_find(struct mempool2_inside *inside,
+					   const void *element)
+{
+	struct mempool2_record *record;
+
+	hlist_for_each_entry(record,
+			     &inside->records[hash_ptr(element, inside->records_bits)], node)
+		if (record->element == element)
+			return record;
+	return NULL;
+}
+
+static void record_set(struct mempool2_inside *inside, void *element, bool rests, u32 stack)
+{
+	struct mempool2_record *record = record_find(inside, element);
+
+	if (!record) {
+		if (hlist_empty(&inside->unused)) {
+			inside->nr_missed++;
+			return;
+		}
+		record = hlist_entry(inside->unused.first, struct mempool2_record, node);
+		hlist_del(&record->node);
+		record->element = element;
+		hlist_add_head(&record->node,
+			       &inside->records[hash_ptr(element, inside->records_bits)]);
+	}
+	record->task = current;
+	record->pid = task_pid_nr(current);
+	memcpy(record->comm, current->comm, sizeof(record->comm));
+	record->stack = stack;
+	record->since = jiffies;
+	record->rests = rests;
+}
+
+static void record_drop(struct mempool2_inside *inside, struct mempool2_record *record)
+{
+	hlist_del(&record->node);
+	hlist_add_head(&record->node, &inside->unused);
+}
+
+/* For twice as many elements as rest, as those that are out may be replaced. */
+static int records_alloc(struct mempool2_inside *inside, unsigned int nr_slots, gfp_t gfp)
+{
+	unsigned int nr, bits = clamp(ilog2(nr_slots) + 2, 4, 12), i;
+	struct mempool2_chunk *chunk;
+
+	if (!inside->records) {
+		inside->records = kcalloc(1UL << bits, sizeof(*inside->records), gfp);
+		if (!inside->records)
+			return -ENOMEM;
+		inside->records_bits = bits;
+	}
+	for (nr = 0; nr < 2 * nr_slots; nr += RECORDS_IN_CHUNK) {
+		chunk = kmalloc(sizeof(*chunk), gfp);
+		if (!chunk)
+			return -ENOMEM;
+		raw_spin_lock_irq(&inside->lock);
+		list_add(&chunk->list, &inside->chunks);
+		for (i = 0; i < RECORDS_IN_CHUNK; i++)
+			hlist_add_head(&chunk->records[i].node, &inside->unused);
+		raw_spin_unlock_irq(&inside->lock);
+	}
+	return 0;
+}
+
+static void records_free(struct mempool2_inside *inside)
+{
+	struct mempool2_chunk *chunk, *next;
+
+	list_for_each_entry_safe(chunk, next, &inside->chunks, list)
+		kfree(chunk);
+	INIT_LIST_HEAD(&inside->chunks);
+	INIT_HLIST_HEAD(&inside->unused);
+	kfree(inside->records);
+	inside->records = NULL;
+	inside->nr_missed = 0;
+}
+
+#define for_each_record(inside, i, record)				\
+	for (i = 0; i < 1U << (inside)->records_bits; i++)		\
+		hlist_for_each_entry(record, &(inside)->records[i], node)
+
+/* Copy what fulfils the condition: those who wait for it must not be kept waiting. */
+static unsigned int records_copy(struct mempool2_inside *inside, const struct task_struct *task,
+				 struct mempool2_record *copies, unsigned int max)
+{
+	struct mempool2_record *record;
+	unsigned int nr = 0, i;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (inside->records) {
+		for_each_record(inside, i, record) {
+			if (nr < max && !record->rests && (!task || record->task == task))
+				copies[nr++] = *record;
+		}
+	}
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	return nr;
+}
+
+/*
+ * Poison: what an element that rests is filled with, as far as the pool knows how
+ * large it is
+ */
+
+#define POISON_RESTS	0x6b
+/* More is not worth the time. */
+#define POISON_MOST	PAGE_SIZE
+
+static void *poison_area(const struct mempool2 *pool, void *element, size_t *size)
+{
+	size_t all = 0;
+
+	if (pool->source == MEMPOOL2_SLAB) {
+		all = kmem_cache_size(pool->pool_data);
+	} else if (pool->source == MEMPOOL2_KMALLOC ||
+		   (pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree)) {
+		all = (size_t)pool->pool_data;
+	} else if (pool->source == MEMPOOL2_PAGES && !PageHighMem((struct page *)element)) {
+		element = page_address(element);
+		all = PAGE_SIZE << (unsigned long)pool->pool_data;
+	}
+	*size = min_t(size_t, all, POISON_MOST);
+	return element;
+}
+
+static void poison_set(const struct mempool2 *pool, void *element)
+{
+	size_t size;
+	void *area = poison_area(pool, element, &size);
+
+	memset(area, POISON_RESTS, size);
+}
+
+/* Where somebody has written to it, %NULL if nobody has. */
+static u8 *poison_broken(const struct mempool2 *pool, void *element)
+{
+	size_t size;
+	void *area = poison_area(pool, element, &size);
+
+	return size ? memchr_inv(area, POISON_RESTS, size) : NULL;
+}
+
+/*
+ * Reports
+ */
+
+/* One report at a time, and no lines of others in between if they are reports too. */
+static DEFINE_RAW_SPINLOCK(report_lock);
+
+#define RULE	"=================================================================="
+
+#define report_line(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
+
+static unsigned long report_begin(const char *what, const char *name)
+	__acquires(&report_lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&report_lock, flags);
+	report_line(RULE "\n");
+	report_line("BUG: mempool2: %s in pool %s\n", what, name);
+	return flags;
+}
+
+static void report_end(unsigned long flags, const char *chapter)
+	__releases(&report_lock)
+{
+	report_line("What to do next: Documentation/debugging.rst, \"%s\"\n", chapter);
+	report_line(RULE "\n");
+	raw_spin_unlock_irqrestore(&report_lock, flags);
+}
+
+static void report_here(const char *what)
+{
+	unsigned long entries[STACK_DEPTH];
+	unsigned int nr, i;
+
+	report_line("%s by task %s/%d on CPU %d:\n", what, current->comm,
+		    task_pid_nr(current), raw_smp_processor_id());
+	nr = mempool2_stack_save(entries, STACK_DEPTH, 3);
+	for (i = 0; i < nr; i++)
+		report_line(" %pS\n", (void *)entries[i]);
+}
+
+static void report_record(const char *what, const struct mempool2_record *record)
+{
+	report_line("element %p, %s by task %s/%d %u ms ago:\n", record->element, what,
+		    record->comm, record->pid, jiffies_to_msecs(jiffies - record->since));
+	stack_print(record->stack);
+}
+
+static bool may_report(struct mempool2_inside *inside)
+{
+	return __ratelimit(&inside->ratelimit);
+}
+
+static void report_double_free(struct mempool2 *pool, struct mempool2_inside *inside,
+			       const struct mempool2_record *record)
+{
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	flags = report_begin("double free", name);
+	report_line("element %p of pool %p is freed while it rests in the reserve\n",
+		    record->element, pool);
+	report_here("freed again");
+	report_record("freed", record);
+	report_end(flags, "double free");
+}
+
+static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
+			  void *element, const u8 *broken)
+{
+	struct mempool2_record record = {};
+	char name[MEMPOOL2_NAME_LEN];
+	struct mempool2_record *found;
+	unsigned long flags;
+	size_t size, left;
+	u8 *area;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	found = record_find(inside, element);
+	if (found)
+		record = *found;
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+
+	area = poison_area(pool, element, &size);
+	left = min_t(size_t, area + size - broken, 16);
+	flags = report_begin("element written to while it rested", name);
+	report_line("element %p of pool %p: byte %zu and what follows, which should be %#x:\n",
+		    element, pool, (size_t)(broken - area), POISON_RESTS);
+	report_line(" %*ph\n", (int)left, broken);
+	report_here("found");
+	if (record.element)
+		report_record("freed", &record);
+	report_end(flags, "element written to while it rested");
+}
+
+static void report_nested(struct mempool2 *pool, struct mempool2_inside *inside,
+			  const struct mempool2_record *record)
+{
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	flags = report_begin("a task waits while it holds an element", name);
+	report_line("if others do the same, none of them will ever go on (pool %p, min %d)\n",
+		    pool, READ_ONCE(pool->min_nr));
+	report_here("about to wait");
+	report_record("taken", record);
+	report_end(flags, "a task waits while it holds an element");
+}
+
+/* So many are named in a report. */
+#define NAMED	8
+
+static void report_holders(const struct mempool2_record *holders, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		report_record("taken", &holders[i]);
+}
+
+/*
+ * What happens to elements of watched pools
+ */
+
+/* Elements are about to rest. Called with preemption disabled until they do. */
+static noinline void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int i;
+
+	if (!pool_has(pool, FEATURE_POISON))
+		return;
+	for (i = 0; i < nr; i++)
+		poison_set(pool, elems[i]);
+}
+
+/* Elements have rested. Called with preemption disabled since they did. */
+static noinline void inside_use(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int i;
+	u8 *broken;
+
+	if (!pool_has(pool, FEATURE_CHECK_POISON))
+		return;
+	for (i = 0; i < nr; i++) {
+		broken = poison_broken(pool, elems[i]);
+		if (broken)
+			report_poison(pool, pool_inside(pool), elems[i], broken);
+	}
+}
+
+/* The caller has taken elements of the reserve. */
+static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_inside *inside;
+	unsigned long flags;
+	unsigned int i;
+	u32 stack;
+
+	if (!pool_has(pool, FEATURE_RECORDS))
+		return;
+	inside = pool_inside(pool);
+	stack = stack_here();
+	rcu_read_lock_sched();
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	for (i = 0; i < nr && READ_ONCE(inside->features) & FEATURE_RECORDS; i++)
+		record_set(inside, elems[i], false, stack);
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	rcu_read_unlock_sched();
+}
+
+/* The same, without having waited for them. */
+static noinline void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
+				   unsigned long caller)
+{
+	trace_mempool2_reserve_alloc(pool, nr, caller);
+	pool_count(pool, reserve_allocs, nr);
+	inside_taken(pool, elems, nr);
+}
+
+/* An element is freed. False if that must not be. */
+static noinline bool inside_freed(struct mempool2 *pool, void *element)
+{
+	struct mempool2_record before = {}, *record;
+	struct mempool2_inside *inside;
+	unsigned long flags;
+	u32 stack;
+
+	if (!pool_has(pool, FEATURE_RECORDS))
+		return true;
+	inside = pool_inside(pool);
+	stack = stack_here();
+	rcu_read_lock_sched();
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (READ_ONCE(inside->features) & FEATURE_RECORDS) {
+		record = record_find(inside, element);
+		if (record && record->rests && inside->features & FEATURE_CHECK_DOUBLE)
+			before = *record;
+		else
+			record_set(inside, element, true, stack);
+	}
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	rcu_read_unlock_sched();
+	if (!before.element)
+		return true;
+	report_double_free(pool, inside, &before);
+	return false;
+}
+
+/* An element goes back to where elements come from. */
+static noinline void inside_left(struct mempool2 *pool, void *element)
+{
+	struct mempool2_inside *inside;
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	if (!pool_has(pool, FEATURE_RECORDS))
+		return;
+	inside = pool_inside(pool);
+	rcu_read_lock_sched();
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	record = READ_ONCE(inside->features) & FEATURE_RECORDS ?
+		 record_find(inside, element) : NULL;
+	if (record)
+		record_drop(inside, record);
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	rcu_read_unlock_sched();
+}
+
+/* Waiting */
+
+static void check_nested(struct mempool2 *pool)
+{
+	struct mempool2_record record;
+
+	if (records_copy(pool_inside(pool), current, &record, 1) &&
+	    record.pid == task_pid_nr(current))
+		report_nested(pool, pool_inside(pool), &record);
+}
+
+static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+
+	waiter->since = ktime_get_ns();
+	waiter->is_reported = false;
+	trace_mempool2_wait_begin(pool, waiter->nr_missing, READ_ONCE(pool->nr_waiters),
+				  waiter->caller);
+	/* A pool that is waited for stays where it is. */
+	rcu_read_lock_sched();
+	WRITE_ONCE(rcu_dereference_sched(pool->reserve)->pool, pool);
+	rcu_read_unlock_sched();
+	/* Whose function will be called does not wait itself. */
+	if (!waiter->function && pool_has(pool, FEATURE_CHECK_NESTED))
+		check_nested(pool);
+}
+
+static noinline void inside_wait_end(struct mempool2_waiter *waiter)
+{
+	struct mempool2_statistics __percpu *statistics;
+	struct mempool2 *pool = waiter->pool;
+	u64 ns = ktime_get_ns() - waiter->since;
+
+	trace_mempool2_wait_end(pool, waiter->count, waiter->nr_missing, ns, waiter->caller);
+	if (!pool_has(pool, FEATURE_STATISTICS))
+		return;
+	statistics = pool_inside(pool)->statistics;
+	preempt_disable();
+	this_cpu_inc(statistics->waits);
+	this_cpu_add(statistics->wait_ns, ns);
+	if (ns > this_cpu_read(statistics->longest_wait_ns))
+		this_cpu_write(statistics->longest_wait_ns, ns);
+	preempt_enable();
+}
+
+/**
+ * struct waiter_view - a waiter, as it was seen
+ *
+ * @pid: its task, or 0 if a function will be called
+ * @comm: the task's name, or the function's
+ * @caller: who allocates
+ * @ns: how long it has waited
+ * @missing: elements that it still waits for
+ */
+struct waiter_view {
+	pid_t		pid;
+	char		comm[TASK_COMM_LEN];
+	unsigned long	caller;
+	u64		ns;
+	unsigned int	missing;
+};
+
+/*
+ * With the registry's lock held: copy those who wait; only those who have waited for
+ * so long and were not reported yet, if @ns is not 0.
+ */
+static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_view *views,
+				 unsigned int max)
+{
+	u64 now = ktime_get_ns();
+	struct mempool2_waiter *waiter;
+	struct wait_queue_entry *entry;
+	struct task_struct *task;
+	unsigned int nr = 0;
+	unsigned long flags;
+
+	lockdep_assert_held(&registry_lock);
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	list_for_each_entry(entry, &pool->wait.head, entry) {
+		if (nr == max)
+			break;
+		if (entry->func != sleeper_wake && entry->func != function_wake)
+			continue;
+		waiter = container_of(entry, struct mempool2_waiter, entry);
+		if (ns && (waiter->is_reported || now - waiter->since < ns))
+			continue;
+		waiter->is_reported |= !!ns;
+		task = entry->private;
+		views[nr].pid = task ? task_pid_nr(task) : 0;
+		if (task)
+			get_task_comm(views[nr].comm, task);
+		else
+			scnprintf(views[nr].comm, TASK_COMM_LEN, "%ps", waiter->function);
+		views[nr].caller = waiter->caller;
+		views[nr].ns = now - waiter->since;
+		views[nr].missing = waiter->nr_missing;
+		nr++;
+	}
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return nr;
+}
+
+/*
+ * What is known of a pool whose waiters are stuck. @lock: report_lock is not for
+ * long work, so all of it is copied first.
+ */
+struct stuck_view {
+	char			name[MEMPOOL2_NAME_LEN];
+	struct waiter_view	waiters[NAMED];
+	struct mempool2_record	holders[NAMED];
+	unsigned int		nr_waiters;
+	unsigned int		nr_holders;
+	int			nr_waiting;
+	int			min_nr;
+	bool			has_records;
+};
+
+static bool stuck_find(struct stuck_view *view)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+	struct mempool2 *pool;
+
+	spin_lock_irq(&registry_lock);
+	view->nr_waiters = 0;
+	list_for_each_entry(reserve, &registry, registered) {
+		inside = reserve->inside;
+		if (!inside || !(inside->features & FEATURE_STUCK))
+			continue;
+		pool = reserve_pool(reserve);
+		if (!pool)
+			continue;
+		view->nr_waiters = waiters_copy(pool, (u64)inside->stuck_after * NSEC_PER_SEC,
+						view->waiters, NAMED);
+		if (!view->nr_waiters)
+			continue;
+		reserve_name(reserve, view->name);
+		view->nr_waiting = READ_ONCE(pool->nr_waiters);
+		view->min_nr = reserve->min_nr;
+		view->has_records = inside->features & FEATURE_RECORDS;
+		view->nr_holders = records_copy(inside, NULL, view->holders, NAMED);
+		break;
+	}
+	spin_unlock_irq(&registry_lock);
+	return view->nr_waiters;
+}
+
+static void report_stuck(const struct stuck_view *view)
+{
+	unsigned long flags = report_begin("waiter stuck", view->name);
+	const struct waiter_view *waiter;
+	unsigned int i;
+
+	report_line("%d wait, for a pool of %d\n", view->nr_waiting, view->min_nr);
+	for (i = 0; i < view->nr_waiters; i++) {
+		waiter = &view->waiters[i];
+		report_line("task %s/%d has waited %llu ms for %u, in %pS\n", waiter->comm,
+			    waiter->pid, div_u64(waiter->ns, NSEC_PER_MSEC),
+			    waiter->missing, (void *)waiter->caller);
+	}
+	if (!view->has_records)
+		report_line("who holds the reserve is not known: switch checks on\n");
+	report_holders(view->holders, view->nr_holders);
+	report_end(flags, "waiter stuck");
+}
+
+static void stuck_watch(struct work_struct *work)
+{
+	struct stuck_view *view = kmalloc(sizeof(*view), GFP_KERNEL | __GFP_NOWARN);
+	bool more;
+
+	while (view && stuck_find(view))
+		report_stuck(view);
+	kfree(view);
+
+	spin_lock_irq(&registry_lock);
+	more = nr_stuck;
+	spin_unlock_irq(&registry_lock);
+	if (more)
+		schedule_delayed_work(&stuck_work, HZ);
+}
+
+#define STUCK_AFTER_MOST	(24 * 60 * 60)
+
+static int inside_set_stuck_after(struct mempool2_inside *inside, unsigned int seconds)
+{
+	if (!seconds)
+		return inside_switch(inside, inside->features & ~FEATURE_STUCK, false);
+	WRITE_ONCE(inside->stuck_after, seconds);
+	return inside_switch(inside, inside->features | FEATURE_STUCK, false);
+}
+
+/**
+ * mempool2_set_stuck_after() - report callers that wait too long
+ * @pool: the pool
+ * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
+ *
+ * The report names the waiters and, while any check is on, who holds elements of
+ * the reserve. Each waiter is reported once.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * @seconds is too large.
+ */
+int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds)
+{
+	if (not_initialised(pool) ||
+	    mistake(seconds > STUCK_AFTER_MOST, "%u s is more than a day", seconds))
+		return -EINVAL;
+	return pool_set(pool, inside_set_stuck_after, seconds);
+}
+EXPORT_SYMBOL_GPL(mempool2_set_stuck_after);
+
+/*
+ * Switching checks
+ */
+
+static unsigned int features_of_checks(unsigned int checks)
+{
+	return (checks & MEMPOOL2_CHECK_POISON ? FEATURE_CHECK_POISON : 0) |
+	       (checks & MEMPOOL2_CHECK_DOUBLE ? FEATURE_CHECK_DOUBLE : 0) |
+	       (checks & MEMPOOL2_CHECK_NESTED ? FEATURE_CHECK_NESTED : 0) |
+	       (checks & MEMPOOL2_CHECK_EXIT ? FEATURE_CHECK_EXIT : 0);
+}
+
+static unsigned int features_needed(unsigned int checks)
+{
+	return (checks ? FEATURE_RECORDS : 0) |
+	       (checks & FEATURE_CHECK_POISON ? FEATURE_POISON : 0);
+}
+
+/*
+ * Poison an element that rests, and make a record of it, as if it were freed now.
+ * Meanwhile its slot looks as if a resize had an element in hand.
+ */
+static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, void **slot)
+{
+	unsigned long flags;
+	void *element;
+
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	element = READ_ONCE(*slot);
+	if (is_element(element) && try_cmpxchg(slot, &element, CLOSED)) {
+		element_use(pool, element);
+		if (inside->features & FEATURE_POISON)
+			poison_set(pool, element);
+		element_rest(pool, element);
+		raw_spin_lock(&inside->lock);
+		record_set(inside, element, true, 0);
+		raw_spin_unlock(&inside->lock);
+		/* Pairs with slot_take(). */
+		smp_store_release(slot, element);
+	}
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+}
+
+/* All that rest in @reserve, a few at a time as the pool may end in the meantime. */
+static void reserve_prepare(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+{
+	struct mempool2 *pool = NULL;
+	unsigned int slot, end;
+
+	for (slot = 0, end = 1; slot < end; slot++) {
+		spin_lock_irq(&registry_lock);
+		pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+		if (pool) {
+			end = reserve->nr_slots;
+			if (slot < end)
+				slot_prepare(pool, inside, &reserve->slots[slot]);
+		}
+		spin_unlock_irq(&registry_lock);
+		if (!pool)
+			break;
+	}
+}
+
+/* All that rest in the pool. From then on those who put elements do it themselves. */
+static void inside_prepare(struct mempool2_inside *inside)
+{
+	struct mempool2_reserve *reserve, *old = NULL;
+	struct mempool2_record *record;
+	struct hlist_node *next;
+	struct mempool2 *pool;
+	bool moving = false;
+	unsigned int i;
+
+	/* What is known of elements that rest may be out of date. */
+	raw_spin_lock_irq(&inside->lock);
+	for (i = 0; i < 1U << inside->records_bits; i++)
+		hlist_for_each_entry_safe(record, next, &inside->records[i], node)
+			if (record->rests)
+				record_drop(inside, record);
+	raw_spin_unlock_irq(&inside->lock);
+
+	/* Nor does any element change its slot. */
+	mutex_lock(&reserve_resize_mutex);
+	spin_lock_irq(&registry_lock);
+	reserve = inside->reserve;
+	if (reserve) {
+		old = reserve->old;
+		moving = reserve->moving;
+		WRITE_ONCE(reserve->moving, true);
+	}
+	spin_unlock_irq(&registry_lock);
+	if (old)
+		reserve_prepare(inside, old);
+	if (reserve)
+		reserve_prepare(inside, reserve);
+	spin_lock_irq(&registry_lock);
+	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+	if (pool) {
+		/* As after a step of a resize. */
+		smp_mb();
+		after_put(pool);
+		WRITE_ONCE(inside->reserve->moving, moving);
+	}
+	spin_unlock_irq(&registry_lock);
+	mutex_unlock(&reserve_resize_mutex);
+}
+
+static unsigned int inside_nr_slots(struct mempool2_inside *inside)
+{
+	unsigned int nr;
+
+	spin_lock_irq(&registry_lock);
+	nr = inside->reserve ? inside->reserve->nr_slots : 0;
+	spin_unlock_irq(&registry_lock);
+	return nr;
+}
+
+/*
+ * Switch checks, of FEATURES_CHECK. A check relies on something that has been done
+ * for all elements that rest, and is done by all who let one rest. So this comes
+ * first and, once everybody does it, the check; and the other way round.
+ */
+static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks)
+{
+	unsigned int needed = features_needed(checks), missing;
+	unsigned int features = inside->features;
+	int err = 0;
+
+	if (features & FEATURES_CHECK & ~checks) {
+		features &= ~FEATURES_CHECK | checks;
+		err = inside_switch(inside, features, true);
+		if (err)
+			return err;
+	}
+	if (features & FEATURES_PREPARE & ~needed) {
+		features &= ~FEATURES_PREPARE | needed;
+		err = inside_switch(inside, features, false);
+		if (!err && !(features & FEATURE_RECORDS))
+			records_free(inside);
+		if (err)
+			return err;
+	}
+	missing = needed & ~features;
+	if (missing) {
+		depot_prepare();
+		if (missing & FEATURE_RECORDS)
+			err = records_alloc(inside, inside_nr_slots(inside), GFP_KERNEL);
+		/* Now all calls go out of line, ... */
+		err = err ?: inside_switch(inside, features, true);
+		/* ... now all of them do what is needed, ... */
+		err = err ?: inside_switch(inside, features | missing, true);
+		if (err) {
+			if (missing & FEATURE_RECORDS)
+				records_free(inside);
+			return err;
+		}
+		features |= missing;
+		inside_prepare(inside);
+	}
+	/* ... and now that can be relied on. */
+	return inside_switch(inside, features | checks, false);
+}
+
+/**
+ * mempool2_set_checks() - look for misuse of a pool
+ * @pool: the pool
+ * @checks: some of %MEMPOOL2_CHECK_POISON, %MEMPOOL2_CHECK_DOUBLE,
+ *	%MEMPOOL2_CHECK_NESTED and %MEMPOOL2_CHECK_EXIT; the others are switched off
+ *
+ * What is found is reported in the kernel's log, as Documentation/debugging.rst
+ * tells. While any check is on, who took an element of the reserve is recorded.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * there is no such check.
+ */
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
+{
+	if (not_initialised(pool) ||
+	    mistake(checks & ~MEMPOOL2_CHECK_ALL, "there is no check %#x",
+		    checks & ~MEMPOOL2_CHECK_ALL))
+		return -EINVAL;
+	return pool_set(pool, inside_set_checks, features_of_checks(checks));
+}
+EXPORT_SYMBOL_GPL(mempool2_set_checks);
+
+/*
+ * A new pool that has no element yet: there is nothing to wait for. It goes without
+ * checks if there is no memory for them.
+ */
+static void inside_created(struct mempool2 *pool, gfp_t gfp)
+{
+	unsigned int checks = READ_ONCE(checks_for_new);
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+	unsigned long flags;
+
+	if (!checks)
+		return;
+	inside = inside_alloc(gfp);
+	if (!inside)
+		return;
+	reserve = rcu_dereference_protected(pool->reserve, true);
+	if (records_alloc(inside, reserve->nr_slots, gfp)) {
+		inside_free(inside);
+		return;
+	}
+	spin_lock_irqsave(&registry_lock, flags);
+	/* The switch may have been turned meanwhile, and pools_watched with it. */
+	if (checks_for_new) {
+		inside->features = checks_for_new | features_needed(checks_for_new);
+		inside_attach(inside, reserve);
+		pool_set_watched(pool, true);
+		inside = NULL;
+	}
+	spin_unlock_irqrestore(&registry_lock, flags);
+	inside_free(inside);
+}
+
+static void inside_resized(struct mempool2 *pool, int from, int to, int err)
+{
+	trace_mempool2_resize(pool, from, to, err);
+	if (err || from == to)
+		return;
+	pool_count(pool, resizes, 1);
+	if (to <= from || !pool_has(pool, FEATURE_RECORDS))
+		return;
+	mutex_lock(&features_mutex);
+	if (pool_has(pool, FEATURE_RECORDS))
+		records_alloc(pool_inside(pool), to - from, GFP_KERNEL | __GFP_NOWARN);
+	mutex_unlock(&features_mutex);
+}
+
+/*
+ * The end of a pool
+ */
+
+/**
+ * struct gone - a pool that has ended while checks were on
+ *
+ * @pool: where it was
+ * @name: what it was called
+ * @is_ours: its memory is to be freed; until then who frees an element to it is
+ *	told from who uses other memory
+ * @who: who ended it
+ */
+static struct gone {
+	struct mempool2		*pool;
+	char			name[MEMPOOL2_NAME_LEN];
+	bool			is_ours;
+	struct mempool2_record	who;
+} gone[16];
+
+static DEFINE_RAW_SPINLOCK(gone_lock);
+static unsigned int gone_next;
+static DEFINE_RATELIMIT_STATE(gone_ratelimit, 5 * HZ, 5);
+
+static struct gone *gone_find(const struct mempool2 *pool)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&gone_lock);
+	/* The youngest first. */
+	for (i = 1; i <= ARRAY_SIZE(gone); i++)
+		if (gone[(gone_next - i) % ARRAY_SIZE(gone)].pool == pool)
+			return &gone[(gone_next - i) % ARRAY_SIZE(gone)];
+	return NULL;
+}
+
+static void gone_add(struct mempool2 *pool)
+{
+	u32 stack = stack_here();
+	struct mempool2 *oldest;
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+	struct gone *one;
+
+	pool_name(pool, name);
+	raw_spin_lock_irqsave(&gone_lock, flags);
+	one = &gone[gone_next++ % ARRAY_SIZE(gone)];
+	oldest = one->is_ours ? one->pool : NULL;
+	one->pool = pool;
+	one->is_ours = false;
+	memcpy(one->name, name, sizeof(name));
+	one->who.pid = task_pid_nr(current);
+	memcpy(one->who.comm, current->comm, sizeof(one->who.comm));
+	one->who.stack = stack;
+	one->who.since = jiffies;
+	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	kfree(oldest);
+}
+
+static void report_exit(struct mempool2 *pool, struct mempool2_inside *inside,
+			int nr_waiters, int nr_out)
+{
+	struct mempool2_record holders[2];
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+	unsigned int nr;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	nr = records_copy(inside, NULL, holders, ARRAY_SIZE(holders));
+	flags = report_begin(nr_waiters ? "destroyed while callers wait" :
+					  "destroyed while elements are out", name);
+	report_line("pool %p: %d wait, %d of %d elements are out\n", pool, nr_waiters,
+		    nr_out, READ_ONCE(pool->min_nr));
+	report_here("destroyed");
+	report_holders(holders, nr);
+	report_end(flags, "destroyed too early");
+}
+
+/* A pool is about to end, and still is as it was. */
+static noinline void inside_exit(struct mempool2 *pool)
+{
+	struct mempool2_reserve *reserve = rcu_dereference_protected(pool->reserve, true);
+	int nr_out, nr_waiters = READ_ONCE(pool->nr_waiters);
+
+	if (!pool_has(pool, FEATURE_CHECK_EXIT))
+		return;
+	nr_out = reserve->nr_slots - reserve->nr_never_filled - mempool2_nr_reserved(pool);
+	if (nr_waiters || nr_out > 0)
+		report_exit(pool, pool_inside(pool), nr_waiters, max(nr_out, 0));
+	gone_add(pool);
+}
+
+/* What of a destroyed pool's memory may be freed now. */
+static struct mempool2 *inside_destroyed(struct mempool2 *pool)
+{
+	unsigned long flags;
+	struct gone *found;
+
+	raw_spin_lock_irqsave(&gone_lock, flags);
+	found = gone_find(pool);
+	if (found && !found->is_ours)
+		found->is_ours = true;
+	else
+		found = NULL;
+	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	return found ? NULL : pool;
+}
+
+/* Something is freed to what is no pool. False if nothing is known of it. */
+static noinline bool inside_freed_to_none(const struct mempool2 *pool, const void *element)
+{
+	struct gone copy = {}, *found;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&gone_lock, flags);
+	found = gone_find(pool);
+	if (found)
+		copy = *found;
+	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	if (!found && !READ_ONCE(checks_for_new))
+		return false;
+	if (!__ratelimit(&gone_ratelimit))
+		return true;
+
+	flags = report_begin(found ? "free into a destroyed pool" :
+				     "free into an uninitialised pool",
+			     found ? copy.name : "(none)");
+	report_line("element %p stays as it is; the pool was at %p\n", element, pool);
+	report_here("freed");
+	if (found) {
+		report_line("destroyed by task %s/%d %u ms ago:\n", copy.who.comm,
+			    copy.who.pid, jiffies_to_msecs(jiffies - copy.who.since));
+		stack_print(copy.who.stack);
+	}
+	report_end(flags, "free into a destroyed pool");
+	return true;
+}
+
+/*
+ * Looking from outside: debugfs
+ */
+
+/**
+ * struct pool_view - a pool, as it was seen
+ *
+ * @name: what it is called
+ * @owner: who made it
+ * @id: its directory
+ * @min_nr: what it guarantees
+ * @nr_reserved: what rests
+ * @nr_waiting: who waits; -1 if nobody knows where the pool is
+ * @features: what is on
+ * @fail_one_in: how often it fails
+ * @stuck_after: how long is too long
+ * @nr_missed: elements without a record
+ * @is_counted: @statistics is there
+ * @statistics: what happened to it
+ */
+struct pool_view {
+	char		name[MEMPOOL2_NAME_LEN];
+	const void	*owner;
+	unsigned int	id;
+	int		min_nr;
+	int		nr_reserved;
+	int		nr_waiting;
+	unsigned int	features;
+	unsigned int	fail_one_in;
+	unsigned int	stuck_after;
+	unsigned int	nr_missed;
+	bool		is_counted;
+	struct mempool2_statistics statistics;
+};
+
+static void pool_view(const struct mempool2_reserve *reserve, struct pool_view *view)
+{
+	const struct mempool2_inside *inside = reserve->inside;
+	const struct mempool2_reserve *old;
+	const struct mempool2 *pool = reserve_pool(reserve);
+
+	lockdep_assert_held(&registry_lock);
+	memset(view, 0, sizeof(*view));
+	reserve_name(reserve, view->name);
+	view->owner = reserve->creator;
+	view->min_nr = READ_ONCE(reserve->min_nr);
+	view->nr_reserved = reserve_count(reserve);
+	/* Nobody frees it while we hold off RCU. */
+	rcu_read_lock();
+	old = READ_ONCE(reserve->old);
+	if (old)
+		view->nr_reserved += reserve_count(old);
+	rcu_read_unlock();
+	view->nr_waiting = pool ? READ_ONCE(pool->nr_waiters) : -1;
+	if (!inside)
+		return;
+	view->id = inside->id;
+	view->features = inside->features;
+	view->fail_one_in = inside->features & FEATURE_FAILING ? inside->fail_one_in : 0;
+	view->stuck_after = inside->features & FEATURE_STUCK ? inside->stuck_after : 0;
+	view->nr_missed = inside->nr_missed;
+	view->is_counted = inside->statistics;
+	if (view->is_counted)
+		statistics_sum(inside, &view->statistics);
+}
+
+/* Words for checks, in debugfs and as the module's parameter. */
+static const struct {
+	const char	*name;
+	unsigned int	feature;
+} check_names[] = {
+	{ "poison", FEATURE_CHECK_POISON },
+	{ "double_free", FEATURE_CHECK_DOUBLE },
+	{ "nested", FEATURE_CHECK_NESTED },
+	{ "exit", FEATURE_CHECK_EXIT },
+};
+
+/* As many of them as there are, with a newline; no more than a page. */
+static int checks_print(char *text, size_t size, unsigned int features)
+{
+	int i, len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(check_names); i++)
+		if (features & check_names[i].feature)
+			len += scnprintf(text + len, size - len, "%s%s", len ? " " : "",
+					 check_names[i].name);
+	return len + scnprintf(text + len, size - len, len ? "\n" : "none\n");
+}
+
+/* "all", "none" or names with blanks or commas in between. */
+static int checks_parse(char *text, unsigned int *features)
+{
+	char *word;
+	int i;
+
+	*features = 0;
+	text = strim(text);
+	if (!*text)
+		return -EINVAL;
+	if (!strcmp(text, "none"))
+		return 0;
+	if (!strcmp(text, "all")) {
+		*features = FEATURES_CHECK;
+		return 0;
+	}
+	while ((word = strsep(&text, " ,"))) {
+		if (!*word)
+			continue;
+		for (i = 0; i < ARRAY_SIZE(check_names); i++)
+			if (!strcmp(word, check_names[i].name))
+				break;
+		if (i == ARRAY_SIZE(check_names))
+			return -EINVAL;
+		*features |= check_names[i].feature;
+	}
+	return 0;
+}
+
+/* On the command line of a kernel that has us built in there is nothing yet. */
+static bool slab_is_there(void)
+{
+#ifdef MODULE
+	return true;
+#else
+	return slab_is_available();
+#endif
+}
+
+static int checks_param_set(const char *text, const struct kernel_param *param)
+{
+	unsigned int checks;
+	char copy[64];
+	int err;
+
+	if (strscpy(copy, text, sizeof(copy)) < 0)
+		return -EINVAL;
+	err = checks_parse(copy, &checks);
+	if (err)
+		return err;
+	mutex_lock(&features_mutex);
+	if (checks) {
+		static_branch_enable(&pools_watched);
+		if (slab_is_there())
+			depot_prepare();
+	}
+	spin_lock_irq(&registry_lock);
+	WRITE_ONCE(checks_for_new, checks);
+	spin_unlock_irq(&registry_lock);
+	pools_watched_update();
+	mutex_unlock(&features_mutex);
+	return 0;
+}
+
+static int checks_param_get(char *text, const struct kernel_param *param)
+{
+	return checks_print(text, PAGE_SIZE, READ_ONCE(checks_for_new));
+}
+
+static const struct kernel_param_ops checks_param_ops = {
+	.set	= checks_param_set,
+	.get	= checks_param_get,
+};
+module_param_cb(checks, &checks_param_ops, NULL, 0600);
+MODULE_PARM_DESC(checks, "checks of pools made from now on: all, none, or some of poison double_free nested exit [none]");
+
+static void show_name(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%s\n", view->name);
+}
+
+static void show_owner(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%pS\n", view->owner);
+}
+
+static void show_min(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%d\n", view->min_nr);
+}
+
+static void show_reserve(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%d\n", view->nr_reserved);
+}
+
+static void show_waiting(struct seq_file *file, const struct pool_view *view)
+{
+	if (view->nr_waiting < 0)
+		seq_puts(file, "unknown\n");
+	else
+		seq_printf(file, "%d\n", view->nr_waiting);
+}
+
+#define SHOW_FIGURE(name, value)					\
+static void show_##name(struct seq_file *file, const struct pool_view *view) \
+{									\
+	if (view->is_counted)						\
+		seq_printf(file, "%llu\n", (unsigned long long)(value)); \
+	else								\
+		seq_puts(file, "off\n");				\
+}
+
+SHOW_FIGURE(reserve_allocations, view->statistics.reserve_allocs)
+SHOW_FIGURE(refills, view->statistics.refills)
+SHOW_FIGURE(waits, view->statistics.waits)
+SHOW_FIGURE(wait_us, div_u64(view->statistics.wait_ns, NSEC_PER_USEC))
+SHOW_FIGURE(longest_wait_us, div_u64(view->statistics.longest_wait_ns, NSEC_PER_USEC))
+SHOW_FIGURE(handed_over, view->statistics.handed_over)
+SHOW_FIGURE(failed, view->statistics.failed)
+SHOW_FIGURE(resizes, view->statistics.resizes)
+
+static void show_statistics(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%d\n", !!(view->features & FEATURE_STATISTICS));
+}
+
+static void show_fail(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%u\n", view->fail_one_in);
+}
+
+static void show_checks(struct seq_file *file, const struct pool_view *view)
+{
+	char text[64];
+
+	checks_print(text, sizeof(text), view->features);
+	seq_puts(file, text);
+}
+
+static void show_stuck_after(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%u\n", view->stuck_after);
+}
+
+/* Lists are longer than figures; of those that are longer still the rest is left out. */
+#define LISTED	64
+
+static int list_waiters(struct seq_file *file, struct mempool2_inside *inside)
+{
+	struct waiter_view *views = kcalloc(LISTED, sizeof(*views), GFP_KERNEL);
+	struct mempool2 *pool;
+	unsigned int nr = 0, i;
+
+	if (!views)
+		return -ENOMEM;
+	spin_lock_irq(&registry_lock);
+	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+	if (pool)
+		nr = waiters_copy(pool, 0, views, LISTED);
+	spin_unlock_irq(&registry_lock);
+	for (i = 0; i < nr; i++)
+		seq_printf(file, "%s/%d missing=%u waited_ms=%llu caller=%pS\n",
+			   views[i].comm, views[i].pid, views[i].missing,
+			   div_u64(views[i].ns, NSEC_PER_MSEC), (void *)views[i].caller);
+	kfree(views);
+	return 0;
+}
+
+static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
+{
+	struct mempool2_record *holders = kcalloc(LISTED, sizeof(*holders), GFP_KERNEL);
+	unsigned int nr, i;
+
+	if (!holders)
+		return -ENOMEM;
+	mutex_lock(&features_mutex);
+	if (!(inside->features & FEATURE_RECORDS))
+		seq_puts(file, "off: switch a check on\n");
+	nr = records_copy(inside, NULL, holders, LISTED);
+	if (inside->nr_missed)
+		seq_printf(file, "missed=%u\n", inside->nr_missed);
+	mutex_unlock(&features_mutex);
+	for (i = 0; i < nr; i++) {
+		seq_printf(file, "%s/%d element=%p held_ms=%u\n", holders[i].comm,
+			   holders[i].pid, holders[i].element,
+			   jiffies_to_msecs(jiffies - holders[i].since));
+		stack_show(file, holders[i].stack);
+	}
+	kfree(holders);
+	return 0;
+}
+
+static int write_number(struct mempool2_inside *inside, const char *text, unsigned int most,
+			int (*set)(struct mempool2_inside *inside, unsigned int value))
+{
+	unsigned int value;
+	int err = kstrtouint(text, 10, &value);
+
+	if (err)
+		return err;
+	return value > most ? -EINVAL : set(inside, value);
+}
+
+static int write_statistics(struct mempool2_inside *inside, char *text)
+{
+	return write_number(inside, text, 1, inside_set_statistics);
+}
+
+static int write_fail(struct mempool2_inside *inside, char *text)
+{
+	return write_number(inside, text, INT_MAX, inside_set_failing);
+}
+
+static int write_stuck_after(struct mempool2_inside *inside, char *text)
+{
+	return write_number(inside, text, STUCK_AFTER_MOST, inside_set_stuck_after);
+}
+
+static int write_checks(struct mempool2_inside *inside, char *text)
+{
+	unsigned int checks;
+	int err = checks_parse(text, &checks);
+
+	return err ?: inside_set_checks(inside, checks);
+}
+
+static const struct inside_file {
+	const char	*name;
+	void		(*show)(struct seq_file *file, const struct pool_view *view);
+	int		(*list)(struct seq_file *file, struct mempool2_inside *inside);
+	int		(*write)(struct mempool2_inside *inside, char *text);
+} inside_files[] = {
+	{ "name", .show = show_name },
+	{ "owner", .show = show_owner },
+	{ "min", .show = show_min },
+	{ "reserve", .show = show_reserve },
+	{ "waiting", .show = show_waiting },
+	{ "reserve_allocations", .show = show_reserve_allocations },
+	{ "refills", .show = show_refills },
+	{ "waits", .show = show_waits },
+	{ "wait_us", .show = show_wait_us },
+	{ "longest_wait_us", .show = show_longest_wait_us },
+	{ "handed_over", .show = show_handed_over },
+	{ "failed", .show = show_failed },
+	{ "resizes", .show = show_resizes },
+	{ "waiters", .list = list_waiters },
+	{ "holders", .list = list_holders },
+	{ "statistics", .show = show_statistics, .write = write_statistics },
+	{ "fail", .show = show_fail, .write = write_fail },
+	{ "checks", .show = show_checks, .write = write_checks },
+	{ "stuck_after", .show = show_stuck_after, .write = write_stuck_after },
+};
+
+/**
+ * struct mempool2_dir - a pool's directory
+ *
+ * @dentry: the directory
+ * @nodes: what its files are
+ */
+struct mempool2_dir {
+	struct dentry	*dentry;
+	struct inside_node {
+		struct mempool2_inside		*inside;
+		const struct inside_file	*file;
+	} nodes[ARRAY_SIZE(inside_files)];
+};
+
+static struct dentry *inside_root;
+
+static int inside_node_show(struct seq_file *file, void *unused)
+{
+	const struct inside_node *node = file->private;
+	struct pool_view view;
+	bool is_gone;
+
+	if (node->file->list)
+		return node->file->list(file, node->inside);
+	spin_lock_irq(&registry_lock);
+	is_gone = !node->inside->reserve;
+	if (!is_gone)
+		pool_view(node->inside->reserve, &view);
+	spin_unlock_irq(&registry_lock);
+	if (is_gone)
+		return -ENODEV;
+	node->file->show(file, &view);
+	return 0;
+}
+
+static int inside_node_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, inside_node_show, inode->i_private);
+}
+
+static ssize_t inside_node_write(struct file *file, const char __user *from, size_t len,
+				 loff_t *pos)
+{
+	const struct inside_node *node = ((struct seq_file *)file->private_data)->private;
+	char text[64];
+	int err;
+
+	if (*pos || len >= sizeof(text))
+		return -EINVAL;
+	if (copy_from_user(text, from, len))
+		return -EFAULT;
+	text[len] = '\0';
+	mutex_lock(&features_mutex);
+	err = node->file->write(node->inside, strim(text));
+	mutex_unlock(&features_mutex);
+	return err ?: len;
+}
+
+static const struct file_operations inside_node_fops = {
+	.owner		= THIS_MODULE,
+	.open		= inside_node_open,
+	.read		= seq_read,
+	.write		= inside_node_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+static void inside_make_dir(struct mempool2_inside *inside)
+{
+	struct mempool2_dir *dir = kzalloc(sizeof(*dir), GFP_KERNEL);
+	char name[16];
+	int i;
+
+	if (!dir)
+		return;
+	snprintf(name, sizeof(name), "%u", inside->id);
+	dir->dentry = debugfs_create_dir(name, inside_root);
+	for (i = 0; i < ARRAY_SIZE(inside_files); i++) {
+		dir->nodes[i].inside = inside;
+		dir->nodes[i].file = &inside_files[i];
+		debugfs_create_file(inside_files[i].name, inside_files[i].write ? 0600 : 0400,
+				    dir->dentry, &dir->nodes[i], &inside_node_fops);
+	}
+	inside->dir = dir;
+}
+
+/*
+ * A directory for each pool that has none. They cost memory, so nobody makes them
+ * before somebody looks.
+ */
+static void registry_make_dirs(void)
+{
+	static unsigned int last_id;
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside, *new;
+
+	mutex_lock(&features_mutex);
+	do {
+		new = inside_alloc(GFP_KERNEL);
+		if (!new)
+			break;
+		inside = NULL;
+		spin_lock_irq(&registry_lock);
+		list_for_each_entry(reserve, &registry, registered) {
+			if (reserve->inside && reserve->inside->id)
+				continue;
+			if (!reserve->inside) {
+				inside_attach(new, reserve);
+				new = NULL;
+			}
+			/* With this it outlives the pool, until we let go of the mutex. */
+			inside = reserve->inside;
+			inside->id = ++last_id;
+			break;
+		}
+		spin_unlock_irq(&registry_lock);
+		inside_free(new);
+		if (inside)
+			inside_make_dir(inside);
+	} while (inside);
+	mutex_unlock(&features_mutex);
+}
+
+static void gone_insides_remove(struct work_struct *work)
+{
+	struct mempool2_inside *inside, *next;
+	LIST_HEAD(gone_ones);
+
+	mutex_lock(&features_mutex);
+	spin_lock_irq(&registry_lock);
+	list_splice_init(&gone_insides, &gone_ones);
+	spin_unlock_irq(&registry_lock);
+	mutex_unlock(&features_mutex);
+
+	/* Waits for those who use a file, who may be waiting for the mutex. */
+	list_for_each_entry_safe(inside, next, &gone_ones, gone) {
+		if (inside->dir)
+			debugfs_remove(inside->dir->dentry);
+		inside_free(inside);
+	}
+}
+
+/* The table */
+
+static void *table_start(struct seq_file *file, loff_t *pos)
+	__acquires(&registry_lock)
+{
+	spin_lock_irq(&registry_lock);
+	return seq_list_start_head(&registry, *pos);
+}
+
+static void *table_next(struct seq_file *file, void *row, loff_t *pos)
+{
+	return seq_list_next(row, &registry, pos);
+}
+
+static void table_stop(struct seq_file *file, void *row)
+	__releases(&registry_lock)
+{
+	spin_unlock_irq(&registry_lock);
+}
+
+static void table_figure(struct seq_file *file, bool is_known, int width, u64 figure)
+{
+	if (is_known)
+		seq_printf(file, " %*llu", width, figure);
+	else
+		seq_printf(file, " %*s", width, "-");
+}
+
+static int table_show(struct seq_file *file, void *row)
+{
+	struct pool_view view;
+	char checks[64];
+
+	if (row == &registry) {
+		seq_puts(file, "  id name                               min reserve waiting  taken  waits longest_us handed_over failed resizes fail checks\n");
+		return 0;
+	}
+	pool_view(list_entry(row, struct mempool2_reserve, registered), &view);
+	table_figure(file, view.id, 4, view.id);
+	seq_printf(file, " %-31s %6d %7d", view.name, view.min_nr, view.nr_reserved);
+	table_figure(file, view.nr_waiting >= 0, 7, view.nr_waiting);
+	table_figure(file, view.is_counted, 6, view.statistics.reserve_allocs);
+	table_figure(file, view.is_counted, 6, view.statistics.waits);
+	table_figure(file, view.is_counted, 10,
+		     div_u64(view.statistics.longest_wait_ns, NSEC_PER_USEC));
+	table_figure(file, view.is_counted, 11, view.statistics.handed_over);
+	table_figure(file, view.is_counted, 6, view.statistics.failed);
+	table_figure(file, view.is_counted, 7, view.statistics.resizes);
+	checks_print(checks, sizeof(checks), view.features);
+	seq_printf(file, " %4u %s", view.fail_one_in, checks);
+	return 0;
+}
+
+static const struct seq_operations table_ops = {
+	.start	= table_start,
+	.next	= table_next,
+	.stop	= table_stop,
+	.show	= table_show,
+};
+
+static int table_open(struct inode *inode, struct file *file)
+{
+	registry_make_dirs();
+	return seq_open(file, &table_ops);
+}
+
+static const struct file_operations table_fops = {
+	.owner		= THIS_MODULE,
+	.open		= table_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release,
+};
+
+static int __init inside_make_root(void)
+{
+	inside_root = debugfs_create_dir("mempool2", NULL);
+	debugfs_create_file("pools", 0400, inside_root, NULL, &table_fops);
+	return 0;
+}
+
+#ifndef MODULE
+/* There is no debugfs yet when mempool2_load() runs. */
+late_initcall(inside_make_root);
+#endif
+
+static int __init inside_load(void)
+{
+	if (checks_for_new)
+		depot_prepare();
+#ifdef MODULE
+	return inside_make_root();
+#else
+	return 0;
+#endif
+}
+
+static void __exit inside_unload(void)
+{
+	unsigned int i;
+
+	/* The table makes directories, so it goes before them. */
+	debugfs_remove(inside_root);
+	cancel_delayed_work_sync(&stuck_work);
+	flush_work(&gone_work);
+	for (i = 0; i < ARRAY_SIZE(gone); i++)
+		if (gone[i].is_ours)
+			kfree(gone[i].pool);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What mempool2.c wants of mempool2_inside.c, which it includes
+ */
+#ifndef _MEMPOOL2_INSIDE_H
+#define _MEMPOOL2_INSIDE_H
+
+#include <linux/jump_label.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/ratelimit.h>
+#include <linux/spinlock.h>
+
+#include "mempool2.h"
+
+/**
+ * enum mempool2_feature - what may be on for one pool and costs no other a thing
+ *
+ * @FEATURE_LIMIT: elements that are out are counted and their number is limited
+ * @FEATURE_FAILING: calls of the alloc function count as failed
+ * @FEATURE_STATISTICS: events are counted
+ * @FEATURE_RECORDS: elements have records, in preparation of checks, or after
+ * @FEATURE_POISON: elements are poisoned before they rest, the same
+ * @FEATURE_CHECK_POISON: somebody may have written to an element that rested
+ * @FEATURE_CHECK_DOUBLE: somebody may free an element that rests
+ * @FEATURE_CHECK_NESTED: a caller may wait while it holds an element
+ * @FEATURE_CHECK_EXIT: the pool may end too early
+ * @FEATURE_STUCK: a caller may wait for too long
+ *
+ * As long as any is on, the pool is watched: MEMPOOL2_WATCH is set in its state,
+ * its kind is MEMPOOL2_WATCHED, and so each call on it goes out of line.
+ */
+enum mempool2_feature {
+	FEATURE_LIMIT		= BIT(0),
+	FEATURE_FAILING		= BIT(1),
+	FEATURE_STATISTICS	= BIT(2),
+	FEATURE_RECORDS		= BIT(3),
+	FEATURE_POISON		= BIT(4),
+	FEATURE_CHECK_POISON	= BIT(5),
+	FEATURE_CHECK_DOUBLE	= BIT(6),
+	FEATURE_CHECK_NESTED	= BIT(7),
+	FEATURE_CHECK_EXIT	= BIT(8),
+	FEATURE_STUCK		= BIT(9),
+};
+
+/* For each of the checks that have names: what they need to be on. */
+#define FEATURES_PREPARE	(FEATURE_RECORDS | FEATURE_POISON)
+#define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
+				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
+
+struct mempool2_record;
+struct mempool2_dir;
+
+/**
+ * struct mempool2_inside - what a pool needs for features
+ *
+ * @reserve: the pool's reserve, %NULL when the pool has ended. Protected by
+ *	registry_lock.
+ * @features: those that are on, of &enum mempool2_feature. Read it with
+ *	READ_ONCE(); written with registry_lock held.
+ * @fail_one_in: of so many calls of the alloc function one counts as failed
+ * @nr_calls: counts them
+ * @limit: how many elements may be out, 0 if that is not limited
+ * @nr_out: how many are, as long as it is
+ * @name: what the owner calls the pool, or empty
+ * @statistics: for each CPU, %NULL if they were never on
+ * @stuck_after: seconds after which a waiter is reported
+ * @ratelimit: for reports
+ * @lock: protects the records
+ * @records: by address of the element
+ * @records_bits: how many lists these are
+ * @unused: records for elements to come
+ * @chunks: the memory of all records
+ * @nr_missed: elements for which there was no record
+ * @id: names the directory, 0 if there is none
+ * @dir: the directory in debugfs
+ * @gone: in the list of those whose directory is to be removed
+ *
+ * Allocated when one is switched on for the first time, and kept until
+ * mempool2_exit(), so that whoever may use the pool may use this.
+ */
+struct mempool2_inside {
+	struct mempool2_reserve	*reserve;
+	unsigned int		features;
+	unsigned int		fail_one_in;
+	atomic_t		nr_calls;
+	int			limit;
+	atomic_t		nr_out;
+	char			name[MEMPOOL2_NAME_LEN];
+	struct mempool2_statistics __percpu *statistics;
+	unsigned int		stuck_after;
+	struct ratelimit_state	ratelimit;
+
+	raw_spinlock_t		lock;
+	struct hlist_head	*records;
+	unsigned int		records_bits;
+	struct hlist_head	unused;
+	struct list_head	chunks;
+	unsigned int		nr_missed;
+
+	unsigned int		id;
+	struct mempool2_dir	*dir;
+	struct list_head	gone;
+};
+
+/* There are watched pools. Else mempool2_free_slow() does not look for it. */
+static DEFINE_STATIC_KEY_FALSE(pools_watched);
+
+static bool pool_is_watched(const struct mempool2 *pool)
+{
+	return atomic_read(&pool->state) & MEMPOOL2_WATCH;
+}
+
+static struct mempool2_inside *pool_inside(const struct mempool2 *pool);
+static bool pool_has(const struct mempool2 *pool, unsigned int features);
+static int pool_watch(struct mempool2 *pool, unsigned int feature, bool on);
+
+static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
+			 unsigned long creator);
+static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
+			     struct mempool2_reserve *reserve);
+static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve);
+
+/* Only called for watched pools, and never inline, as they would burden the others. */
+static int inside_set_limit(struct mempool2 *pool, int limit);
+static bool inside_is_failing(struct mempool2 *pool);
+static void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);
+static void inside_use(struct mempool2 *pool, void **elems, unsigned int nr);
+static void inside_refilled(struct mempool2 *pool, unsigned int nr);
+static void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr);
+static void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
+			  unsigned long caller);
+static bool inside_freed(struct mempool2 *pool, void *element);
+static void inside_left(struct mempool2 *pool, void *element);
+
+/* Called for all pools, out of line. */
+static void inside_created(struct mempool2 *pool, gfp_t gfp);
+static void inside_resized(struct mempool2 *pool, int from, int to, int err);
+static void inside_wait_begin(struct mempool2_waiter *waiter);
+static void inside_wait_end(struct mempool2_waiter *waiter);
+static void inside_handed_over(struct mempool2 *pool, const void *element);
+static void inside_failed(struct mempool2 *pool, unsigned long caller);
+static void inside_exit(struct mempool2 *pool);
+static struct mempool2 *inside_destroyed(struct mempool2 *pool);
+static bool inside_freed_to_none(const struct mempool2 *pool, const void *element);
+
+static int inside_load(void);
+static void inside_unload(void);
+
+#endif /* _MEMPOOL2_INSIDE_H */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Events of mempool2, all of them off the way of an allocation that finds memory.
+ * Each has the pool's name as tools for BPF can read it, and its address.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM mempool2
+
+#if !defined(_MEMPOOL2_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _MEMPOOL2_TRACE_H
+
+#include <linux/tracepoint.h>
+#include <linux/types.h>
+
+struct mempool2;
+
+#ifndef MEMPOOL2_TRACE_ONCE
+#define MEMPOOL2_TRACE_ONCE
+void mempool2_trace_name(const struct mempool2 *pool, char *name);
+int mempool2_trace_begin(void);
+void mempool2_trace_end(void);
+#endif
+
+#define MEMPOOL2_POOL_FIELDS						\
+	__field(const void *, pool)					\
+	__array(char, name, MEMPOOL2_NAME_LEN)
+
+#define MEMPOOL2_POOL_ASSIGN						\
+	do {								\
+		__entry->pool = pool;					\
+		mempool2_trace_name(pool, __entry->name);		\
+	} while (0)
+
+/* The reserve gave elements to a caller. */
+TRACE_EVENT_FN(mempool2_reserve_alloc,
+	TP_PROTO(const struct mempool2 *pool, unsigned int nr, unsigned long caller),
+	TP_ARGS(pool, nr, caller),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(unsigned int, nr)
+		__field(unsigned long, caller)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->nr = nr;
+		__entry->caller = caller;
+	),
+	TP_printk("pool=%p name=%s nr=%u caller=%pS", __entry->pool,
+		  __entry->name, __entry->nr, (void *)__entry->caller),
+	mempool2_trace_begin, mempool2_trace_end
+);
+
+/* Freed elements went into the reserve. */
+TRACE_EVENT_FN(mempool2_refill,
+	TP_PROTO(const struct mempool2 *pool, unsigned int nr),
+	TP_ARGS(pool, nr),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(unsigned int, nr)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->nr = nr;
+	),
+	TP_printk("pool=%p name=%s nr=%u", __entry->pool, __entry->name, __entry->nr),
+	mempool2_trace_begin, mempool2_trace_end
+);
+
+/* A caller is about to queue for @nr elements. */
+TRACE_EVENT(mempool2_wait_begin,
+	TP_PROTO(const struct mempool2 *pool, unsigned int nr, int waiting,
+		 unsigned long caller),
+	TP_ARGS(pool, nr, waiting, caller),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(unsigned int, nr)
+		__field(int, waiting)
+		__field(unsigned long, caller)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->nr = nr;
+		__entry->waiting = waiting;
+		__entry->caller = caller;
+	),
+	TP_printk("pool=%p name=%s nr=%u waiting=%d caller=%pS", __entry->pool,
+		  __entry->name, __entry->nr, __entry->waiting,
+		  (void *)__entry->caller)
+);
+
+/* It waits no longer; @missing elements never came. */
+TRACE_EVENT(mempool2_wait_end,
+	TP_PROTO(const struct mempool2 *pool, unsigned int nr, unsigned int missing,
+		 u64 wait_ns, unsigned long caller),
+	TP_ARGS(pool, nr, missing, wait_ns, caller),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(unsigned int, nr)
+		__field(unsigned int, missing)
+		__field(u64, wait_ns)
+		__field(unsigned long, caller)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->nr = nr;
+		__entry->missing = missing;
+		__entry->wait_ns = wait_ns;
+		__entry->caller = caller;
+	),
+	TP_printk("pool=%p name=%s nr=%u missing=%u wait_ns=%llu caller=%pS",
+		  __entry->pool, __entry->name, __entry->nr, __entry->missing,
+		  __entry->wait_ns, (void *)__entry->caller)
+);
+
+/* An element was given to the oldest waiter; @waiting are left. */
+TRACE_EVENT(mempool2_handover,
+	TP_PROTO(const struct mempool2 *pool, const void *element, int waiting),
+	TP_ARGS(pool, element, waiting),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(const void *, element)
+		__field(int, waiting)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->element = element;
+		__entry->waiting = waiting;
+	),
+	TP_printk("pool=%p name=%s element=%p waiting=%d", __entry->pool,
+		  __entry->name, __entry->element, __entry->waiting)
+);
+
+/* The pool guarantees another number of elements, or @err. */
+TRACE_EVENT(mempool2_resize,
+	TP_PROTO(const struct mempool2 *pool, int from, int to, int err),
+	TP_ARGS(pool, from, to, err),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(int, from)
+		__field(int, to)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->from = from;
+		__entry->to = to;
+		__entry->err = err;
+	),
+	TP_printk("pool=%p name=%s from=%d to=%d err=%d", __entry->pool,
+		  __entry->name, __entry->from, __entry->to, __entry->err)
+);
+
+/* A caller that could not sleep got nothing. */
+TRACE_EVENT(mempool2_alloc_failed,
+	TP_PROTO(const struct mempool2 *pool, unsigned long caller),
+	TP_ARGS(pool, caller),
+	TP_STRUCT__entry(
+		MEMPOOL2_POOL_FIELDS
+		__field(unsigned long, caller)
+	),
+	TP_fast_assign(
+		MEMPOOL2_POOL_ASSIGN;
+		__entry->caller = caller;
+	),
+	TP_printk("pool=%p name=%s caller=%pS", __entry->pool, __entry->name,
+		  (void *)__entry->caller)
+);
+
+#endif /* _MEMPOOL2_TRACE_H */
+
+/* Beside this file rather than in include/trace/events. */
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE mempool2_trace
+#include <trace/define_trace.h>
