@@ -32,7 +32,7 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard demo check check-all coverage inside mutants selftest verify:
+bench bench-guard check check-all coverage demo drivers inside mutants selftest verify:
 	@scripts/$@
 
 # scripts/kernel is what fetches them.
@@ -51,6 +51,8 @@ help:
 	@echo 'On kernels that are fetched and booted (Debian 12, root for the first time):'
 	@echo '  demo             - the module at work beside the mempool of the kernel'
 	@echo '                     KERNEL=6.1, 6.12 or 7.3 the kernel to boot [6.1]'
+	@echo '  drivers          - dm-crypt, dm-snapshot, raid1 and raid10 on mempool2 while memory is full, beside'
+	@echo '                     their stock builds: KERNEL=6.1, 6.12 or 7.3 [6.1]'
 	@echo '  check            - the KUnit suite, and the module and the example in a stock kernel'
 	@echo '                     SUITE=, CASE= only these tests (* and ? allowed)'
 	@echo '  check-all        - the KUnit suite in all kernels, emulators and sanitizers of the matrix;'
@@ -71,4 +73,5 @@ help:
 	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean bench bench-guard demo check check-all coverage inside mutants selftest verify kernel help
+.PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel mutants
+.PHONY: selftest verify help

@@ -144,6 +144,9 @@ struct mempool2_reserve {
 
 static DEFINE_PER_CPU(unsigned long [NR_PLACES], reserve_places);
 
+/* By an address, as UBSAN would check an index each time. */
+#define PLACE(reserve)		(*(&reserve_places[0] + (reserve)->place))
+
 /* Resizes of all pools; never held while a callback runs. */
 static DEFINE_MUTEX(reserve_resize_mutex);
 
@@ -255,7 +258,7 @@ static __always_inline bool slot_put(void **slot, void *element)
 /* The slot at the CPU's place: of a reserve that is shrinking it may be a closed one. */
 static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
 {
-	void **slot = &reserve->slots[this_cpu_read(reserve_places[reserve->place])];
+	void **slot = &reserve->slots[this_cpu_read(PLACE(reserve))];
 
 	/* Else gcc computes the address twice, for reading and for writing. */
 	OPTIMIZER_HIDE_VAR(slot);
@@ -271,7 +274,7 @@ static void reserve_place_set(const struct mempool2_reserve *reserve, void **slo
 	unsigned long place = slot - reserve->slots;
 
 	if (READ_ONCE(reserve->nr_slots) > NEAR)
-		this_cpu_write(reserve_places[reserve->place], place);
+		this_cpu_write(PLACE(reserve), place);
 }
 
 /* How many slots from @from on to try first: none if a resize made @to smaller. */
@@ -372,7 +375,7 @@ static unsigned int reserve_take_anywhere(struct mempool2_reserve *reserve, void
 	for_each_online_cpu(cpu) {
 		if (i == nr || nr_slots <= NEAR)
 			break;
-		slot = &reserve->slots[READ_ONCE(per_cpu(reserve_places[reserve->place], cpu))];
+		slot = &reserve->slots[READ_ONCE(per_cpu(PLACE(reserve), cpu))];
 		i += reserve_take_up(reserve, slot, min(slot + NEAR, end), elems + i, nr - i);
 	}
 	return i + reserve_take_up(reserve, reserve->slots, end, elems + i, nr - i);
@@ -407,7 +410,7 @@ static unsigned int reserve_count(const struct mempool2_reserve *reserve)
 /* An empty slot among the first @nr_slots, from the CPU's place downwards; or %NULL. */
 static void **reserve_find_empty(struct mempool2_reserve *reserve, unsigned int nr_slots)
 {
-	unsigned long slot = this_cpu_read(reserve_places[reserve->place]);
+	unsigned long slot = this_cpu_read(PLACE(reserve));
 	unsigned int i;
 
 	if (slot >= nr_slots)

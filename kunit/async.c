@@ -176,6 +176,35 @@ static void async_alloc_with_reclaim_reclaims_and_does_not_wait(struct kunit *te
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 }
 
+/* An element comes after the reserve was found empty, and before the request queues. */
+static void put_during_reclaim(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (gfp_mask & __GFP_DIRECT_RECLAIM && fx->nr_held)
+		fixture_put(fx);
+}
+
+static void element_that_comes_before_the_request_queues_is_returned(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	element = fx->held[0];
+	fx->src.hook_arg = fx;
+	fx->src.hook = put_during_reclaim;
+	request_init(fx, &request, 1);
+	KUNIT_EXPECT_PTR_EQ(test, mempool2_alloc_async(&fx->pool, GFP_KERNEL, &request.waiter),
+			    element);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	fixture_hold(fx, element);
+}
+
 static void bulk_async_returns_what_memory_and_reserve_have(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -389,6 +418,7 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	struct fixture *fx = test->priv;
 	struct request request;
 	struct caller *caller;
+	unsigned long end;
 	void *element;
 
 	if (num_online_cpus() < 2)
@@ -401,8 +431,10 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	caller->elems[0] = element;
 	caller_run(caller, cpu == raw_smp_processor_id() ? cpumask_next(cpu, cpu_online_mask) :
 							   cpu);
-	mdelay(20);
-	/* One of the two: and whichever it is, nothing is lost. */
+	end = jiffies + TIMEOUT;
+	while (!spin_is_locked(&fx->pool.wait.lock) && time_before(jiffies, end))
+		cond_resched();
+	/* One of the two comes first: and whichever it is, nothing is lost. */
 	if (mempool2_cancel(&request.waiter)) {
 		KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 		KUNIT_EXPECT_EQ(test, caller->ret, 0L);
@@ -1298,6 +1330,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(async_alloc_returns_fresh_memory),
 	KUNIT_CASE(async_alloc_returns_the_reserve),
 	KUNIT_CASE(async_alloc_with_reclaim_reclaims_and_does_not_wait),
+	KUNIT_CASE(element_that_comes_before_the_request_queues_is_returned),
 	KUNIT_CASE(bulk_async_returns_what_memory_and_reserve_have),
 	KUNIT_CASE_PARAM(freed_element_is_sent, context_gen_params),
 	KUNIT_CASE_PARAM(function_is_called_where_the_element_is_freed, context_gen_params),

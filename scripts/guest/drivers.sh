@@ -1,0 +1,408 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What scripts/drivers runs in its guests (busybox sh), which sets in front of it
+#
+#   driver=dm-crypt|dm-snapshot|raid1|raid10
+#   part=prove     on loop disks: file systems, verified I/O, and what goes wrong in a driver's life; kinds says on
+#                  which builds of the driver
+#   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns
+#
+# Both while memory is full. The first disk has the tools, the second is for swap, the third for files behind loop
+# devices. The output is lines of "key=value" words and "progress: ..." lines for whoever waits.
+
+# Set by the host or by eval; and no name here has spaces.
+# shellcheck disable=SC2154,SC2086
+set -eu
+
+T=/sys/kernel/tracing
+VDA_TOOLS=/dev/vda VDB_SWAP=/dev/vdb VDC_FILES=/dev/vdc
+export MDADM_NO_UDEV=1 DM_DISABLE_UDEV=1
+
+progress() { echo "progress: $(cut -d. -f1 /proc/uptime) s: $driver: $*"; }
+
+fail() {
+	echo "$driver: $*" >&2
+	exit 1
+}
+
+# The busybox shell prefers what it has itself, which is another mke2fs and another losetup.
+for tool in mke2fs e2fsck losetup cryptsetup dmsetup mdadm; do
+	eval "$tool() { /usr/sbin/$tool \"\$@\"; }"
+done
+fio() { /usr/bin/fio "$@"; }
+md5sum() { /usr/bin/md5sum "$@"; }
+
+set_up() {
+	mkdir -p /tools /disks /mnt
+	mount -t ext4 -o ro $VDA_TOOLS /tools
+	for dir in lib lib64 usr; do
+		ln -s /tools/$dir /$dir
+	done
+	mount -t tracefs none $T
+	# A task that sleeps for so long is not slow but stuck.
+	echo 120 >/proc/sys/kernel/hung_task_timeout_secs
+	echo 1 >/proc/sys/kernel/hung_task_panic
+	# The kernel keeps this much for itself, and is told not to raise it on its own.
+	echo 4096 >/proc/sys/vm/min_free_kbytes
+	echo 0 >/proc/sys/vm/watermark_boost_factor
+}
+
+# ---- the driver: its modules, and a device of it on $disks
+
+modules() {
+	case $driver in
+	raid*) echo "md-mod $driver" ;;
+	*) echo "$driver" ;;
+	esac
+}
+
+load() {
+	for module in $(modules); do
+		insmod "/drivers/$1/$module.ko"
+	done
+}
+
+unload() {
+	for module in $(modules | tr ' ' '\n' | tac); do
+		rmmod "$module"
+	done
+}
+
+# A mapped device of that name and table.
+mapped() { dmsetup create "$1" --table "0 $(blockdev --getsz "$2") $3"; }
+
+# crypt NAME DISK
+crypt() { echo mempool2 | cryptsetup open --type plain --cipher aes-xts-plain64 --key-size 256 --hash sha256 "$2" "$1"; }
+
+raid() {
+	mdadm --create /dev/md0 --run --quiet --metadata=1.2 --bitmap=none --assume-clean \
+		--level="${driver#raid}" --raid-devices=$# "$@"
+}
+
+# make_device DISK...: $device is it.
+make_device() {
+	case $driver in
+	dm-crypt)
+		crypt device "$1"
+		device=/dev/mapper/device ;;
+	dm-snapshot)
+		mapped device "$1" "snapshot-origin $1"
+		device=/dev/mapper/device ;;
+	raid*)
+		raid "$@"
+		device=/dev/md0 ;;
+	esac
+}
+
+remove_device() {
+	case $driver in
+	raid*)
+		mdadm --stop --quiet /dev/md0 ;;
+	*)
+		dmsetup remove device ;;
+	esac
+}
+
+# snapshot NAME COW: of the first disk, which the file system is quiet for.
+snapshot() {
+	dmsetup suspend device
+	mapped "$1" "$disk0" "snapshot $disk0 $2 P 8"
+	dmsetup resume device
+}
+
+# ---- memory
+
+pressure_on() {
+	available=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
+	/bin/hog $((available + 48)) "$1" >/tmp/hog &
+	hog=$!
+	# Full, and some of it swapped out.
+	until awk '/^SwapTotal/ { total = $2 } /^SwapFree/ { exit !(total - $2 > 16384) }' /proc/meminfo; do
+		kill -0 $hog || fail "the hog ended: $(cat /tmp/hog)"
+		sleep 0.2
+	done
+	insmod /drivers/squeeze.ko
+}
+
+pressure_off() {
+	rmmod squeeze
+	kill $hog
+	wait $hog || fail "swapped memory: $(cat /tmp/hog)"
+	echo "scenario=swap driver=$driver kind=$kind $(cat /tmp/hog)"
+}
+
+# ---- what the pools did: the kernel counts mempool2's events, by pool
+
+EVENTS=$T/events/mempool2
+RESERVE='hist:keys=name'
+# A variable of the kernel's, not of the shell's.
+# shellcheck disable=SC2016
+WAITS='hist:keys=name:ns=wait_ns:onmax($ns).save(nr)'
+
+figures_on() {
+	echo "$RESERVE" >$EVENTS/mempool2_reserve_alloc/trigger
+	echo "$WAITS" >$EVENTS/mempool2_wait_end/trigger
+}
+
+figures_off() {
+	awk -v driver="$driver" '
+		FNR == 1 { file++ }
+		$1 == "Hits:" { hits[file] = $2 }
+		{ for (i = 1; i < NF; i++) if ($i == "max:" && $(i + 1) + 0 > longest) longest = $(i + 1) }
+		END {
+			printf "scenario=pools driver=%s reserve=%d waits=%d longest_wait_us=%d\n", driver, hits[1], hits[2],
+				longest / 1000
+		}' $EVENTS/mempool2_reserve_alloc/hist $EVENTS/mempool2_wait_end/hist
+	echo "!$RESERVE" >$EVENTS/mempool2_reserve_alloc/trigger
+	echo "!$WAITS" >$EVENTS/mempool2_wait_end/trigger
+}
+
+# ---- verified I/O
+
+# load_files SEED DIRECTORY OPTION...: four files, two written past the page cache, each block of them read back and
+# compared with its checksum.
+load_files() {
+	seed=$1 where=$2
+	shift 2
+	fio --directory="$where" --rw=randwrite --bssplit=4k/20:16k/20:64k/30:256k/30 --size="$file_mib"m --numjobs=2 \
+		--randseed="$seed" --thread --verify=crc32c --verify_fatal=1 --fallocate=none --group_reporting \
+		--minimal "$@" \
+		--name=direct --direct=1 --ioengine=libaio --iodepth=16 \
+		--name=buffered --new_group --direct=0 --ioengine=psync >/tmp/fio || fail "fio: $(cat /tmp/fio)"
+	# With --verify_only fio says of what it does not write that it wrote it.
+	awk -F';' -v driver=$driver -v kind=$kind -v options="$*" '
+		{ error += $5; read += $6; wrote += options ~ /verify_only/ ? 0 : $47; groups++ }
+		END {
+			printf "scenario=io driver=%s kind=%s written_kib=%d verified_kib=%d\n", driver, kind, wrote, read
+			exit error || groups != 2 || !read
+		}' /tmp/fio || fail "fio: $(cat /tmp/fio)"
+}
+
+# The same blocks, read again. That it is the last version of each is not compared: that is what sums is for.
+verify_files() { load_files "$1" "$2" --verify_only; }
+
+sums() { (cd "$1" && md5sum direct.* buffered.*); }
+
+# as_before FILE DIRECTORY: the files have the sums that are in FILE.
+as_before() { [ "$(sums "$2")" = "$(cat "$1")" ] || fail "other files than before in $2: $(cat "$1"; sums "$2")"; }
+
+# ---- what happens to a device while it is in use
+
+raid_settled() {
+	while grep -qE 'recovery|resync|check' /proc/mdstat; do
+		sleep 1
+	done
+}
+
+# A disk fails under load, and comes back as a new one.
+raid_event() {
+	sleep 3
+	mdadm --quiet /dev/md0 --fail "$disk1"
+	sleep 2
+	mdadm --quiet /dev/md0 --remove "$disk1"
+	mdadm --zero-superblock "$disk1"
+	sleep 3
+	mdadm --quiet /dev/md0 --add "$disk1"
+}
+
+check_device() {
+	case $driver in
+	raid*)
+		mdadm --detail /dev/md0 | grep -qE 'State : (clean|active) *$' || fail "not clean: $(cat /proc/mdstat)"
+		echo check >/sys/block/md0/md/sync_action
+		raid_settled
+		[ "$(cat /sys/block/md0/md/mismatch_cnt)" = 0 ] ||
+			fail "the disks differ: mismatch_cnt $(cat /sys/block/md0/md/mismatch_cnt)" ;;
+	esac
+}
+
+# One snapshot that has room for all, one that overflows.
+snapshots_make() {
+	sums /mnt >/tmp/sums.first
+	snapshot large "$disk1"
+	snapshot small "$disk2"
+	mkdir -p /snapshot
+}
+
+# The one overflowed; the other still has the files as they were at first.
+snapshots_check() {
+	dmsetup status small | grep -q Invalid || fail "the small snapshot did not overflow: $(dmsetup status small)"
+	dmsetup remove small
+	mount -t ext4 /dev/mapper/large /snapshot
+	as_before /tmp/sums.first /snapshot
+}
+
+# Write to the snapshot, and merge it into the device.
+snapshot_merge() {
+	load_files 2 /snapshot
+	sums /snapshot >/tmp/sums
+	umount /snapshot
+	dmsetup suspend device
+	dmsetup remove large
+	dmsetup reload device --table "0 $(blockdev --getsz "$disk0") snapshot-merge $disk0 $disk1 P 8"
+	dmsetup resume device
+	until dmsetup status device | awk '{ split($4, used, "/"); exit !(used[1] == $5) }'; do
+		sleep 1
+	done
+	check_files 2
+}
+
+# ---- prove
+
+# files: the loop devices $disk0 and on, of $disk_mib each; the small one for the snapshot that overflows.
+files() {
+	mke2fs -q -t ext4 -O ^has_journal -E nodiscard $VDC_FILES
+	mount -t ext4 $VDC_FILES /disks
+	disks='' number=0
+	for mib in "$@"; do
+		dd if=/dev/zero of=/disks/$number bs=1M count="$mib" 2>/dev/null
+		losetup --direct-io=on /dev/loop$number /disks/$number
+		eval "disk$number=/dev/loop$number"
+		disks="$disks /dev/loop$number"
+		number=$((number + 1))
+	done
+}
+
+swap_on() {
+	swap=$VDB_SWAP
+	if [ $driver = dm-crypt ]; then
+		crypt swap $VDB_SWAP
+		swap=/dev/mapper/swap
+	fi
+	mkswap $swap >/dev/null
+	swapon $swap
+}
+
+swap_off() {
+	swapoff $swap
+	[ $swap = $VDB_SWAP ] || dmsetup remove swap
+}
+
+# What is on the device now, read from the device.
+check_files() {
+	e2fsck -fn $device >/tmp/fsck 2>&1 || fail "e2fsck: $(cat /tmp/fsck)"
+	mount -t ext4 $device /mnt
+	as_before /tmp/sums /mnt
+	verify_files "$1" /mnt
+	umount /mnt
+}
+
+# The stock build is there to show that all the rest is sound: with less data.
+prove() {
+	kind=$1 file_mib=64 passes=2
+	[ $kind = mempool2 ] || file_mib=16 passes=1
+	progress "$kind: making the device and its file system"
+	load $kind
+	make_device $disks
+	swap_on
+	mke2fs -q -t ext4 $device
+	mount -t ext4 $device /mnt
+	load_files 1 /mnt
+	[ $driver != dm-snapshot ] || snapshots_make
+	[ $kind != mempool2 ] || figures_on
+	pressure_on 20
+	pass=1
+	while [ $pass -le $passes ]; do
+		progress "$kind: verified I/O while memory is full, $pass of $passes"
+		event=
+		case $pass$driver in 1raid*)
+			raid_event &
+			event=$! ;;
+		esac
+		load_files $((pass + 1)) /mnt
+		[ -z "$event" ] || wait "$event"
+		pass=$((pass + 1))
+	done
+	case $driver in raid*) raid_settled ;; esac
+	pressure_off
+	[ $kind != mempool2 ] || figures_off
+
+	progress "$kind: looking at what is on the device"
+	sums /mnt >/tmp/sums
+	umount /mnt
+	check_device
+	check_files $pass
+	if [ $driver = dm-snapshot ]; then
+		progress "$kind: the snapshots, and a merge"
+		snapshots_check
+		snapshot_merge
+	fi
+	swap_off
+	remove_device
+	progress "$kind: unloading"
+	unload
+}
+
+part_prove() {
+	case $driver in
+	dm-crypt) files 340 ;;
+	dm-snapshot) files 340 420 16 ;;
+	raid1) files 340 340 ;;
+	raid10) files 170 170 170 170 ;;
+	esac
+	for kind in $kinds; do
+		prove $kind
+	done
+}
+
+# ---- measure
+
+# The RAM disks have all their memory before it is full.
+ram_disks() {
+	disks='' number=0
+	for disk in /dev/ram*; do
+		dd if=/dev/zero of="$disk" bs=64k 2>/dev/null || :
+		eval "disk$number=$disk"
+		disks="$disks $disk"
+		number=$((number + 1))
+	done
+}
+
+measure() {
+	kind=$1
+	load $kind
+	make_device $disks
+	[ $driver != dm-snapshot ] || snapshot large "$disk1"
+	insmod /drivers/squeeze.ko
+	fio --name=measure --filename=$device $job --randseed="$round" --direct=1 --ioengine=libaio --iodepth=16 \
+		--numjobs=2 --thread --group_reporting --minimal >/tmp/fio || fail "fio: $(cat /tmp/fio)"
+	rmmod squeeze
+	awk -F';' -v driver=$driver -v kind=$kind -v round="$round" '
+		{ error += $5 }
+		{ printf "scenario=speed driver=%s kind=%s round=%d kib_s=%d longest_us=%d\n", driver, kind, round, $7 + $48,
+			($39 > $80 ? $39 : $80) }
+		END { exit error || NR != 1 }' /tmp/fio || fail "fio: $(cat /tmp/fio)"
+	[ $driver != dm-snapshot ] || dmsetup remove large
+	remove_device
+	unload
+}
+
+part_measure() {
+	echo 300M >/sys/block/zram0/disksize
+	mkswap /dev/zram0 >/dev/null
+	swapon /dev/zram0
+	ram_disks
+	case $driver in
+	# Every chunk once, as only its first write is the snapshot's business.
+	dm-snapshot) job="--rw=randwrite --bs=4k --size=12m --offset_increment=12m" ;;
+	*) job="--rw=randrw --bssplit=4k/50:16k/30:64k/20 --size=16m --time_based --runtime=1" ;;
+	esac
+	pressure_on 50
+	rmmod squeeze
+	order="stock mempool2"
+	for round in 1 2 3 4 5; do
+		progress "the same load on both, round $round of 5"
+		for kind in $order; do
+			measure $kind
+		done
+		[ "$order" = "stock mempool2" ] && order="mempool2 stock" || order="stock mempool2"
+	done
+	kill $hog
+	wait $hog || fail "swapped memory: $(cat /tmp/hog)"
+}
+
+set_up
+part_$part
+rmmod mempool2
+echo "scenario=guest driver=$driver part=$part release=$(uname -r)"
