@@ -1512,7 +1512,8 @@ static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 	if (entered < 0)
 		return NULL;
 	if (pool_is_watched(pool))
-		element = inside_alloc(pool, mempool2_gfp_first(gfp_mask), caller);
+		element = inside_alloc(pool, pool_inside(pool), mempool2_gfp_first(gfp_mask),
+				       caller);
 	else
 		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element)
@@ -1545,11 +1546,17 @@ static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, 
 static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
 				 unsigned long caller)
 {
-	int entered = limit_enter(pool, 1);
+	struct mempool2_inside *inside;
 	void *element = NULL;
+	int entered = 0;
 
-	if (entered >= 0 && pool_is_watched(pool))
-		element = inside_alloc(pool, mempool2_gfp_first(gfp_mask), caller);
+	if (pool_is_watched(pool)) {
+		inside = pool_inside(pool);
+		if (unlikely(inside && READ_ONCE(inside->features) & FEATURE_LIMIT))
+			entered = limit_enter(pool, 1);
+		if (likely(entered >= 0))
+			element = inside_alloc(pool, inside, mempool2_gfp_first(gfp_mask), caller);
+	}
 	return element ?: pool_alloc_unlucky(pool, gfp_mask, entered, caller);
 }
 
@@ -1880,7 +1887,6 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 
 static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigned long caller)
 {
-	limit_freed(pool, 1);
 	if (unlikely(pool_is_watched(pool)) && inside_free(pool, element, caller))
 		return;
 	pool_free(pool, &element, 1);

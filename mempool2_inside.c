@@ -933,8 +933,12 @@ static void *poison_area(const struct mempool2 *pool, void *element, size_t *siz
 	return element;
 }
 
+/* Where KASAN watches objects that rest it does so itself. */
 static bool poison_is_possible(const struct mempool2 *pool)
 {
+	if (MEMPOOL2_KASAN_WRITES &&
+	    (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC))
+		return false;
 	return pool->source != MEMPOOL2_CUSTOM ||
 	       (pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree);
 }
@@ -1227,9 +1231,9 @@ static noinline bool inside_freed(struct mempool2 *pool, void *element, unsigned
  * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
  * fast enough for that one may leave checks on.
  */
-static noinline void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned long caller)
+static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside,
+				   gfp_t gfp, unsigned long caller)
 {
-	struct mempool2_inside *inside = pool_inside(pool);
 	unsigned int features = inside ? READ_ONCE(inside->features) : 0;
 	void *element = NULL;
 	int state;
@@ -1241,6 +1245,8 @@ static noinline void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned lo
 	}
 
 	rcu_read_lock_sched();
+	/* Again: who switches waits for those who take without having seen it. */
+	features = inside ? READ_ONCE(inside->features) : 0;
 	state = atomic_read(&pool->state);
 	if ((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
 		      MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM)
@@ -1249,8 +1255,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned lo
 		say_room(pool, NULL);
 	if (element) {
 		element_use(pool, element);
-		if (inside && READ_ONCE(inside->features) & FEATURE_CHECK_POISON &&
-		    poison_is_possible(pool))
+		if (features & FEATURE_CHECK_POISON && poison_is_possible(pool))
 			poison_check(pool, inside, element);
 	}
 	rcu_read_unlock_sched();
@@ -1289,6 +1294,8 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 	put = rests && !(atomic_read(&pool->state) & MEMPOOL2_WAITERS) &&
 	      slot_put(reserve_here(reserve), element);
 	rcu_read_unlock_sched();
+	if (unlikely(features & FEATURE_LIMIT))
+		limit_freed(pool, 1);
 	/* KASAN has told what it was; it is nobody's now. */
 	if (unlikely(!rests))
 		return true;

@@ -48,7 +48,7 @@ enum mempool2_feature {
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
 
-#define STACK_DEPTH	8
+#define STACK_DEPTH	6
 
 /**
  * struct mempool2_stack - a stack that was seen
@@ -144,7 +144,8 @@ static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *rese
 
 /* Only called for watched pools, and never inline, as they would burden the others. */
 static int inside_set_limit(struct mempool2 *pool, int limit);
-static void *inside_alloc(struct mempool2 *pool, gfp_t gfp, unsigned long caller);
+static void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside, gfp_t gfp,
+			  unsigned long caller);
 static bool inside_free(struct mempool2 *pool, void *element, unsigned long caller);
 static bool inside_is_failing(struct mempool2 *pool);
 static void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);

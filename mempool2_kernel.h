@@ -54,12 +54,15 @@
 #define mempool2_kasan_use_object	kasan_mempool_unpoison_object
 #define mempool2_kasan_rest_pages	kasan_mempool_poison_pages
 #define mempool2_kasan_use_pages	kasan_mempool_unpoison_pages
+/* It keeps notes of its own in objects that rest. */
+#define MEMPOOL2_KASAN_WRITES		IS_ENABLED(CONFIG_KASAN)
 #else
 /* The arguments are not evaluated: finding the size would cost a call. */
 #define mempool2_kasan_rest_object(object)		((void)sizeof(object), true)
 #define mempool2_kasan_use_object(object, size)		((void)sizeof(object), (void)sizeof(size))
 #define mempool2_kasan_rest_pages(page, order)		((void)sizeof(page), (void)sizeof(order), true)
 #define mempool2_kasan_use_pages(page, order)		((void)sizeof(page), (void)sizeof(order))
+#define MEMPOOL2_KASAN_WRITES				false
 #endif
 
 /* Stacks of callers, where the kernel is built to keep them, as all stock ones are. */

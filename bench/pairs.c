@@ -17,7 +17,7 @@
  *	healthy_custom	the only element of a back end of our own, always to be had
  *	reserve		an element of the reserve, as the back end refuses
  *	preallocated	the same without asking the back end
- *	checked		as reserve, with statistics and all checks on
+ *	checked		as reserve, with all checks on
  *	bulk		count= elements at once from a reserve that has as many
  *
  * pool=bare does without a pool, and calls the back end in its place (in
@@ -297,8 +297,7 @@ static int pairs_begin(struct pairs *run, struct back_end *back_end)
 		if (!run->pool)
 			return -ENOMEM;
 		if (run->params.work == MP2B_CHECKED)
-			return mempool2_set_statistics(run->pool, true) ?:
-			       mempool2_set_checks(run->pool, MEMPOOL2_CHECK_ALL);
+			return mempool2_set_checks(run->pool, MEMPOOL2_CHECK_ALL);
 		return 0;
 	}
 
