@@ -6,8 +6,8 @@
  * below which the page allocator refuses those who do not reclaim, and a little
  * more. Whoever may reclaim still gets memory, so nobody is killed for lack of
  * it; but the first try of a pool's alloc function is for what can be had at
- * once, and there is nothing. Five times a second all is given back, for others
- * to come to rest.
+ * once, and there is nothing. Several times a second, and when max_mib are held,
+ * all is given back, for others to come to rest.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -18,12 +18,12 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 
-static unsigned int max_mib = 32;
+static unsigned int max_mib = 48;
 module_param(max_mib, uint, 0444);
-MODULE_PARM_DESC(max_mib, "most memory to hold, in MiB [32]");
+MODULE_PARM_DESC(max_mib, "most memory to hold, in MiB [48]");
 
 #define PRESS_MS	160
-#define REST_MS		40
+#define REST_MS		20
 
 /* So far below the watermark, in pages; interrupts may take more than twice that. */
 #define BELOW		64
@@ -32,11 +32,16 @@ static struct task_struct *squeezer;
 static LIST_HEAD(held);
 static unsigned long nr_held;
 
+static bool is_too_much(void)
+{
+	return nr_held >= (unsigned long)max_mib << (20 - PAGE_SHIFT);
+}
+
 static bool take(gfp_t gfp_mask)
 {
 	struct page *page;
 
-	if (nr_held >= (unsigned long)max_mib << (20 - PAGE_SHIFT))
+	if (is_too_much())
 		return false;
 	page = alloc_page(gfp_mask | __GFP_NOMEMALLOC | __GFP_NOWARN);
 	if (!page)
@@ -74,7 +79,7 @@ static int squeeze(void *unused)
 
 	while (!kthread_should_stop()) {
 		end = jiffies + msecs_to_jiffies(PRESS_MS);
-		while (time_before(jiffies, end)) {
+		while (time_before(jiffies, end) && !is_too_much()) {
 			press();
 			usleep_range(1000, 1100);
 		}

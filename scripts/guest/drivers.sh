@@ -106,6 +106,8 @@ remove_device() {
 
 # snapshot NAME COW: of the first disk, which the file system is quiet for.
 snapshot() {
+	# An older snapshot that has its mark there would be gone on with.
+	dd if=/dev/zero of="$2" bs=64k count=1 conv=notrunc 2>/dev/null
 	dmsetup suspend device
 	mapped "$1" "$disk0" "snapshot $disk0 $2 P 8"
 	dmsetup resume device
@@ -135,6 +137,7 @@ pressure_off() {
 # ---- what the pools did: the kernel counts mempool2's events, by pool
 
 EVENTS=$T/events/mempool2
+POOLS=/sys/kernel/debug/mempool2
 RESERVE='hist:keys=name'
 # A variable of the kernel's, not of the shell's.
 # shellcheck disable=SC2016
@@ -145,15 +148,25 @@ figures_on() {
 	echo "$WAITS" >$EVENTS/mempool2_wait_end/trigger
 }
 
+hits() { awk '$1 == "Hits:" { print $2 }' "$EVENTS/$1/hist"; }
+
+# From here on each fourth call of an alloc function fails, whatever memory there is: drivers whose elements are
+# small find one in a slab nearly always.
+fail_some() {
+	short=$(hits mempool2_reserve_alloc)
+	# To look at the table makes a directory for each pool.
+	cat $POOLS/pools >/tmp/pools
+	for pool in "$POOLS"/*/fail; do
+		echo 4 >"$pool"
+	done
+}
+
 figures_off() {
-	awk -v driver="$driver" '
-		FNR == 1 { file++ }
-		$1 == "Hits:" { hits[file] = $2 }
+	longest=$(awk '
 		{ for (i = 1; i < NF; i++) if ($i == "max:" && $(i + 1) + 0 > longest) longest = $(i + 1) }
-		END {
-			printf "scenario=pools driver=%s reserve=%d waits=%d longest_wait_us=%d\n", driver, hits[1], hits[2],
-				longest / 1000
-		}' $EVENTS/mempool2_reserve_alloc/hist $EVENTS/mempool2_wait_end/hist
+		END { printf "%d", longest / 1000 }' $EVENTS/mempool2_wait_end/hist)
+	echo "scenario=pools driver=$driver short=$short reserve=$(hits mempool2_reserve_alloc)" \
+		"waits=$(hits mempool2_wait_end) longest_wait_us=$longest"
 	echo "!$RESERVE" >$EVENTS/mempool2_reserve_alloc/trigger
 	echo "!$WAITS" >$EVENTS/mempool2_wait_end/trigger
 }
@@ -310,6 +323,7 @@ prove() {
 			raid_event &
 			event=$! ;;
 		esac
+		[ $pass$kind != 2mempool2 ] || fail_some
 		load_files $((pass + 1)) /mnt
 		[ -z "$event" ] || wait "$event"
 		pass=$((pass + 1))
@@ -388,7 +402,7 @@ part_measure() {
 	dm-snapshot) job="--rw=randwrite --bs=4k --size=12m --offset_increment=12m" ;;
 	*) job="--rw=randrw --bssplit=4k/50:16k/30:64k/20 --size=16m --time_based --runtime=1" ;;
 	esac
-	pressure_on 50
+	pressure_on 20
 	rmmod squeeze
 	order="stock mempool2"
 	for round in 1 2 3 4 5; do
