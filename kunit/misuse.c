@@ -132,7 +132,7 @@ static void poison_is_ours(struct kunit *test, enum stock stock)
 {
 	if (IS_ENABLED(CONFIG_KASAN) && IS_BUILTIN(CONFIG_MEMPOOL2) &&
 	    (stock == SLAB || stock == KMALLOC))
-		kunit_skip(test, "KASAN watches these elements instead");
+		kunit_skip(test, "a sanitizer watches these elements instead");
 }
 
 static int stock_init(struct mempool2 *pool, enum stock stock, struct kmem_cache *cache)
