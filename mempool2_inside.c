@@ -833,7 +833,7 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 	/* Who an interrupt or a request's function came upon has nothing to do with it. */
 	by_task = in_task() && !this_cpu_read(errands_running);
 	record->task = by_task ? current : NULL;
-	record->pid = by_task ? task_pid_nr(current) : 0;
+	record->pid = task_pid_nr(current);
 	memcpy(record->comm, current->comm, sizeof(record->comm));
 	record->from = from;
 	record->stack = stack;
@@ -1116,7 +1116,7 @@ static noinline void inside_rest(struct mempool2 *pool, void **elems, unsigned i
 {
 	unsigned int i;
 
-	if (!inside_with(pool, FEATURE_POISON) || !poison_is_possible(pool))
+	if (!inside_with(pool, FEATURE_POISON))
 		return;
 	for (i = 0; i < nr; i++)
 		poison_set(pool, elems[i]);
@@ -1137,7 +1137,7 @@ static noinline void inside_use(struct mempool2 *pool, void **elems, unsigned in
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_CHECK_POISON);
 	unsigned int i;
 
-	for (i = 0; i < nr && inside && poison_is_possible(pool); i++)
+	for (i = 0; i < nr && inside; i++)
 		poison_check(pool, inside, elems[i]);
 }
 
@@ -1255,7 +1255,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 		say_room(pool, NULL);
 	if (element) {
 		element_use(pool, element);
-		if (features & FEATURE_CHECK_POISON && poison_is_possible(pool))
+		if (features & FEATURE_CHECK_POISON)
 			poison_check(pool, inside, element);
 	}
 	rcu_read_unlock_sched();
@@ -1287,7 +1287,7 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 		rcu_read_unlock_sched();
 		return true;
 	}
-	if (features & FEATURE_POISON && poison_is_possible(pool))
+	if (features & FEATURE_POISON)
 		poison_set(pool, element);
 	rests = element_rest(pool, element);
 	/* To who waits it goes by the shortest way, and is counted as handed over. */
@@ -1573,7 +1573,7 @@ static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, 
 	element = READ_ONCE(*slot);
 	if (is_element(element) && try_cmpxchg(slot, &element, CLOSED)) {
 		element_use(pool, element);
-		if (inside->features & FEATURE_POISON && poison_is_possible(pool))
+		if (inside->features & FEATURE_POISON)
 			poison_set(pool, element);
 		element_rest(pool, element);
 		raw_spin_lock(&inside->lock);
@@ -1659,6 +1659,18 @@ static unsigned int inside_nr_slots(struct mempool2_inside *inside)
 	return nr;
 }
 
+static bool inside_can_poison(struct mempool2_inside *inside)
+{
+	struct mempool2 *pool;
+	bool can;
+
+	spin_lock_irq(&registry_lock);
+	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+	can = pool && poison_is_possible(pool);
+	spin_unlock_irq(&registry_lock);
+	return can;
+}
+
 /*
  * Switch checks, of FEATURES_CHECK. A check relies on something that has been done
  * for all elements that rest, and is done by all who let one rest. So this comes
@@ -1666,10 +1678,13 @@ static unsigned int inside_nr_slots(struct mempool2_inside *inside)
  */
 static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks)
 {
-	unsigned int needed = features_needed(checks), missing;
-	unsigned int features = inside->features;
+	unsigned int features = inside->features, needed, missing;
 	int err = 0;
 
+	/* It is on for no pool that cannot have it, so that taking and putting need not ask. */
+	if (!inside_can_poison(inside))
+		checks &= ~FEATURE_CHECK_POISON;
+	needed = features_needed(checks);
 	if (features & FEATURES_CHECK & ~checks) {
 		features &= ~FEATURES_CHECK | checks;
 		err = inside_switch(inside, features, true);
@@ -1734,12 +1749,14 @@ EXPORT_SYMBOL_GPL(mempool2_set_checks);
  */
 static void inside_created(struct mempool2 *pool, gfp_t gfp)
 {
-	unsigned int checks = READ_ONCE(checks_for_new);
+	unsigned int possible = FEATURES_CHECK, checks;
 	struct mempool2_reserve *reserve;
 	struct mempool2_inside *inside;
 	unsigned long flags;
 
-	if (!checks)
+	if (!poison_is_possible(pool))
+		possible &= ~FEATURE_CHECK_POISON;
+	if (!(READ_ONCE(checks_for_new) & possible))
 		return;
 	inside = inside_create(gfp);
 	if (!inside)
@@ -1751,8 +1768,9 @@ static void inside_created(struct mempool2 *pool, gfp_t gfp)
 	}
 	spin_lock_irqsave(&registry_lock, flags);
 	/* The switch may have been turned meanwhile, and pools_watched with it. */
-	if (checks_for_new) {
-		inside->features = checks_for_new | features_needed(checks_for_new);
+	checks = checks_for_new & possible;
+	if (checks) {
+		inside->features = checks | features_needed(checks);
 		inside_attach(inside, reserve);
 		pool_set_watched(pool, true);
 		inside = NULL;

@@ -48,7 +48,7 @@ enum mempool2_feature {
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
 
-#define STACK_DEPTH	6
+#define STACK_DEPTH	4
 
 /**
  * struct mempool2_stack - a stack that was seen

@@ -250,7 +250,7 @@ static void limited_loop(struct caller *caller)
 	void *elems[2];
 	int i, nr;
 
-	while (!READ_ONCE(caller->fx->stop)) {
+	do {
 		nr = 1;
 		if (caller->index == 0) {
 			nr = 2;
@@ -270,7 +270,7 @@ static void limited_loop(struct caller *caller)
 			mempool2_free(elems[i], caller->pool);
 		}
 		cond_resched();
-	}
+	} while (!READ_ONCE(caller->fx->stop));
 }
 
 static void limit_holds_under_load_and_nobody_is_left_behind(struct kunit *test)
