@@ -1418,8 +1418,9 @@ static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_vi
 		waiter->is_reported |= !!ns;
 		task = entry->private;
 		views[nr].pid = task ? task_pid_nr(task) : 0;
+		/* get_task_comm() takes a lock before 6.13, which is not for interrupts. */
 		if (task)
-			get_task_comm(views[nr].comm, task);
+			scnprintf(views[nr].comm, TASK_COMM_LEN, "%s", task->comm);
 		else
 			scnprintf(views[nr].comm, TASK_COMM_LEN, "%ps", waiter->function);
 		views[nr].caller = waiter->caller;
