@@ -1418,7 +1418,7 @@ static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_vi
 		waiter->is_reported |= !!ns;
 		task = entry->private;
 		views[nr].pid = task ? task_pid_nr(task) : 0;
-		/* get_task_comm() takes a lock before 6.13, which is not for interrupts. */
+		/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
 		if (task)
 			scnprintf(views[nr].comm, TASK_COMM_LEN, "%s", task->comm);
 		else
