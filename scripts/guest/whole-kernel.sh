@@ -73,7 +73,7 @@ mount -t "$fs" $disk $mnt || fail "cannot mount $fs"
 count
 echo N >$faults/fail_page_alloc/ignore-gfp-highmem
 echo 0 >$faults/fail_page_alloc/min-order
-fail_some failslab 50
+fail_some failslab 15
 fail_some fail_page_alloc 20
 fail_some fail_mempool2_alloc 90
 
