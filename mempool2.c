@@ -79,6 +79,12 @@
 #define not_initialised(pool)						\
 	mistake(!mempool2_initialized(pool), "pool is not initialised")
 
+#define not_for_bulk(pool, count)					\
+	(not_initialised(pool) ||					\
+	 mistake(count > READ_ONCE((pool)->min_nr),			\
+		 "%u elements at once from a pool that guarantees %d",	\
+		 count, READ_ONCE((pool)->min_nr)))
+
 /*
  * The reserve
  *
@@ -924,6 +930,7 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 }
 
 static void functions_call(struct llist_head *served);
+static void waiters_serve_later(struct mempool2 *pool);
 
 /* To be called after an element was put, if there are waiters then. */
 static void waiters_serve(struct mempool2 *pool)
@@ -932,12 +939,10 @@ static void waiters_serve(struct mempool2 *pool)
 	unsigned long flags;
 	bool more;
 
-#ifdef CONFIG_PREEMPT_RT
-	if (!preemptible()) {
-		irq_work_queue(&pool->serve_work);
+	if (!queue_can_be_locked()) {
+		waiters_serve_later(pool);
 		return;
 	}
-#endif
 	/* Pairs with mempool2_cancel_sync(). */
 	rcu_read_lock();
 	do {
@@ -949,13 +954,6 @@ static void waiters_serve(struct mempool2 *pool)
 	functions_call(&hand.served);
 	rcu_read_unlock();
 }
-
-#ifdef CONFIG_PREEMPT_RT
-static void waiters_serve_work(struct irq_work *work)
-{
-	waiters_serve(container_of(work, struct mempool2, serve_work));
-}
-#endif
 
 /* Give elements to those who wait, oldest first. Returns how many. */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
@@ -1264,6 +1262,28 @@ static void errands_work(struct irq_work *work)
 	errands_run();
 }
 
+/*
+ * Until the work of each CPU is done, of which there is one for what is left to an
+ * interrupt or to the thread for that. Sleeps, and is not to be called by the work.
+ */
+static void works_sync(struct irq_work __percpu *works, struct mutex *mutex)
+{
+	int cpu;
+
+	/* Where irq_work_sync() sleeps only one at a time may. */
+	mutex_lock(mutex);
+	for_each_possible_cpu(cpu)
+		irq_work_sync(per_cpu_ptr(works, cpu));
+	mutex_unlock(mutex);
+}
+
+static void errands_sync(void)
+{
+	static DEFINE_MUTEX(mutex);
+
+	works_sync(&errands_irq_work, &mutex);
+}
+
 /* An errand for this CPU, which an interrupt will do, or its thread for that. */
 static void errand_later(struct mempool2_waiter *waiter)
 {
@@ -1301,6 +1321,50 @@ static void functions_call(struct llist_head *served)
 	errands_run();
 	preempt_enable();
 }
+
+/*
+ * PREEMPT_RT: a pool with waiters for whom somebody put an element who may not lock the
+ * queue is left to the CPU's thread for such work. It is in the list of one CPU at most.
+ */
+#ifdef CONFIG_PREEMPT_RT
+static void pools_serve(struct irq_work *work);
+
+static DEFINE_PER_CPU(struct llist_head, pools_to_serve);
+static DEFINE_PER_CPU(struct irq_work, pools_irq_work) = IRQ_WORK_INIT(pools_serve);
+
+static void waiters_serve_later(struct mempool2 *pool)
+{
+	/* Pairs with pools_serve(), which sees what was put if the pool is in a list. */
+	if (xchg(&pool->is_to_serve, true))
+		return;
+	preempt_disable();
+	llist_add(&pool->to_serve, this_cpu_ptr(&pools_to_serve));
+	irq_work_queue(this_cpu_ptr(&pools_irq_work));
+	preempt_enable();
+}
+
+static void pools_serve(struct irq_work *work)
+{
+	struct llist_node *pools = llist_del_all(this_cpu_ptr(&pools_to_serve));
+	struct mempool2 *pool, *next;
+
+	llist_for_each_entry_safe(pool, next, pools, to_serve) {
+		/* Pairs with waiters_serve_later(). */
+		xchg(&pool->is_to_serve, false);
+		waiters_serve(pool);
+	}
+}
+
+static void pools_sync(void)
+{
+	static DEFINE_MUTEX(mutex);
+
+	works_sync(&pools_irq_work, &mutex);
+}
+#else
+static void waiters_serve_later(struct mempool2 *pool) {}
+static void pools_sync(void) {}
+#endif
 
 static bool waiter_is_idle(const struct mempool2_waiter *waiter)
 {
@@ -1623,11 +1687,7 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 	gfp_t gfp = mempool2_gfp(current_gfp_context(GFP_KERNEL));
 	unsigned int nr;
 
-	if (not_initialised(pool))
-		return -EINVAL;
-	if (mistake(count > READ_ONCE(pool->min_nr),
-		    "%u elements at once from a pool that guarantees %d",
-		    count, READ_ONCE(pool->min_nr)))
+	if (not_for_bulk(pool, count))
 		return -EINVAL;
 	might_alloc(gfp);
 
@@ -1730,11 +1790,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	unsigned int nr;
 
-	if (not_initialised(pool))
-		return -EINVAL;
-	if (mistake(count > READ_ONCE(pool->min_nr),
-		    "%u elements at once from a pool that guarantees %d",
-		    count, READ_ONCE(pool->min_nr)))
+	if (not_for_bulk(pool, count))
 		return -EINVAL;
 	if (!waiter_is_idle(waiter))
 		return -EBUSY;
@@ -1799,7 +1855,6 @@ EXPORT_SYMBOL_GPL(mempool2_cancel);
 bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 {
 	bool cancelled = mempool2_cancel(waiter);
-	int cpu;
 
 	might_sleep();
 	if (cancelled && !IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -1807,8 +1862,7 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 	/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
 	synchronize_rcu();
 	/* ... or until it is left to these. */
-	for_each_possible_cpu(cpu)
-		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
+	errands_sync();
 	return cancelled;
 }
 EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
@@ -2052,9 +2106,6 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	pool->free = free_fn;
 	pool->node = node_id;
 	pool->min_nr = min_nr;
-#ifdef CONFIG_PREEMPT_RT
-	init_irq_work(&pool->serve_work, waiters_serve_work);
-#endif
 	registry_add(pool, reserve, caller, gfp_mask);
 	inside_created(pool, gfp_mask);
 
@@ -2133,8 +2184,8 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  * Frees the elements in the reserve. Elements that are still out must not be
  * freed to @pool any more, and nobody may be using it.
  *
- * Context: As the pool's free function. Sleeps only if that does, and for pools
- * whose bookkeeping is larger than a page.
+ * Context: As the pool's free function. Sleeps only if that does, for pools whose
+ * bookkeeping is larger than a page, and on PREEMPT_RT.
  *
  * Matches mempool_exit().
  */
@@ -2148,9 +2199,7 @@ void mempool2_exit(struct mempool2 *pool)
 		return;
 	if (unlikely(pool_is_watched(pool)))
 		inside_exit(pool);
-#ifdef CONFIG_PREEMPT_RT
-	irq_work_sync(&pool->serve_work);
-#endif
+	pools_sync();
 	while ((nr = reserve_take(pool, elems, BATCH))) {
 		while (nr)
 			pool_call_free(pool, elems[--nr]);
@@ -2509,11 +2558,9 @@ core_initcall(mempool2_load);
 /* Pools are their users', who hold the module; but without this it stays. */
 static void __exit mempool2_unload(void)
 {
-	int cpu;
-
 	/* Their functions have returned; we may not have, in whom they were called. */
-	for_each_possible_cpu(cpu)
-		irq_work_sync(per_cpu_ptr(&errands_irq_work, cpu));
+	errands_sync();
+	pools_sync();
 	inside_unload();
 }
 module_exit(mempool2_unload);
@@ -2651,6 +2698,8 @@ EXPORT_SYMBOL_GPL(mempool2_free_pages);
  */
 
 #include "mempool2_inside.c"
+#include "mempool2_checks.c"
+#include "mempool2_debugfs.c"
 
 MODULE_DESCRIPTION("Pools of preallocated elements whose allocation cannot fail");
 MODULE_LICENSE("GPL");

@@ -26,7 +26,6 @@
 
 #include <linux/atomic.h>
 #include <linux/compiler.h>
-#include <linux/irq_work.h>
 #include <linux/kconfig.h>
 #include <linux/llist.h>
 #include <linux/sched/mm.h>
@@ -126,8 +125,9 @@ enum mempool2_kind {
  * @pool_data: What @alloc and @free are called with.
  * @alloc: Gets an element from where they come from.
  * @free: Gives an element back there.
- * @serve_work: On PREEMPT_RT, serves waiters for frees in contexts that cannot
- *	take the lock of @wait.
+ * @to_serve: On PREEMPT_RT, in the list of pools whose waiters are to be served by
+ *	a thread, as who freed an element could not take the lock of @wait.
+ * @is_to_serve: On PREEMPT_RT, whether it is in there.
  *
  * May be embedded in another structure or stand on the stack. The members are
  * shown so that this is possible; callers may read @min_nr and @pool_data and
@@ -157,7 +157,8 @@ struct mempool2 {
 	mempool2_alloc_t	*alloc;
 	mempool2_free_t		*free;
 #ifdef CONFIG_PREEMPT_RT
-	struct irq_work		serve_work;
+	struct llist_node	to_serve;
+	int			is_to_serve;
 #endif
 };
 

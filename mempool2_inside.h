@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What mempool2.c wants of mempool2_inside.c, which it includes
+ * What mempool2.c wants of mempool2_inside.c and mempool2_checks.c, which it includes
  */
 #ifndef _MEMPOOL2_INSIDE_H
 #define _MEMPOOL2_INSIDE_H

@@ -148,12 +148,12 @@ figures_on() {
 	echo "$WAITS" >$EVENTS/mempool2_wait_end/trigger
 }
 
-hits() { awk '$1 == "Hits:" { print $2 }' "$EVENTS/$1/hist"; }
+hits() { awk '$1 == "Hits:" { hits = $2 } END { print hits + 0 }' "$EVENTS/$1/hist"; }
 
 # From here on each fourth call of an alloc function fails, whatever memory there is: drivers whose elements are
 # small find one in a slab nearly always.
 fail_some() {
-	short=$(hits mempool2_reserve_alloc)
+	hits mempool2_reserve_alloc >/tmp/short
 	# To look at the table makes a directory for each pool.
 	cat $POOLS/pools >/tmp/pools
 	for pool in "$POOLS"/*/fail; do
@@ -161,11 +161,22 @@ fail_some() {
 	done
 }
 
+# The same, as soon as the reserve was used for want of memory. A chunk is copied once, when it is written for the
+# first time, and then a snapshot has no use for its pool any more.
+fail_some_soon() {
+	tries=0
+	until [ "$(hits mempool2_reserve_alloc)" -ge 10 ] || [ $tries = 20 ]; do
+		sleep 0.5
+		tries=$((tries + 1))
+	done
+	fail_some
+}
+
 figures_off() {
 	longest=$(awk '
 		{ for (i = 1; i < NF; i++) if ($i == "max:" && $(i + 1) + 0 > longest) longest = $(i + 1) }
 		END { printf "%d", longest / 1000 }' $EVENTS/mempool2_wait_end/hist)
-	echo "scenario=pools driver=$driver short=$short reserve=$(hits mempool2_reserve_alloc)" \
+	echo "scenario=pools driver=$driver short=$(cat /tmp/short) reserve=$(hits mempool2_reserve_alloc)" \
 		"waits=$(hits mempool2_wait_end) longest_wait_us=$longest"
 	echo "!$RESERVE" >$EVENTS/mempool2_reserve_alloc/trigger
 	echo "!$WAITS" >$EVENTS/mempool2_wait_end/trigger
@@ -319,11 +330,16 @@ prove() {
 	while [ $pass -le $passes ]; do
 		progress "$kind: verified I/O while memory is full, $pass of $passes"
 		event=
-		case $pass$driver in 1raid*)
+		case $pass$kind$driver in
+		1*raid*)
 			raid_event &
 			event=$! ;;
+		1mempool2dm-snapshot)
+			fail_some_soon &
+			event=$! ;;
+		2mempool2raid* | 2mempool2dm-crypt)
+			fail_some ;;
 		esac
-		[ $pass$kind != 2mempool2 ] || fail_some
 		load_files $((pass + 1)) /mnt
 		[ -z "$event" ] || wait "$event"
 		pass=$((pass + 1))

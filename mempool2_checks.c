@@ -1,0 +1,1288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mempool2 - finding misuse: what is kept of elements, the checks and their reports
+ *
+ * A part of mempool2.c, which includes it after mempool2_inside.c.
+ */
+
+/*
+ * Stacks
+ */
+
+static bool depot_is_ready;
+
+static void depot_prepare(void)
+{
+	if (!depot_is_ready)
+		WRITE_ONCE(depot_is_ready, !mempool2_depot_init());
+}
+
+/*
+ * Is this the stack that it was? To unwind one takes a thousand instructions and
+ * more, and most callers come the same way again and again. The size of each frame
+ * follows from the return address below it, so it is the same stack if it begins
+ * at the same place and each return address is where it was.
+ */
+static __no_sanitize_address bool stack_is(const struct mempool2_stack *stack,
+					   const unsigned long *frame)
+{
+	typeof(&stack->entries[0]) entry = stack->entries, end = entry + stack->nr;
+
+	if (stack->frame != frame)
+		return false;
+	for (; entry != end; entry++)
+		if (frame[entry->at] != entry->address)
+			return false;
+	return true;
+}
+
+/* Remember where its return addresses are, if all of them are on the task's stack. */
+static __no_sanitize_address void stack_learn(struct mempool2_stack *stack,
+					      const unsigned long *frame,
+					      const unsigned long *entries)
+{
+	const unsigned long *end = task_stack_page(current) + THREAD_SIZE, *word = frame;
+	unsigned int i;
+
+	stack->frame = NULL;
+	if (!object_is_on_stack(frame))
+		return;
+	for (i = 0; i < stack->nr; i++, word++) {
+		while (word < end && *word != entries[i])
+			word++;
+		if (word == end)
+			return;
+		stack->entries[i].address = entries[i];
+		stack->entries[i].at = word - frame;
+	}
+	stack->frame = stack->nr ? frame : NULL;
+}
+
+/*
+ * Who called the function that has this frame, and will return to @from: 0 if there
+ * is no memory to keep it, or no right to ask for that.
+ */
+static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long *frame,
+			       unsigned long from)
+{
+	unsigned long entries[STACK_DEPTH + 4];
+	unsigned int nr, first;
+
+	if (!READ_ONCE(depot_is_ready) || (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible()))
+		return 0;
+	nr = mempool2_stack_save(entries, ARRAY_SIZE(entries), 0);
+	for (first = 0; first < nr && entries[first] != from; first++)
+		;
+	/* A kernel that does not know its stacks so well. */
+	if (first == nr)
+		first = 0;
+	stack->nr = min_t(unsigned int, nr - first, STACK_DEPTH);
+	stack->handle = mempool2_depot_save(entries + first, stack->nr,
+					    GFP_NOWAIT | __GFP_NOWARN);
+	stack_learn(stack, frame, entries + first);
+	return stack->handle;
+}
+
+/* The stack of the calling function's caller, for those who come only once. */
+#define stack_here()							\
+	({								\
+		struct mempool2_stack here;				\
+									\
+		stack_save(&here, __builtin_frame_address(0), _RET_IP_); \
+	})
+
+/* Without the module's name in front, as the sanitizers of the kernel do it. */
+#define report_line(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
+
+static void stack_print(u32 stack)
+{
+	if (stack)
+		mempool2_depot_print(stack);
+	else
+		report_line(" (the stack is not known)\n");
+}
+
+static void stack_show(struct seq_file *file, u32 stack)
+{
+	unsigned long *entries;
+	unsigned int nr, i;
+
+	nr = stack ? mempool2_depot_fetch(stack, &entries) : 0;
+	for (i = 0; i < nr; i++)
+		seq_printf(file, "    %pS\n", (void *)entries[i]);
+}
+
+/*
+ * Records: one for each element that was in the reserve since records are on
+ */
+
+/**
+ * struct mempool2_record - who had an element last
+ *
+ * @node: in a list of those with the same hash, or of unused ones
+ * @element: the element
+ * @task: who took it, or freed it; not to be looked into; %NULL for an interrupt
+ * @pid: the same, or who was interrupted
+ * @comm: the same
+ * @from: the same, the caller
+ * @stack: the same, its stack, if it was taken
+ * @since: when, in jiffies
+ * @rests: it was freed, and nobody has taken it since
+ */
+struct mempool2_record {
+	struct hlist_node	node;
+	void			*element;
+	const struct task_struct *task;
+	pid_t			pid;
+	char			comm[TASK_COMM_LEN];
+	unsigned long		from;
+	unsigned long		since;
+	u32			stack;
+	bool			rests;
+};
+
+#define RECORDS_IN_CHUNK	32
+
+struct mempool2_chunk {
+	struct list_head	list;
+	struct mempool2_record	records[RECORDS_IN_CHUNK];
+};
+
+static __always_inline struct hlist_head *record_list(struct mempool2_inside *inside,
+						      const void *element)
+{
+	return &inside->records[hash_ptr(element, 32) & inside->records_mask];
+}
+
+/* With the records' lock held, or before they are in use. */
+static __always_inline struct mempool2_record *record_find(struct mempool2_inside *inside,
+							   const void *element)
+{
+	struct mempool2_record *record;
+
+	hlist_for_each_entry(record, record_list(inside, element), node)
+		if (record->element == element)
+			return record;
+	return NULL;
+}
+
+/* @record: what record_find() found */
+static __always_inline void record_set(struct mempool2_inside *inside,
+				       struct mempool2_record *record, void *element,
+				       bool rests, unsigned long from, u32 stack)
+{
+	bool by_task;
+
+	if (unlikely(!record)) {
+		if (hlist_empty(&inside->unused)) {
+			inside->nr_missed++;
+			return;
+		}
+		record = hlist_entry(inside->unused.first, struct mempool2_record, node);
+		hlist_del(&record->node);
+		record->element = element;
+		hlist_add_head(&record->node, record_list(inside, element));
+	}
+	/* Who an interrupt or a request's function came upon has nothing to do with it. */
+	by_task = in_task() && !this_cpu_read(errands_running);
+	record->task = by_task ? current : NULL;
+	record->pid = task_pid_nr(current);
+	memcpy(record->comm, current->comm, sizeof(record->comm));
+	record->from = from;
+	record->stack = stack;
+	record->since = jiffies;
+	record->rests = rests;
+}
+
+static void record_drop(struct mempool2_inside *inside, struct mempool2_record *record)
+{
+	hlist_del(&record->node);
+	hlist_add_head(&record->node, &inside->unused);
+}
+
+/* For twice as many elements as rest, as those that are out may be replaced. */
+static int records_alloc(struct mempool2_inside *inside, unsigned int nr_slots, gfp_t gfp)
+{
+	unsigned int nr, bits = clamp(ilog2(nr_slots) + 2, 4, 12), i;
+	struct mempool2_chunk *chunk;
+
+	if (!inside->records) {
+		inside->records = kcalloc(1UL << bits, sizeof(*inside->records), gfp);
+		if (!inside->records)
+			return -ENOMEM;
+		inside->records_mask = (1U << bits) - 1;
+	}
+	for (nr = 0; nr < 2 * nr_slots; nr += RECORDS_IN_CHUNK) {
+		chunk = kmalloc(sizeof(*chunk), gfp);
+		if (!chunk)
+			return -ENOMEM;
+		raw_spin_lock_irq(&inside->lock);
+		list_add(&chunk->list, &inside->chunks);
+		for (i = 0; i < RECORDS_IN_CHUNK; i++)
+			hlist_add_head(&chunk->records[i].node, &inside->unused);
+		raw_spin_unlock_irq(&inside->lock);
+	}
+	return 0;
+}
+
+static void records_free(struct mempool2_inside *inside)
+{
+	struct mempool2_chunk *chunk, *next;
+
+	list_for_each_entry_safe(chunk, next, &inside->chunks, list)
+		kfree(chunk);
+	INIT_LIST_HEAD(&inside->chunks);
+	INIT_HLIST_HEAD(&inside->unused);
+	kfree(inside->records);
+	inside->records = NULL;
+	inside->nr_missed = 0;
+}
+
+#define for_each_record(inside, i, record)				\
+	for (i = 0; i <= (inside)->records_mask; i++)			\
+		hlist_for_each_entry(record, &(inside)->records[i], node)
+
+/* Copy what fulfils the condition: those who wait for it must not be kept waiting. */
+static unsigned int records_copy(struct mempool2_inside *inside, const struct task_struct *task,
+				 struct mempool2_record *copies, unsigned int max)
+{
+	struct mempool2_record *record;
+	unsigned int nr = 0, i;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (inside->records) {
+		for_each_record(inside, i, record) {
+			if (nr < max && !record->rests && (!task || record->task == task))
+				copies[nr++] = *record;
+		}
+	}
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	return nr;
+}
+
+/*
+ * Poison: what an element that rests is filled with, as far as the pool knows how
+ * large it is
+ */
+
+#define POISON_RESTS	0x6b
+/* More is not worth the time. */
+#define POISON_MOST	PAGE_SIZE
+
+static void *poison_area(const struct mempool2 *pool, void *element, size_t *size)
+{
+	size_t all = 0;
+
+	if (pool->source == MEMPOOL2_SLAB) {
+		all = kmem_cache_size(pool->pool_data);
+	} else if (pool->source != MEMPOOL2_PAGES) {
+		all = (size_t)pool->pool_data;
+	} else if (!PageHighMem((struct page *)element)) {
+		element = page_address(element);
+		all = PAGE_SIZE << (unsigned long)pool->pool_data;
+	}
+	*size = min_t(size_t, all, POISON_MOST);
+	return element;
+}
+
+/* Where KASAN watches objects that rest it does so itself. */
+static bool poison_is_possible(const struct mempool2 *pool)
+{
+	if (MEMPOOL2_KASAN_WRITES &&
+	    (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC))
+		return false;
+	return pool->source != MEMPOOL2_CUSTOM ||
+	       (pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree);
+}
+
+static noinline void poison_set(const struct mempool2 *pool, void *element)
+{
+	size_t size;
+	void *area = poison_area(pool, element, &size);
+
+	memset(area, POISON_RESTS, size);
+}
+
+/* Where somebody has written to it, %NULL if nobody has. */
+static u8 *poison_broken(const struct mempool2 *pool, void *element)
+{
+	size_t size;
+	void *area = poison_area(pool, element, &size);
+
+	return size ? memchr_inv(area, POISON_RESTS, size) : NULL;
+}
+
+/*
+ * Reports
+ */
+
+/* One report at a time, and no lines of others in between if they are reports too. */
+static DEFINE_RAW_SPINLOCK(report_lock);
+
+#define RULE	"=================================================================="
+
+static unsigned long report_begin(const char *what, const char *name)
+	__acquires(&report_lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&report_lock, flags);
+	report_line(RULE "\n");
+	report_line("BUG: mempool2: %s in pool %s\n", what, name);
+	return flags;
+}
+
+static void report_end(unsigned long flags, const char *chapter)
+	__releases(&report_lock)
+{
+	report_line("What to do next: Documentation/debugging.rst, \"%s\"\n", chapter);
+	report_line(RULE "\n");
+	raw_spin_unlock_irqrestore(&report_lock, flags);
+}
+
+static void report_here(const char *what)
+{
+	unsigned long entries[STACK_DEPTH];
+	unsigned int nr, i;
+
+	report_line("%s by task %s/%d on CPU %d:\n", what, current->comm,
+		    task_pid_nr(current), raw_smp_processor_id());
+	nr = mempool2_stack_save(entries, STACK_DEPTH, 2);
+	for (i = 0; i < nr; i++)
+		report_line(" %pS\n", (void *)entries[i]);
+	if (!nr)
+		report_line(" (the stack is not known)\n");
+}
+
+static void report_record(const char *what, const struct mempool2_record *record)
+{
+	if (!record->element)
+		return;
+	report_line("element %p, %s by %s %s/%d %u ms ago%s\n", record->element, what,
+		    record->task ? "task" : "an interrupt of", record->comm, record->pid,
+		    jiffies_to_msecs(jiffies - record->since),
+		    record->from || record->stack ? ":" : " or longer");
+	if (record->from)
+		report_line(" %pS\n", (void *)record->from);
+	else if (record->stack)
+		mempool2_depot_print(record->stack);
+}
+
+static bool may_report(struct mempool2_inside *inside)
+{
+	return __ratelimit(&inside->ratelimit);
+}
+
+/* What is known of an element now, for a report: others may change it. */
+static void record_copy(struct mempool2_inside *inside, const void *element,
+			struct mempool2_record *copy)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	memset(copy, 0, sizeof(*copy));
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	record = inside->features & FEATURE_RECORDS ? record_find(inside, element) : NULL;
+	if (record)
+		*copy = *record;
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+}
+
+static noinline void report_double_free(struct mempool2 *pool, struct mempool2_inside *inside,
+					const void *element)
+{
+	char name[MEMPOOL2_NAME_LEN];
+	struct mempool2_record before;
+	unsigned long flags;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	record_copy(inside, element, &before);
+	flags = report_begin("double free", name);
+	report_line("element %p of pool %p is freed while it rests in the reserve\n",
+		    element, pool);
+	report_here("freed again");
+	report_record("freed", &before);
+	report_end(flags, "double free");
+}
+
+static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
+			  void *element, const u8 *broken)
+{
+	char name[MEMPOOL2_NAME_LEN];
+	struct mempool2_record record;
+	unsigned long flags;
+	size_t size, left;
+	u8 *area;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	record_copy(inside, element, &record);
+	area = poison_area(pool, element, &size);
+	left = min_t(size_t, area + size - broken, 16);
+	flags = report_begin("element written to while it rested", name);
+	report_line("element %p of pool %p: byte %zu and what follows, which should be %#x:\n",
+		    element, pool, (size_t)(broken - area), POISON_RESTS);
+	report_line(" %*ph\n", (int)left, broken);
+	report_here("found");
+	report_record("freed", &record);
+	report_end(flags, "element written to while it rested");
+}
+
+static void report_nested(struct mempool2 *pool, struct mempool2_inside *inside,
+			  const struct mempool2_record *record)
+{
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	flags = report_begin("a task waits while it holds an element", name);
+	report_line("if others do the same, none of them will ever go on (pool %p, min %d)\n",
+		    pool, READ_ONCE(pool->min_nr));
+	report_here("about to wait");
+	report_record("taken", record);
+	report_end(flags, "a task waits while it holds an element");
+}
+
+/* So many are named in a report. */
+#define NAMED	8
+
+static void report_holders(const struct mempool2_record *holders, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		report_record("taken", &holders[i]);
+}
+
+/*
+ * What happens to elements of watched pools
+ */
+
+/* Elements are about to rest. Called with preemption disabled until they do. */
+static noinline void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int i;
+
+	if (!inside_with(pool, FEATURE_POISON))
+		return;
+	for (i = 0; i < nr; i++)
+		poison_set(pool, elems[i]);
+}
+
+/* Elements have rested. Called with preemption disabled since they did. */
+static noinline void poison_check(struct mempool2 *pool, struct mempool2_inside *inside,
+				  void *element)
+{
+	u8 *broken = poison_broken(pool, element);
+
+	if (broken)
+		report_poison(pool, inside, element, broken);
+}
+
+static noinline void inside_use(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_CHECK_POISON);
+	unsigned int i;
+
+	for (i = 0; i < nr && inside; i++)
+		poison_check(pool, inside, elems[i]);
+}
+
+/* Another stack than the last one. */
+static noinline u32 stack_new(struct mempool2_inside *inside, const unsigned long *frame,
+			      unsigned long from)
+{
+	struct mempool2_stack stack;
+	unsigned long flags;
+	u32 handle;
+
+	handle = stack_save(&stack, frame, from);
+	if (!handle)
+		return 0;
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	inside->stack = stack;
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	return handle;
+}
+
+/* The caller has taken elements of the reserve. */
+static __always_inline void records_taken(struct mempool2_inside *inside, void **elems,
+					  unsigned int nr, const unsigned long *frame,
+					  unsigned long from)
+{
+	unsigned long flags;
+	unsigned int i;
+	u32 stack;
+
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (likely(stack_is(&inside->stack, frame))) {
+		stack = inside->stack.handle;
+	} else {
+		/* There is no memory for it to be had under the lock. */
+		raw_spin_unlock_irqrestore(&inside->lock, flags);
+		stack = stack_new(inside, frame, from);
+		raw_spin_lock_irqsave(&inside->lock, flags);
+	}
+	for (i = 0; i < nr && inside->features & FEATURE_RECORDS; i++)
+		record_set(inside, record_find(inside, elems[i]), elems[i], false, 0, stack);
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+}
+
+static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+
+	if (inside)
+		records_taken(inside, elems, nr, __builtin_frame_address(0), _RET_IP_);
+}
+
+/* The same, without having waited for them. */
+static noinline void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
+				   unsigned long caller)
+{
+	trace_mempool2_reserve_alloc(pool, nr, caller);
+	pool_count(pool, reserve_allocs, nr);
+	inside_taken(pool, elems, nr);
+}
+
+/* An element is freed. False if that must not be. */
+static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_inside *inside,
+					  void *element, unsigned long caller)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+	bool is_double = false;
+
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (inside->features & FEATURE_RECORDS) {
+		record = record_find(inside, element);
+		is_double = record && record->rests && inside->features & FEATURE_CHECK_DOUBLE;
+		if (!is_double)
+			record_set(inside, record, element, true, caller, 0);
+	}
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	if (unlikely(is_double))
+		report_double_free(pool, inside, element);
+	return !is_double;
+}
+
+static noinline bool inside_freed(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+
+	return !inside || records_freed(pool, inside, element, caller);
+}
+
+/*
+ * What mempool2_alloc() and mempool2_free() do for other pools where they are called:
+ * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
+ * fast enough for that one may leave checks on.
+ */
+static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside,
+				   gfp_t gfp, unsigned long caller)
+{
+	unsigned int features = inside ? READ_ONCE(inside->features) : 0;
+	void *element = NULL;
+	int state;
+
+	if (!(features & FEATURE_FAILING) || !inside_fails(inside)) {
+		element = mempool2_call_alloc(pool, pool->source, gfp);
+		if (element)
+			return element;
+	}
+
+	rcu_read_lock_sched();
+	/* Again: who switches waits for those who take without having seen it. */
+	features = inside ? READ_ONCE(inside->features) : 0;
+	state = atomic_read(&pool->state);
+	if ((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
+		      MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM)
+		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
+	if (unlikely(atomic_read(&pool->state) != state))
+		say_room(pool, NULL);
+	if (element) {
+		element_use(pool, element);
+		if (features & FEATURE_CHECK_POISON)
+			poison_check(pool, inside, element);
+	}
+	rcu_read_unlock_sched();
+	if (!element)
+		return NULL;
+
+	pool_note_owner(&element, 1);
+	trace_mempool2_reserve_alloc(pool, 1, caller);
+	if (features & FEATURE_STATISTICS)
+		this_cpu_inc(inside->statistics->reserve_allocs);
+	if (features & FEATURE_RECORDS)
+		records_taken(inside, &element, 1, __builtin_frame_address(0), _RET_IP_);
+	return element;
+}
+
+/* True if nothing is left to be done with the element. */
+static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+	unsigned int features;
+	bool rests, put;
+
+	rcu_read_lock_sched();
+	reserve = rcu_dereference_sched(pool->reserve);
+	inside = READ_ONCE(reserve->inside);
+	features = inside ? READ_ONCE(inside->features) : 0;
+	if (features & FEATURE_RECORDS && !records_freed(pool, inside, element, caller)) {
+		rcu_read_unlock_sched();
+		return true;
+	}
+	if (features & FEATURE_POISON)
+		poison_set(pool, element);
+	rests = element_rest(pool, element);
+	/* To who waits it goes by the shortest way, and is counted as handed over. */
+	put = rests && !(atomic_read(&pool->state) & MEMPOOL2_WAITERS) &&
+	      slot_put(reserve_here(reserve), element);
+	rcu_read_unlock_sched();
+	if (unlikely(features & FEATURE_LIMIT))
+		limit_freed(pool, 1);
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!rests))
+		return true;
+	if (!put) {
+		element_use(pool, element);
+		return false;
+	}
+	trace_mempool2_refill(pool, 1);
+	if (features & FEATURE_STATISTICS)
+		this_cpu_inc(inside->statistics->refills);
+	/* Last, as it may call functions that end the pool. */
+	after_put(pool);
+	return true;
+}
+
+/* An element goes back to where elements come from. */
+static noinline void inside_left(struct mempool2 *pool, void *element)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	if (!inside)
+		return;
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	record = READ_ONCE(inside->features) & FEATURE_RECORDS ?
+		 record_find(inside, element) : NULL;
+	if (record)
+		record_drop(inside, record);
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+}
+
+/* Waiting */
+
+static void check_nested(struct mempool2 *pool)
+{
+	struct mempool2_record record;
+
+	if (records_copy(pool_inside(pool), current, &record, 1) &&
+	    record.pid == task_pid_nr(current))
+		report_nested(pool, pool_inside(pool), &record);
+}
+
+static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+
+	waiter->since = ktime_get_ns();
+	waiter->is_reported = false;
+	trace_mempool2_wait_begin(pool, waiter->nr_missing, READ_ONCE(pool->nr_waiters),
+				  waiter->caller);
+	/* A pool that is waited for stays where it is. */
+	rcu_read_lock_sched();
+	WRITE_ONCE(rcu_dereference_sched(pool->reserve)->pool, pool);
+	rcu_read_unlock_sched();
+	/* Whose function will be called does not wait itself. */
+	if (!waiter->function && pool_has(pool, FEATURE_CHECK_NESTED))
+		check_nested(pool);
+}
+
+static noinline void inside_wait_end(struct mempool2_waiter *waiter)
+{
+	struct mempool2_statistics __percpu *statistics;
+	struct mempool2 *pool = waiter->pool;
+	u64 ns = ktime_get_ns() - waiter->since;
+
+	trace_mempool2_wait_end(pool, waiter->count, waiter->nr_missing, ns, waiter->caller);
+	if (!pool_has(pool, FEATURE_STATISTICS))
+		return;
+	statistics = pool_inside(pool)->statistics;
+	preempt_disable();
+	this_cpu_inc(statistics->waits);
+	this_cpu_add(statistics->wait_ns, ns);
+	if (ns > this_cpu_read(statistics->longest_wait_ns))
+		this_cpu_write(statistics->longest_wait_ns, ns);
+	preempt_enable();
+}
+
+/**
+ * struct waiter_view - a waiter, as it was seen
+ *
+ * @pid: its task, or 0 if a function will be called
+ * @comm: the task's name, or the function's
+ * @caller: who allocates
+ * @ns: how long it has waited
+ * @missing: elements that it still waits for
+ */
+struct waiter_view {
+	pid_t		pid;
+	char		comm[TASK_COMM_LEN];
+	unsigned long	caller;
+	u64		ns;
+	unsigned int	missing;
+};
+
+/*
+ * With the registry's lock held: copy those who wait; only those who have waited for
+ * so long and were not reported yet, if @ns is not 0.
+ */
+static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_view *views,
+				 unsigned int max)
+{
+	u64 now = ktime_get_ns();
+	struct mempool2_waiter *waiter;
+	struct wait_queue_entry *entry;
+	struct task_struct *task;
+	unsigned int nr = 0;
+	unsigned long flags;
+
+	lockdep_assert_held(&registry_lock);
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	list_for_each_entry(entry, &pool->wait.head, entry) {
+		if (nr == max)
+			break;
+		if (entry->func != sleeper_wake && entry->func != function_wake)
+			continue;
+		waiter = container_of(entry, struct mempool2_waiter, entry);
+		if (ns && (waiter->is_reported || now - waiter->since < ns))
+			continue;
+		waiter->is_reported |= !!ns;
+		task = entry->private;
+		views[nr].pid = task ? task_pid_nr(task) : 0;
+		/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
+		if (task)
+			scnprintf(views[nr].comm, TASK_COMM_LEN, "%s", task->comm);
+		else
+			scnprintf(views[nr].comm, TASK_COMM_LEN, "%ps", waiter->function);
+		views[nr].caller = waiter->caller;
+		views[nr].ns = now - waiter->since;
+		views[nr].missing = waiter->nr_missing;
+		nr++;
+	}
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return nr;
+}
+
+/*
+ * What is known of a pool whose waiters are stuck. @lock: report_lock is not for
+ * long work, so all of it is copied first.
+ */
+struct stuck_view {
+	char			name[MEMPOOL2_NAME_LEN];
+	struct waiter_view	waiters[NAMED];
+	struct mempool2_record	holders[NAMED];
+	unsigned int		nr_waiters;
+	unsigned int		nr_holders;
+	int			nr_waiting;
+	int			min_nr;
+	bool			has_records;
+};
+
+static bool stuck_find(struct stuck_view *view)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+	struct mempool2 *pool;
+
+	spin_lock_irq(&registry_lock);
+	view->nr_waiters = 0;
+	list_for_each_entry(reserve, &registry, registered) {
+		inside = reserve->inside;
+		if (!inside || !(inside->features & FEATURE_STUCK))
+			continue;
+		pool = reserve_pool(reserve);
+		if (!pool)
+			continue;
+		view->nr_waiters = waiters_copy(pool, (u64)inside->stuck_after * NSEC_PER_SEC,
+						view->waiters, NAMED);
+		if (!view->nr_waiters)
+			continue;
+		reserve_name(reserve, view->name);
+		view->nr_waiting = READ_ONCE(pool->nr_waiters);
+		view->min_nr = reserve->min_nr;
+		view->has_records = inside->features & FEATURE_RECORDS;
+		view->nr_holders = records_copy(inside, NULL, view->holders, NAMED);
+		break;
+	}
+	spin_unlock_irq(&registry_lock);
+	return view->nr_waiters;
+}
+
+static void report_stuck(const struct stuck_view *view)
+{
+	unsigned long flags = report_begin("waiter stuck", view->name);
+	const struct waiter_view *waiter;
+	unsigned int i;
+
+	report_line("%d wait, for a pool of %d\n", view->nr_waiting, view->min_nr);
+	for (i = 0; i < view->nr_waiters; i++) {
+		waiter = &view->waiters[i];
+		report_line("task %s/%d has waited %llu ms for %u, in %pS\n", waiter->comm,
+			    waiter->pid, div_u64(waiter->ns, NSEC_PER_MSEC),
+			    waiter->missing, (void *)waiter->caller);
+	}
+	if (!view->has_records)
+		report_line("who holds the reserve is not known: switch checks on\n");
+	report_holders(view->holders, view->nr_holders);
+	report_end(flags, "waiter stuck");
+}
+
+static void stuck_watch(struct work_struct *work)
+{
+	struct stuck_view *view = kmalloc(sizeof(*view), GFP_KERNEL | __GFP_NOWARN);
+	bool more;
+
+	while (view && stuck_find(view))
+		report_stuck(view);
+	kfree(view);
+
+	spin_lock_irq(&registry_lock);
+	more = nr_stuck;
+	spin_unlock_irq(&registry_lock);
+	if (more)
+		schedule_delayed_work(&stuck_work, HZ);
+}
+
+#define STUCK_AFTER_MOST	(24 * 60 * 60)
+
+static int inside_set_stuck_after(struct mempool2_inside *inside, unsigned int seconds)
+{
+	if (!seconds)
+		return inside_switch(inside, inside->features & ~FEATURE_STUCK, false);
+	WRITE_ONCE(inside->stuck_after, seconds);
+	return inside_switch(inside, inside->features | FEATURE_STUCK, false);
+}
+
+/**
+ * mempool2_set_stuck_after() - report callers that wait too long
+ * @pool: the pool
+ * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
+ *
+ * The report names the waiters and, while any check is on, who holds elements of
+ * the reserve. Each waiter is reported once.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * @seconds is too large.
+ */
+int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds)
+{
+	if (not_initialised(pool) ||
+	    mistake(seconds > STUCK_AFTER_MOST, "%u s is more than a day", seconds))
+		return -EINVAL;
+	return pool_set(pool, inside_set_stuck_after, seconds);
+}
+EXPORT_SYMBOL_GPL(mempool2_set_stuck_after);
+
+/*
+ * Switching checks
+ */
+
+static unsigned int features_of_checks(unsigned int checks)
+{
+	return (checks & MEMPOOL2_CHECK_POISON ? FEATURE_CHECK_POISON : 0) |
+	       (checks & MEMPOOL2_CHECK_DOUBLE ? FEATURE_CHECK_DOUBLE : 0) |
+	       (checks & MEMPOOL2_CHECK_NESTED ? FEATURE_CHECK_NESTED : 0) |
+	       (checks & MEMPOOL2_CHECK_EXIT ? FEATURE_CHECK_EXIT : 0);
+}
+
+static unsigned int features_needed(unsigned int checks)
+{
+	return (checks ? FEATURE_RECORDS : 0) |
+	       (checks & FEATURE_CHECK_POISON ? FEATURE_POISON : 0);
+}
+
+/*
+ * Poison an element that rests, and make a record of it, as if it were freed now.
+ * Meanwhile its slot looks as if a resize had an element in hand.
+ */
+static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, void **slot)
+{
+	unsigned long flags;
+	void *element;
+
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	element = READ_ONCE(*slot);
+	if (is_element(element) && try_cmpxchg(slot, &element, CLOSED)) {
+		element_use(pool, element);
+		if (inside->features & FEATURE_POISON)
+			poison_set(pool, element);
+		element_rest(pool, element);
+		raw_spin_lock(&inside->lock);
+		record_set(inside, record_find(inside, element), element, true, 0, 0);
+		raw_spin_unlock(&inside->lock);
+		/* Pairs with slot_take(). */
+		smp_store_release(slot, element);
+	}
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+}
+
+/* All that rest in @reserve, a few at a time as the pool may end in the meantime. */
+static void reserve_prepare(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+{
+	struct mempool2 *pool = NULL;
+	unsigned int slot, end;
+
+	for (slot = 0, end = 1; slot < end; slot++) {
+		spin_lock_irq(&registry_lock);
+		pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+		if (pool) {
+			end = reserve->nr_slots;
+			if (slot < end)
+				slot_prepare(pool, inside, &reserve->slots[slot]);
+		}
+		spin_unlock_irq(&registry_lock);
+		if (!pool)
+			break;
+	}
+}
+
+/* All that rest in the pool. From then on those who put elements do it themselves. */
+static void inside_prepare(struct mempool2_inside *inside)
+{
+	struct mempool2_reserve *reserve, *old = NULL;
+	struct mempool2_record *record;
+	struct hlist_node *next;
+	struct mempool2 *pool;
+	bool moving = false;
+	unsigned int i;
+
+	/* What is known of elements that rest may be out of date. */
+	raw_spin_lock_irq(&inside->lock);
+	for (i = 0; i <= inside->records_mask; i++)
+		hlist_for_each_entry_safe(record, next, &inside->records[i], node)
+			if (record->rests)
+				record_drop(inside, record);
+	raw_spin_unlock_irq(&inside->lock);
+
+	/* Nor does any element change its slot. */
+	mutex_lock(&reserve_resize_mutex);
+	spin_lock_irq(&registry_lock);
+	reserve = inside->reserve;
+	if (reserve) {
+		old = reserve->old;
+		moving = reserve->moving;
+		WRITE_ONCE(reserve->moving, true);
+	}
+	spin_unlock_irq(&registry_lock);
+	if (old)
+		reserve_prepare(inside, old);
+	if (reserve)
+		reserve_prepare(inside, reserve);
+	spin_lock_irq(&registry_lock);
+	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+	if (pool) {
+		/* As after a step of a resize. */
+		smp_mb();
+		after_put(pool);
+		WRITE_ONCE(inside->reserve->moving, moving);
+	}
+	spin_unlock_irq(&registry_lock);
+	mutex_unlock(&reserve_resize_mutex);
+}
+
+static unsigned int inside_nr_slots(struct mempool2_inside *inside)
+{
+	unsigned int nr;
+
+	spin_lock_irq(&registry_lock);
+	nr = inside->reserve ? inside->reserve->nr_slots : 0;
+	spin_unlock_irq(&registry_lock);
+	return nr;
+}
+
+static bool inside_can_poison(struct mempool2_inside *inside)
+{
+	struct mempool2 *pool;
+	bool can;
+
+	spin_lock_irq(&registry_lock);
+	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+	can = pool && poison_is_possible(pool);
+	spin_unlock_irq(&registry_lock);
+	return can;
+}
+
+/*
+ * Switch checks, of FEATURES_CHECK. A check relies on something that has been done
+ * for all elements that rest, and is done by all who let one rest. So this comes
+ * first and, once everybody does it, the check; and the other way round.
+ */
+static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks)
+{
+	unsigned int features = inside->features, needed, missing;
+	int err = 0;
+
+	/* It is on for no pool that cannot have it, so that taking and putting need not ask. */
+	if (!inside_can_poison(inside))
+		checks &= ~FEATURE_CHECK_POISON;
+	needed = features_needed(checks);
+	if (features & FEATURES_CHECK & ~checks) {
+		features &= ~FEATURES_CHECK | checks;
+		err = inside_switch(inside, features, true);
+		if (err)
+			return err;
+	}
+	if (features & FEATURES_PREPARE & ~needed) {
+		features &= ~FEATURES_PREPARE | needed;
+		err = inside_switch(inside, features, false);
+		if (!err && !(features & FEATURE_RECORDS))
+			records_free(inside);
+		if (err)
+			return err;
+	}
+	missing = needed & ~features;
+	if (missing) {
+		depot_prepare();
+		if (missing & FEATURE_RECORDS)
+			err = records_alloc(inside, inside_nr_slots(inside), GFP_KERNEL);
+		/* Now all calls go out of line, ... */
+		err = err ?: inside_switch(inside, features, true);
+		/* ... now all of them do what is needed, ... */
+		err = err ?: inside_switch(inside, features | missing, true);
+		if (err) {
+			if (missing & FEATURE_RECORDS)
+				records_free(inside);
+			return err;
+		}
+		features |= missing;
+		inside_prepare(inside);
+	}
+	/* ... and now that can be relied on. */
+	return inside_switch(inside, features | checks, false);
+}
+
+/**
+ * mempool2_set_checks() - look for misuse of a pool
+ * @pool: the pool
+ * @checks: some of %MEMPOOL2_CHECK_POISON, %MEMPOOL2_CHECK_DOUBLE,
+ *	%MEMPOOL2_CHECK_NESTED and %MEMPOOL2_CHECK_EXIT; the others are switched off
+ *
+ * What is found is reported in the kernel's log, as Documentation/debugging.rst
+ * tells. While any check is on, who took an element of the reserve is recorded.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * there is no such check.
+ */
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
+{
+	if (not_initialised(pool) ||
+	    mistake(checks & ~MEMPOOL2_CHECK_ALL, "there is no check %#x",
+		    checks & ~MEMPOOL2_CHECK_ALL))
+		return -EINVAL;
+	return pool_set(pool, inside_set_checks, features_of_checks(checks));
+}
+EXPORT_SYMBOL_GPL(mempool2_set_checks);
+
+/*
+ * A new pool that has no element yet: there is nothing to wait for. It goes without
+ * checks if there is no memory for them.
+ */
+static void inside_created(struct mempool2 *pool, gfp_t gfp)
+{
+	unsigned int possible = FEATURES_CHECK, checks;
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside;
+	unsigned long flags;
+
+	if (!poison_is_possible(pool))
+		possible &= ~FEATURE_CHECK_POISON;
+	if (!(READ_ONCE(checks_for_new) & possible))
+		return;
+	inside = inside_create(gfp);
+	if (!inside)
+		return;
+	reserve = rcu_dereference_protected(pool->reserve, true);
+	if (records_alloc(inside, reserve->nr_slots, gfp)) {
+		inside_drop(inside);
+		return;
+	}
+	spin_lock_irqsave(&registry_lock, flags);
+	/* The switch may have been turned meanwhile, and pools_watched with it. */
+	checks = checks_for_new & possible;
+	if (checks) {
+		inside->features = checks | features_needed(checks);
+		inside_attach(inside, reserve);
+		pool_set_watched(pool, true);
+		inside = NULL;
+	}
+	spin_unlock_irqrestore(&registry_lock, flags);
+	inside_drop(inside);
+}
+
+static void inside_resized(struct mempool2 *pool, int from, int to, int err)
+{
+	trace_mempool2_resize(pool, from, to, err);
+	if (err || from == to)
+		return;
+	pool_count(pool, resizes, 1);
+	if (to <= from || !pool_has(pool, FEATURE_RECORDS))
+		return;
+	mutex_lock(&features_mutex);
+	if (pool_has(pool, FEATURE_RECORDS))
+		records_alloc(pool_inside(pool), to - from, GFP_KERNEL | __GFP_NOWARN);
+	mutex_unlock(&features_mutex);
+}
+
+/*
+ * The end of a pool
+ */
+
+/**
+ * struct gone - a pool that has ended while checks were on
+ *
+ * @pool: where it was
+ * @name: what it was called
+ * @is_ours: its memory is to be freed; until then who frees an element to it is
+ *	told from who uses other memory
+ * @who: who ended it
+ */
+static struct gone {
+	struct mempool2		*pool;
+	char			name[MEMPOOL2_NAME_LEN];
+	bool			is_ours;
+	struct mempool2_record	who;
+} gone[16];
+
+static DEFINE_RAW_SPINLOCK(gone_lock);
+static unsigned int gone_next;
+static DEFINE_RATELIMIT_STATE(gone_ratelimit, 5 * HZ, 5);
+
+static struct gone *gone_find(const struct mempool2 *pool)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&gone_lock);
+	/* The youngest first. */
+	for (i = 1; i <= ARRAY_SIZE(gone); i++)
+		if (gone[(gone_next - i) % ARRAY_SIZE(gone)].pool == pool)
+			return &gone[(gone_next - i) % ARRAY_SIZE(gone)];
+	return NULL;
+}
+
+static void gone_add(struct mempool2 *pool)
+{
+	u32 stack = stack_here();
+	struct mempool2 *oldest;
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+	struct gone *one;
+
+	pool_name(pool, name);
+	raw_spin_lock_irqsave(&gone_lock, flags);
+	one = &gone[gone_next++ % ARRAY_SIZE(gone)];
+	oldest = one->is_ours ? one->pool : NULL;
+	one->pool = pool;
+	one->is_ours = false;
+	memcpy(one->name, name, sizeof(name));
+	one->who.pid = task_pid_nr(current);
+	memcpy(one->who.comm, current->comm, sizeof(one->who.comm));
+	one->who.stack = stack;
+	one->who.since = jiffies;
+	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	kfree(oldest);
+}
+
+static void report_exit(struct mempool2 *pool, struct mempool2_inside *inside,
+			int nr_waiters, int nr_out)
+{
+	struct mempool2_record holders[2];
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+	unsigned int nr;
+
+	if (!may_report(inside))
+		return;
+	pool_name(pool, name);
+	nr = records_copy(inside, NULL, holders, ARRAY_SIZE(holders));
+	flags = report_begin(nr_waiters ? "destroyed while callers wait" :
+					  "destroyed while elements are out", name);
+	report_line("pool %p: %d wait, %d of %d elements are out\n", pool, nr_waiters,
+		    nr_out, READ_ONCE(pool->min_nr));
+	report_here("destroyed");
+	report_holders(holders, nr);
+	report_end(flags, "destroyed too early");
+}
+
+/* A pool is about to end, and still is as it was. */
+static noinline void inside_exit(struct mempool2 *pool)
+{
+	struct mempool2_reserve *reserve = rcu_dereference_protected(pool->reserve, true);
+	int nr_out, nr_waiters = READ_ONCE(pool->nr_waiters);
+
+	if (!pool_has(pool, FEATURE_CHECK_EXIT))
+		return;
+	nr_out = reserve->nr_slots - reserve->nr_never_filled - mempool2_nr_reserved(pool);
+	if (nr_waiters || nr_out > 0)
+		report_exit(pool, pool_inside(pool), nr_waiters, max(nr_out, 0));
+	gone_add(pool);
+}
+
+/* What of a destroyed pool's memory may be freed now. */
+static struct mempool2 *inside_destroyed(struct mempool2 *pool)
+{
+	unsigned long flags;
+	struct gone *found;
+
+	raw_spin_lock_irqsave(&gone_lock, flags);
+	found = gone_find(pool);
+	if (found && !found->is_ours)
+		found->is_ours = true;
+	else
+		found = NULL;
+	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	return found ? NULL : pool;
+}
+
+/* Something is freed to what is no pool. False if nothing is known of it. */
+static noinline bool inside_freed_to_none(const struct mempool2 *pool, const void *element)
+{
+	struct gone copy = {}, *found;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&gone_lock, flags);
+	found = gone_find(pool);
+	if (found)
+		copy = *found;
+	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	if (!found && !READ_ONCE(checks_for_new))
+		return false;
+	if (!__ratelimit(&gone_ratelimit))
+		return true;
+
+	flags = report_begin(found ? "free into a destroyed pool" :
+				     "free into an uninitialised pool",
+			     found ? copy.name : "(none)");
+	report_line("element %p stays as it is; the pool was at %p\n", element, pool);
+	report_here("freed");
+	if (found) {
+		report_line("destroyed by task %s/%d %u ms ago:\n", copy.who.comm,
+			    copy.who.pid, jiffies_to_msecs(jiffies - copy.who.since));
+		stack_print(copy.who.stack);
+	}
+	report_end(flags, "free into a destroyed pool");
+	return true;
+}

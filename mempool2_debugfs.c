@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mempool2 - what debugfs and the module's parameter show of pools, and take
+ *
+ * A part of mempool2.c, which includes it after mempool2_checks.c.
+ */
+
+/*
+ * Looking from outside: debugfs
+ */
+
+/**
+ * struct pool_view - a pool, as it was seen
+ *
+ * @name: what it is called
+ * @owner: where it was made
+ * @id: its directory
+ * @min_nr: what it guarantees
+ * @nr_reserved: what rests
+ * @nr_waiting: who waits; -1 if nobody knows where the pool is
+ * @features: what is on
+ * @fail_one_in: how often it fails
+ * @stuck_after: how long is too long
+ * @nr_missed: elements without a record
+ * @is_counted: @statistics is there
+ * @statistics: what happened to it
+ */
+struct pool_view {
+	char		name[MEMPOOL2_NAME_LEN];
+	char		owner[sizeof_field(struct mempool2_maker, text)];
+	unsigned int	id;
+	int		min_nr;
+	int		nr_reserved;
+	int		nr_waiting;
+	unsigned int	features;
+	unsigned int	fail_one_in;
+	unsigned int	stuck_after;
+	unsigned int	nr_missed;
+	bool		is_counted;
+	struct mempool2_statistics statistics;
+};
+
+static void pool_view(const struct mempool2_reserve *reserve, struct pool_view *view)
+{
+	const struct mempool2_inside *inside = reserve->inside;
+	const struct mempool2_reserve *old;
+	const struct mempool2 *pool = reserve_pool(reserve);
+
+	lockdep_assert_held(&registry_lock);
+	memset(view, 0, sizeof(*view));
+	reserve_name(reserve, view->name);
+	if (reserve->maker)
+		memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
+	view->min_nr = READ_ONCE(reserve->min_nr);
+	view->nr_reserved = reserve_count(reserve);
+	/* Nobody frees it while we hold off RCU. */
+	rcu_read_lock();
+	old = READ_ONCE(reserve->old);
+	if (old)
+		view->nr_reserved += reserve_count(old);
+	rcu_read_unlock();
+	view->nr_waiting = pool ? READ_ONCE(pool->nr_waiters) : -1;
+	if (!inside)
+		return;
+	view->id = inside->id;
+	view->features = inside->features;
+	view->fail_one_in = inside->features & FEATURE_FAILING ? inside->fail_one_in : 0;
+	view->stuck_after = inside->features & FEATURE_STUCK ? inside->stuck_after : 0;
+	view->nr_missed = inside->nr_missed;
+	view->is_counted = inside->statistics;
+	if (view->is_counted)
+		statistics_sum(inside, &view->statistics);
+}
+
+/* Words for checks, in debugfs and as the module's parameter. */
+static const struct {
+	const char	*name;
+	unsigned int	feature;
+} check_names[] = {
+	{ "poison", FEATURE_CHECK_POISON },
+	{ "double_free", FEATURE_CHECK_DOUBLE },
+	{ "nested", FEATURE_CHECK_NESTED },
+	{ "exit", FEATURE_CHECK_EXIT },
+};
+
+/* As many of them as there are, with a newline; no more than a page. */
+static int checks_print(char *text, size_t size, unsigned int features)
+{
+	int i, len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(check_names); i++)
+		if (features & check_names[i].feature)
+			len += scnprintf(text + len, size - len, "%s%s", len ? " " : "",
+					 check_names[i].name);
+	return len + scnprintf(text + len, size - len, len ? "\n" : "none\n");
+}
+
+/* "all", "none" or names with blanks or commas in between. */
+static int checks_parse(char *text, unsigned int *features)
+{
+	char *word;
+	int i;
+
+	*features = 0;
+	text = strim(text);
+	if (!*text)
+		return -EINVAL;
+	if (!strcmp(text, "none"))
+		return 0;
+	if (!strcmp(text, "all")) {
+		*features = FEATURES_CHECK;
+		return 0;
+	}
+	while ((word = strsep(&text, " ,"))) {
+		if (!*word)
+			continue;
+		for (i = 0; i < ARRAY_SIZE(check_names); i++)
+			if (!strcmp(word, check_names[i].name))
+				break;
+		if (i == ARRAY_SIZE(check_names))
+			return -EINVAL;
+		*features |= check_names[i].feature;
+	}
+	return 0;
+}
+
+/* On the command line of a kernel that has us built in there is nothing yet. */
+static bool slab_is_there(void)
+{
+#ifdef MODULE
+	return true;
+#else
+	return slab_is_available();
+#endif
+}
+
+static int checks_param_set(const char *text, const struct kernel_param *param)
+{
+	unsigned int checks;
+	char copy[64];
+	int err;
+
+	if (strscpy(copy, text, sizeof(copy)) < 0)
+		return -EINVAL;
+	err = checks_parse(copy, &checks);
+	if (err)
+		return err;
+	mutex_lock(&features_mutex);
+	if (checks) {
+		static_branch_enable(&pools_watched);
+		if (slab_is_there())
+			depot_prepare();
+	}
+	spin_lock_irq(&registry_lock);
+	WRITE_ONCE(checks_for_new, checks);
+	spin_unlock_irq(&registry_lock);
+	pools_watched_update();
+	mutex_unlock(&features_mutex);
+	return 0;
+}
+
+static int checks_param_get(char *text, const struct kernel_param *param)
+{
+	return checks_print(text, PAGE_SIZE, READ_ONCE(checks_for_new));
+}
+
+static const struct kernel_param_ops checks_param_ops = {
+	.set	= checks_param_set,
+	.get	= checks_param_get,
+};
+module_param_cb(checks, &checks_param_ops, NULL, 0600);
+MODULE_PARM_DESC(checks, "checks of pools made from now on: all, none, or some of poison double_free nested exit [none]");
+
+static void show_name(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%s\n", view->name);
+}
+
+static void show_owner(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%s\n", view->owner);
+}
+
+static void show_min(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%d\n", view->min_nr);
+}
+
+static void show_reserve(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%d\n", view->nr_reserved);
+}
+
+static void show_waiting(struct seq_file *file, const struct pool_view *view)
+{
+	if (view->nr_waiting < 0)
+		seq_puts(file, "unknown\n");
+	else
+		seq_printf(file, "%d\n", view->nr_waiting);
+}
+
+#define SHOW_FIGURE(name, value)					\
+static void show_##name(struct seq_file *file, const struct pool_view *view) \
+{									\
+	if (view->is_counted)						\
+		seq_printf(file, "%llu\n", (unsigned long long)(value)); \
+	else								\
+		seq_puts(file, "off\n");				\
+}
+
+SHOW_FIGURE(reserve_allocations, view->statistics.reserve_allocs)
+SHOW_FIGURE(refills, view->statistics.refills)
+SHOW_FIGURE(waits, view->statistics.waits)
+SHOW_FIGURE(wait_us, div_u64(view->statistics.wait_ns, NSEC_PER_USEC))
+SHOW_FIGURE(longest_wait_us, div_u64(view->statistics.longest_wait_ns, NSEC_PER_USEC))
+SHOW_FIGURE(handed_over, view->statistics.handed_over)
+SHOW_FIGURE(failed, view->statistics.failed)
+SHOW_FIGURE(resizes, view->statistics.resizes)
+
+static void show_statistics(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%d\n", !!(view->features & FEATURE_STATISTICS));
+}
+
+static void show_fail(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%u\n", view->fail_one_in);
+}
+
+static void show_checks(struct seq_file *file, const struct pool_view *view)
+{
+	char text[64];
+
+	checks_print(text, sizeof(text), view->features);
+	seq_puts(file, text);
+}
+
+static void show_stuck_after(struct seq_file *file, const struct pool_view *view)
+{
+	seq_printf(file, "%u\n", view->stuck_after);
+}
+
+/* Lists are longer than figures; of those that are longer still the rest is left out. */
+#define LISTED	64
+
+static int list_waiters(struct seq_file *file, struct mempool2_inside *inside)
+{
+	struct waiter_view *views = kcalloc(LISTED, sizeof(*views), GFP_KERNEL);
+	struct mempool2 *pool;
+	unsigned int nr = 0, i;
+
+	if (!views)
+		return -ENOMEM;
+	spin_lock_irq(&registry_lock);
+	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
+	if (pool)
+		nr = waiters_copy(pool, 0, views, LISTED);
+	spin_unlock_irq(&registry_lock);
+	for (i = 0; i < nr; i++)
+		seq_printf(file, "%s/%d missing=%u waited_ms=%llu caller=%pS\n",
+			   views[i].comm, views[i].pid, views[i].missing,
+			   div_u64(views[i].ns, NSEC_PER_MSEC), (void *)views[i].caller);
+	kfree(views);
+	return 0;
+}
+
+static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
+{
+	struct mempool2_record *holders = kcalloc(LISTED, sizeof(*holders), GFP_KERNEL);
+	unsigned int nr, i;
+
+	if (!holders)
+		return -ENOMEM;
+	mutex_lock(&features_mutex);
+	if (!(inside->features & FEATURE_RECORDS))
+		seq_puts(file, "off: switch a check on\n");
+	nr = records_copy(inside, NULL, holders, LISTED);
+	if (inside->nr_missed)
+		seq_printf(file, "missed=%u\n", inside->nr_missed);
+	mutex_unlock(&features_mutex);
+	for (i = 0; i < nr; i++) {
+		seq_printf(file, "%s%s/%d element=%p held_ms=%u\n",
+			   holders[i].task ? "" : "interrupt of ", holders[i].comm,
+			   holders[i].pid, holders[i].element,
+			   jiffies_to_msecs(jiffies - holders[i].since));
+		stack_show(file, holders[i].stack);
+	}
+	kfree(holders);
+	return 0;
+}
+
+static int write_number(struct mempool2_inside *inside, const char *text, unsigned int most,
+			int (*set)(struct mempool2_inside *inside, unsigned int value))
+{
+	unsigned int value;
+	int err = kstrtouint(text, 10, &value);
+
+	if (err)
+		return err;
+	return value > most ? -EINVAL : set(inside, value);
+}
+
+static int write_statistics(struct mempool2_inside *inside, char *text)
+{
+	return write_number(inside, text, 1, inside_set_statistics);
+}
+
+static int write_fail(struct mempool2_inside *inside, char *text)
+{
+	return write_number(inside, text, INT_MAX, inside_set_failing);
+}
+
+static int write_stuck_after(struct mempool2_inside *inside, char *text)
+{
+	return write_number(inside, text, STUCK_AFTER_MOST, inside_set_stuck_after);
+}
+
+static int write_checks(struct mempool2_inside *inside, char *text)
+{
+	unsigned int checks;
+	int err = checks_parse(text, &checks);
+
+	return err ?: inside_set_checks(inside, checks);
+}
+
+static const struct inside_file {
+	const char	*name;
+	void		(*show)(struct seq_file *file, const struct pool_view *view);
+	int		(*list)(struct seq_file *file, struct mempool2_inside *inside);
+	int		(*write)(struct mempool2_inside *inside, char *text);
+} inside_files[] = {
+	{ "name", .show = show_name },
+	{ "owner", .show = show_owner },
+	{ "min", .show = show_min },
+	{ "reserve", .show = show_reserve },
+	{ "waiting", .show = show_waiting },
+	{ "reserve_allocations", .show = show_reserve_allocations },
+	{ "refills", .show = show_refills },
+	{ "waits", .show = show_waits },
+	{ "wait_us", .show = show_wait_us },
+	{ "longest_wait_us", .show = show_longest_wait_us },
+	{ "handed_over", .show = show_handed_over },
+	{ "failed", .show = show_failed },
+	{ "resizes", .show = show_resizes },
+	{ "waiters", .list = list_waiters },
+	{ "holders", .list = list_holders },
+	{ "statistics", .show = show_statistics, .write = write_statistics },
+	{ "fail", .show = show_fail, .write = write_fail },
+	{ "checks", .show = show_checks, .write = write_checks },
+	{ "stuck_after", .show = show_stuck_after, .write = write_stuck_after },
+};
+
+/**
+ * struct mempool2_dir - a pool's directory
+ *
+ * @dentry: the directory
+ * @nodes: what its files are
+ */
+struct mempool2_dir {
+	struct dentry	*dentry;
+	struct inside_node {
+		struct mempool2_inside		*inside;
+		const struct inside_file	*file;
+	} nodes[ARRAY_SIZE(inside_files)];
+};
+
+static struct dentry *inside_root;
+
+static int inside_node_show(struct seq_file *file, void *unused)
+{
+	const struct inside_node *node = file->private;
+	struct pool_view view;
+	bool is_gone;
+
+	if (node->file->list)
+		return node->file->list(file, node->inside);
+	spin_lock_irq(&registry_lock);
+	is_gone = !node->inside->reserve;
+	if (!is_gone)
+		pool_view(node->inside->reserve, &view);
+	spin_unlock_irq(&registry_lock);
+	if (is_gone)
+		return -ENODEV;
+	node->file->show(file, &view);
+	return 0;
+}
+
+static int inside_node_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, inside_node_show, inode->i_private);
+}
+
+static ssize_t inside_node_write(struct file *file, const char __user *from, size_t len,
+				 loff_t *pos)
+{
+	const struct inside_node *node = ((struct seq_file *)file->private_data)->private;
+	char text[64];
+	int err;
+
+	if (*pos || len >= sizeof(text))
+		return -EINVAL;
+	if (copy_from_user(text, from, len))
+		return -EFAULT;
+	text[len] = '\0';
+	mutex_lock(&features_mutex);
+	err = node->file->write(node->inside, strim(text));
+	mutex_unlock(&features_mutex);
+	return err ?: len;
+}
+
+static const struct file_operations inside_node_fops = {
+	.owner		= THIS_MODULE,
+	.open		= inside_node_open,
+	.read		= seq_read,
+	.write		= inside_node_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+static void inside_make_dir(struct mempool2_inside *inside)
+{
+	struct mempool2_dir *dir = kzalloc(sizeof(*dir), GFP_KERNEL);
+	char name[16];
+	int i;
+
+	if (!dir)
+		return;
+	snprintf(name, sizeof(name), "%u", inside->id);
+	dir->dentry = debugfs_create_dir(name, inside_root);
+	for (i = 0; i < ARRAY_SIZE(inside_files); i++) {
+		dir->nodes[i].inside = inside;
+		dir->nodes[i].file = &inside_files[i];
+		debugfs_create_file(inside_files[i].name, inside_files[i].write ? 0600 : 0400,
+				    dir->dentry, &dir->nodes[i], &inside_node_fops);
+	}
+	inside->dir = dir;
+}
+
+/*
+ * A directory for each pool that has none. They cost memory, so nobody makes them
+ * before somebody looks.
+ */
+static void registry_make_dirs(void)
+{
+	static unsigned int last_id;
+	struct mempool2_reserve *reserve;
+	struct mempool2_inside *inside, *new;
+
+	mutex_lock(&features_mutex);
+	do {
+		new = inside_create(GFP_KERNEL);
+		if (!new)
+			break;
+		inside = NULL;
+		spin_lock_irq(&registry_lock);
+		list_for_each_entry(reserve, &registry, registered) {
+			if (reserve->inside && reserve->inside->id)
+				continue;
+			if (!reserve->inside) {
+				inside_attach(new, reserve);
+				new = NULL;
+			}
+			/* With this it outlives the pool, until we let go of the mutex. */
+			inside = reserve->inside;
+			inside->id = ++last_id;
+			break;
+		}
+		spin_unlock_irq(&registry_lock);
+		inside_drop(new);
+		if (inside)
+			inside_make_dir(inside);
+	} while (inside);
+	mutex_unlock(&features_mutex);
+}
+
+static void gone_insides_remove(struct work_struct *work)
+{
+	struct mempool2_inside *inside, *next;
+	LIST_HEAD(gone_ones);
+
+	mutex_lock(&features_mutex);
+	spin_lock_irq(&registry_lock);
+	list_splice_init(&gone_insides, &gone_ones);
+	spin_unlock_irq(&registry_lock);
+	pools_watched_update();
+	mutex_unlock(&features_mutex);
+
+	/* Waits for those who use a file, who may be waiting for the mutex. */
+	list_for_each_entry_safe(inside, next, &gone_ones, gone) {
+		if (inside->dir)
+			debugfs_remove(inside->dir->dentry);
+		inside_drop(inside);
+	}
+}
+
+/* The table */
+
+static void *table_start(struct seq_file *file, loff_t *pos)
+	__acquires(&registry_lock)
+{
+	spin_lock_irq(&registry_lock);
+	return seq_list_start_head(&registry, *pos);
+}
+
+static void *table_next(struct seq_file *file, void *row, loff_t *pos)
+{
+	return seq_list_next(row, &registry, pos);
+}
+
+static void table_stop(struct seq_file *file, void *row)
+	__releases(&registry_lock)
+{
+	spin_unlock_irq(&registry_lock);
+}
+
+static void table_figure(struct seq_file *file, bool is_known, int width, u64 figure)
+{
+	if (is_known)
+		seq_printf(file, " %*llu", width, figure);
+	else
+		seq_printf(file, " %*s", width, "-");
+}
+
+static int table_show(struct seq_file *file, void *row)
+{
+	struct pool_view view;
+	char checks[64];
+
+	if (row == &registry) {
+		seq_puts(file, "  id name                               min reserve waiting  taken  waits longest_us handed_over failed resizes fail checks\n");
+		return 0;
+	}
+	pool_view(list_entry(row, struct mempool2_reserve, registered), &view);
+	table_figure(file, view.id, 4, view.id);
+	seq_printf(file, " %-31s %6d %7d", view.name, view.min_nr, view.nr_reserved);
+	table_figure(file, view.nr_waiting >= 0, 7, view.nr_waiting);
+	table_figure(file, view.is_counted, 6, view.statistics.reserve_allocs);
+	table_figure(file, view.is_counted, 6, view.statistics.waits);
+	table_figure(file, view.is_counted, 10,
+		     div_u64(view.statistics.longest_wait_ns, NSEC_PER_USEC));
+	table_figure(file, view.is_counted, 11, view.statistics.handed_over);
+	table_figure(file, view.is_counted, 6, view.statistics.failed);
+	table_figure(file, view.is_counted, 7, view.statistics.resizes);
+	checks_print(checks, sizeof(checks), view.features);
+	seq_printf(file, " %4u %s", view.fail_one_in, checks);
+	return 0;
+}
+
+static const struct seq_operations table_ops = {
+	.start	= table_start,
+	.next	= table_next,
+	.stop	= table_stop,
+	.show	= table_show,
+};
+
+static int table_open(struct inode *inode, struct file *file)
+{
+	registry_make_dirs();
+	return seq_open(file, &table_ops);
+}
+
+static const struct file_operations table_fops = {
+	.owner		= THIS_MODULE,
+	.open		= table_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release,
+};
+
+static int __init inside_make_root(void)
+{
+	inside_root = debugfs_create_dir("mempool2", NULL);
+	debugfs_create_file("pools", 0400, inside_root, NULL, &table_fops);
+	return 0;
+}
+
+#ifndef MODULE
+/* There is no debugfs yet when mempool2_load() runs. */
+late_initcall(inside_make_root);
+#endif
+
+static int __init inside_load(void)
+{
+	if (checks_for_new)
+		depot_prepare();
+#ifdef MODULE
+	return inside_make_root();
+#else
+	return 0;
+#endif
+}
+
+static void __exit inside_unload(void)
+{
+	unsigned int i;
+
+	/* The table makes directories, so it goes before them. */
+	debugfs_remove(inside_root);
+	cancel_delayed_work_sync(&stuck_work);
+	flush_work(&gone_work);
+	for (i = 0; i < ARRAY_SIZE(gone); i++)
+		if (gone[i].is_ours)
+			kfree(gone[i].pool);
+}
