@@ -2079,6 +2079,38 @@ static enum mempool2_kind pool_kind(mempool2_alloc_t *alloc_fn,
 	return MEMPOOL2_CUSTOM;
 }
 
+/*
+ * Fill and empty a reserve that nobody else uses, by slots: a CPU's place is not moved,
+ * or all CPUs that make and end pools would begin to look in the same cache line.
+ */
+static void reserve_fill(struct mempool2 *pool, void **slot, void *element)
+{
+	if (unlikely(pool_is_watched(pool)))
+		inside_rest(pool, &element, 1);
+	/* KASAN has told what it was; it is nobody's now. */
+	if (!element_rest(pool, element))
+		return;
+	*slot = element;
+	if (unlikely(pool_is_watched(pool)))
+		inside_refilled(pool, 1);
+}
+
+static void reserve_empty(struct mempool2 *pool, struct mempool2_reserve *reserve)
+{
+	void **slot, *element;
+
+	for (slot = reserve->slots; slot < &reserve->slots[reserve->nr_slots]; slot++) {
+		element = *slot;
+		if (!is_element(element))
+			continue;
+		*slot = NULL;
+		element_use(pool, element);
+		if (unlikely(pool_is_watched(pool)))
+			inside_use(pool, &element, 1);
+		pool_call_free(pool, element);
+	}
+}
+
 static int pool_init(struct mempool2 *pool, int min_nr,
 		     mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn,
 		     void *pool_data, gfp_t gfp_mask, int node_id,
@@ -2115,7 +2147,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 			mempool2_exit(pool);
 			return -ENOMEM;
 		}
-		pool_return(pool, &element, 1);
+		reserve_fill(pool, &reserve->slots[i], element);
 	}
 	return 0;
 }
@@ -2192,19 +2224,14 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
 void mempool2_exit(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
-	void *elems[BATCH];
-	unsigned int nr;
 
 	if (!mempool2_initialized(pool))
 		return;
 	if (unlikely(pool_is_watched(pool)))
 		inside_exit(pool);
 	pools_sync();
-	while ((nr = reserve_take(pool, elems, BATCH))) {
-		while (nr)
-			pool_call_free(pool, elems[--nr]);
-	}
 	reserve = rcu_dereference_protected(pool->reserve, true);
+	reserve_empty(pool, reserve);
 	registry_remove(pool, reserve);
 	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);

@@ -182,7 +182,7 @@ void mp2b_crew_abandon(struct mp2b_crew *crew)
 }
 
 /**
- * mp2b_run_crew() - make a dry pool, let a crew work on it, and report
+ * mp2b_run_crew() - make a dry pool, if there is one, let a crew work on it, and report
  * @run: with the parameters and the size of an element; the crew's @private
  * @nr_workers: how many
  * @alloc_fn: where the pool's elements come from, until it runs dry
@@ -200,10 +200,12 @@ int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
 	struct mp2b_crew *crew;
 	int err;
 
-	run->pool = params->kind->create(params->elements, alloc_fn,
-					 mp2b_dry_free, &run->dry);
-	if (!run->pool)
-		return -ENOMEM;
+	if (params->kind->create) {
+		run->pool = params->kind->create(params->elements, alloc_fn,
+						 mp2b_dry_free, &run->dry);
+		if (!run->pool)
+			return -ENOMEM;
+	}
 	crew = mp2b_crew_create(nr_workers, params->cpu, work, run);
 	if (IS_ERR(crew)) {
 		err = PTR_ERR(crew);
@@ -217,7 +219,8 @@ int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
 	report(crew);
 	mp2b_crew_destroy(crew);
 destroy:
-	params->kind->destroy(run->pool);
+	if (run->pool)
+		params->kind->destroy(run->pool);
 	return err;
 }
 

@@ -4,9 +4,11 @@
  * pool's reserve and free again, as fast as they can
  *
  * Their back end refuses everybody. With at least as many elements as threads
- * there is always one for each, and none may get NULL.
+ * there is always one for each, and none may get NULL. The floor is threads that
+ * share nothing: how much faster more CPUs are at all.
  */
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/processor.h>
@@ -20,9 +22,15 @@
 /* Between two looks at whether it is time to stop. */
 #define BATCH	1000
 
+/* What the reserve of a thread of its own would be at least. */
+struct slot {
+	atomic_long_t	element;
+} ____cacheline_aligned_in_smp;
+
 struct scaling {
 	struct mp2b_run	run;
 	atomic_t	nr_missing;	/* threads that have not arrived yet */
+	struct slot	*slots;		/* one for each thread */
 };
 
 /* All begin at once: none is through with its work before another has begun. */
@@ -37,12 +45,10 @@ static void meet(struct mp2b_worker *worker)
 	}
 }
 
-static __always_inline void pair_until_stopped(struct mp2b_worker *worker,
+static __always_inline void pair_until_stopped(struct mp2b_worker *worker, void *pool,
 					       bool (*pair)(void *pool))
 {
-	struct scaling *scaling = worker->crew->private;
 	unsigned long nr_done = 0, nr_null = 0;
-	void *pool = scaling->run.pool;
 	int i;
 
 	meet(worker);
@@ -60,26 +66,51 @@ static __always_inline void pair_until_stopped(struct mp2b_worker *worker,
 	worker->nr_null = nr_null;
 }
 
+static void *pool_of(struct mp2b_worker *worker)
+{
+	struct scaling *scaling = worker->crew->private;
+
+	return scaling->run.pool;
+}
+
+static __always_inline bool bare_pair(void *from)
+{
+	struct slot *slot = from;
+
+	return atomic_long_cmpxchg(&slot->element, 1, 0) == 1 &&
+	       atomic_long_cmpxchg(&slot->element, 0, 1) == 0;
+}
+
+static void bare_work(struct mp2b_worker *worker)
+{
+	struct scaling *scaling = worker->crew->private;
+	struct slot *slot = &scaling->slots[worker->index];
+
+	atomic_long_set(&slot->element, 1);
+	pair_until_stopped(worker, slot, bare_pair);
+}
+
 static void mempool_work(struct mp2b_worker *worker)
 {
-	pair_until_stopped(worker, mp2b_mempool_pair);
+	pair_until_stopped(worker, pool_of(worker), mp2b_mempool_pair);
 }
 
 static void mempool2_work(struct mp2b_worker *worker)
 {
-	pair_until_stopped(worker, mp2b_mempool2_pair);
+	pair_until_stopped(worker, pool_of(worker), mp2b_mempool2_pair);
 }
 
 #ifdef HAVE_OBJPOOL
 static void objpool_work(struct mp2b_worker *worker)
 {
-	pair_until_stopped(worker, mp2b_objpool_pair);
+	pair_until_stopped(worker, pool_of(worker), mp2b_objpool_pair);
 }
 #else
 #define objpool_work	NULL
 #endif
 
 static void (*const works[MP2B_NR_KINDS])(struct mp2b_worker *worker) = {
+	[MP2B_BARE]	= bare_work,
 	[MP2B_MEMPOOL]	= mempool_work,
 	[MP2B_MEMPOOL2]	= mempool2_work,
 	[MP2B_OBJPOOL]	= objpool_work,
@@ -121,13 +152,20 @@ static int scaling_run(const struct mp2b_params *params)
 	scaling = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
 	if (!scaling)
 		return -ENOMEM;
+	scaling->slots = kcalloc(params->threads, sizeof(*scaling->slots), GFP_KERNEL);
+	if (!scaling->slots) {
+		kfree(scaling);
+		return -ENOMEM;
+	}
 	scaling->run.params.cpu = MP2B_CPU_EACH;
 	atomic_set(&scaling->nr_missing, params->threads);
 
 	err = mp2b_run_crew(&scaling->run, params->threads, mp2b_dry_alloc,
 			    works[params->kind - mp2b_kinds], scaling_report);
-	if (err != -ETIMEDOUT)
-		kfree(scaling);
+	if (err == -ETIMEDOUT)
+		return err;
+	kfree(scaling->slots);
+	kfree(scaling);
 	return err;
 }
 
