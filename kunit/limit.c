@@ -117,6 +117,26 @@ static void who_waits_for_the_limit_is_served_in_turn(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 }
 
+/* What it had of memory goes to the reserve, and it counts as one that has nothing. */
+static void bulk_caller_gives_back_what_memory_had(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	int i;
+
+	fixture_limited_pool(fx, 3, 6);
+	for (i = 0; i < 2; i++)
+		fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	source_allow(&fx->src, 1);
+	caller = caller_that_waits_for(fx, 3);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	source_recover(&fx->src);
+	hold(fx, 2);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
 static void bulk_caller_waits_for_the_limit_and_holds_nothing(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -343,6 +363,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(failed_allocation_does_not_count),
 	KUNIT_CASE(freed_element_makes_room_below_the_limit),
 	KUNIT_CASE(who_waits_for_the_limit_is_served_in_turn),
+	KUNIT_CASE(bulk_caller_gives_back_what_memory_had),
 	KUNIT_CASE(bulk_caller_waits_for_the_limit_and_holds_nothing),
 	KUNIT_CASE(cancelled_request_leaves_room_below_the_limit),
 	KUNIT_CASE(waiter_below_the_limit_looks_for_memory),

@@ -68,6 +68,20 @@ static void element_freed_twice_in_bulk_is_reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
+static void elements_of_a_bulk_call_are_known_to_be_out(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[3];
+
+	checked_pool(fx, 3, MEMPOOL2_CHECK_DOUBLE);
+	source_fail(&fx->src);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 3), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 3), 3u);
+	expect_no_warning(fx);
+	mempool2_free(elems[0], &fx->pool);
+	expect_report(fx, "double free", MADE_BY_FIXTURE);
+}
+
 static void report_names_the_pool(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -478,6 +492,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(element_freed_twice_is_reported_and_kept_once),
 	KUNIT_CASE(element_that_rested_before_the_check_is_known),
 	KUNIT_CASE(element_freed_twice_in_bulk_is_reported),
+	KUNIT_CASE(elements_of_a_bulk_call_are_known_to_be_out),
 	KUNIT_CASE(report_names_the_pool),
 	KUNIT_CASE(reports_of_a_pool_are_limited),
 	KUNIT_CASE_PARAM(element_written_to_while_it_rests_is_reported,
