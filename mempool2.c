@@ -2081,7 +2081,8 @@ static enum mempool2_kind pool_kind(mempool2_alloc_t *alloc_fn,
 
 /*
  * Fill and empty a reserve that nobody else uses, by slots: a CPU's place is not moved,
- * or all CPUs that make and end pools would begin to look in the same cache line.
+ * or all CPUs that make and end pools would begin to look in the same cache line. Only
+ * who looks at all pools may come by, and count.
  */
 static void reserve_fill(struct mempool2 *pool, void **slot, void *element)
 {
@@ -2090,7 +2091,7 @@ static void reserve_fill(struct mempool2 *pool, void **slot, void *element)
 	/* KASAN has told what it was; it is nobody's now. */
 	if (!element_rest(pool, element))
 		return;
-	*slot = element;
+	WRITE_ONCE(*slot, element);
 	if (unlikely(pool_is_watched(pool)))
 		inside_refilled(pool, 1);
 }
@@ -2103,7 +2104,7 @@ static void reserve_empty(struct mempool2 *pool, struct mempool2_reserve *reserv
 		element = *slot;
 		if (!is_element(element))
 			continue;
-		*slot = NULL;
+		WRITE_ONCE(*slot, NULL);
 		element_use(pool, element);
 		if (unlikely(pool_is_watched(pool)))
 			inside_use(pool, &element, 1);
@@ -2217,7 +2218,8 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  * freed to @pool any more, and nobody may be using it.
  *
  * Context: As the pool's free function. Sleeps only if that does, for pools whose
- * bookkeeping is larger than a page, and on PREEMPT_RT.
+ * bookkeeping is larger than a page, and on PREEMPT_RT, where it must not be called
+ * from the function of a request either.
  *
  * Matches mempool_exit().
  */
