@@ -763,15 +763,14 @@ static void waiter_in_use_is_refused(struct kunit *test)
 	request_keep(fx, &request);
 }
 
-static bool function_may_go_on, function_has_returned;
+static bool function_has_returned;
 
 static void dawdle(struct request *request)
 {
 	unsigned int i;
 
-	for (i = 0; i < 10000 && !READ_ONCE(function_may_go_on); i++)
+	for (i = 0; i < 200; i++)
 		mdelay(1);
-	mdelay(5);
 	WRITE_ONCE(function_has_returned, true);
 }
 
@@ -780,11 +779,14 @@ static void caller_put(struct caller *caller)
 	fixture_put(caller->fx);
 }
 
+/* As soon as the function is running. */
 static void caller_cancel_sync(struct caller *caller)
 {
 	struct request *request = caller->elems[0];
 
 	caller->elems[0] = NULL;
+	while (!atomic_read(&request->nr_calls))
+		schedule_timeout_uninterruptible(1);
 	request->cancelled = mempool2_cancel_sync(&request->waiter);
 	caller->ret = READ_ONCE(function_has_returned);
 }
@@ -804,17 +806,13 @@ static void cancel_sync_waits_for_the_function(struct kunit *test)
 	fixture_drain(fx);
 	request_queue(fx, request, 1);
 	request->then = dawdle;
-	function_may_go_on = false;
 	function_has_returned = false;
-	put = caller_add(fx, caller_put);
-	caller_run(put, cpumask_next(cpu, cpu_online_mask));
-	KUNIT_EXPECT_TRUE(test, is_called(request));
+	/* First, as nobody may get on where the function is running. */
 	cancel = caller_add(fx, caller_cancel_sync);
 	cancel->elems[0] = request;
 	caller_run(cancel, cpu);
-	schedule_timeout_uninterruptible(2);
-	KUNIT_EXPECT_FALSE(test, caller_has_returned(cancel));
-	WRITE_ONCE(function_may_go_on, true);
+	put = caller_add(fx, caller_put);
+	caller_run(put, cpumask_next(cpu, cpu_online_mask));
 	KUNIT_EXPECT_TRUE(test, caller_returns(put));
 	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
 	KUNIT_EXPECT_FALSE(test, request->cancelled);

@@ -21,7 +21,7 @@ row() { awk -v name="$1" '$2 == name' $pools/pools; }
 dir() { echo "$pools/$(row "$1" | awk '{ print $1 }')"; }
 
 headline "the table while 64 threads share 2 elements"
-echo "waiters pool=mempool2 seconds=30 threads=64 elements=2 hold_us=1000000" >$bench/run &
+echo "waiters pool=mempool2 seconds=40 threads=64 elements=2 hold_us=1000000" >$bench/run &
 job=$!
 sleep 2
 cat $pools/pools
@@ -34,6 +34,9 @@ headline "pools and waiters by drgn"
 head -n 8 /tmp/drgn
 [ "$(grep -c 'waits for 1' /tmp/drgn)" -gt 50 ] ||
 	fail "drgn does not list the waiters"
+# For who takes a dump, where the module is; and time to take it, with the waiters there.
+sed -n 's/^\(.*\[mempool2\]\)$/kallsyms: \1/p' /proc/kallsyms
+echo "==== dump"
 wait $job
 
 headline "a directory, and values that are refused"

@@ -1,11 +1,12 @@
 #!/usr/bin/env drgn
 # SPDX-License-Identifier: GPL-2.0-only
 """
-drgn [-c DUMP] scripts/look/pools.py MODULE.KO: list mempool2's pools and who waits for them
+drgn [-c DUMP] scripts/look/pools.py MODULE.KO [KALLSYMS]: list mempool2's pools and who waits for them
 
 In a live kernel (/proc/kcore) or, with -c, in a dump. MODULE.KO is the module that the kernel has loaded, with
-its debugging information; for a dump, that of the kernel (vmlinux) has to be where drgn finds it. Nothing has to
-be switched on before, and nothing of mempool2 has to work any more.
+its debugging information. Where drgn does not find that of the kernel (vmlinux), KALLSYMS says where the module is
+in memory: /proc/kallsyms of the same boot, of which a copy is needed for a dump. Nothing has to be switched on
+before, and nothing of mempool2 has to work any more.
 """
 
 import sys
@@ -27,12 +28,12 @@ def address_of(prog, name):
     if address >> 32:
         return address
     # Without the kernel's own debugging information drgn does not know where a module was loaded.
-    with open("/proc/kallsyms") as symbols:
+    with open(kallsyms) as symbols:
         for line in symbols:
             fields = line.split()
             if fields[2:] == [name, "[mempool2]"]:
                 return int(fields[0], 16)
-    sys.exit(f"pools.py: there is no {name} of mempool2 in /proc/kallsyms")
+    sys.exit(f"pools.py: there is no {name} of mempool2 in {kallsyms}")
 
 
 def text(array):
@@ -98,8 +99,9 @@ def main(prog):
         print(*waiters(prog, pool), sep="\n", end="\n" if waiting else "")
 
 
-if len(sys.argv) != 2:
+if len(sys.argv) not in (2, 3):
     sys.exit(__doc__.strip())
+kallsyms = sys.argv[2] if len(sys.argv) == 3 else "/proc/kallsyms"
 # The module's own information has all that is wanted; the kernel's may be missing.
 try:
     prog.load_debug_info([sys.argv[1]])  # noqa: F821
