@@ -1157,6 +1157,25 @@ static void two_puts_at_once_find_two_slots(struct kunit *test)
 		   duel_both_took_or_put);
 }
 
+/* Both have one, and there is room for one of them. */
+static bool duel_one_was_put(struct caller *callers)
+{
+	struct mempool2 *pool = callers[0].pool;
+	struct source *src = &callers[0].fx->src;
+	bool fine = mempool2_nr_reserved(pool) == 1 && atomic_read(&src->nr_live) == 1;
+
+	/* For the next round. */
+	callers[0].elems[0] = mempool2_alloc_preallocated(pool);
+	source_allow(src, 1);
+	callers[1].elems[0] = mempool2_alloc_noreserve(pool, GFP_KERNEL);
+	return fine;
+}
+
+static void two_puts_at_once_find_one_slot(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 1, duel_put, duel_put, duel_one_was_put);
+}
+
 /* The only element is moved by a resize, up and down, while the other one wants it. */
 #define DUEL_SIZE	9
 
@@ -1236,6 +1255,7 @@ static struct kunit_case concurrency_cases[] = {
 	KUNIT_CASE(element_put_while_the_pool_is_found_dry_can_be_had),
 	KUNIT_CASE(two_who_cannot_wait_share_two_elements),
 	KUNIT_CASE(two_puts_at_once_find_two_slots),
+	KUNIT_CASE(two_puts_at_once_find_one_slot),
 	KUNIT_CASE(resize_hides_no_element_from_who_cannot_wait),
 	KUNIT_CASE(resize_serves_who_is_on_the_way_to_sleep),
 	KUNIT_CASE(free_during_a_resize_finds_a_slot),

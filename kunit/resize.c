@@ -707,7 +707,7 @@ static void waiter_that_comes_in_the_middle_of_growing_is_served(struct kunit *t
 
 /* promise 10, for pools of any size: one CPU can have all, and in good time */
 
-static const int any_sizes[] = { 1, 2, 64, 65, 128, 1000, 100000 };
+static const int any_sizes[] = { 1, 2, 64, 65, 128, 256, 1000, 100000 };
 
 static void any_size_name(const int *min_nr, char *name)
 {
