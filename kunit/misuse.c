@@ -479,6 +479,7 @@ static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
 
 	checked_pool(fx, 2, MEMPOOL2_CHECK_ALL);
 	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 5), 0);
+	fx->src.pool = NULL;
 	source_fail(&fx->src);
 	for (i = 0; i < 6; i++)
 		caller_run(caller_add(fx, caller_uses_and_frees), ANY_CPU);
