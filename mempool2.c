@@ -81,9 +81,9 @@
 
 #define not_for_bulk(pool, count)					\
 	(not_initialised(pool) ||					\
-	 mistake(count > READ_ONCE((pool)->min_nr),			\
+	 mistake((count) > READ_ONCE((pool)->min_nr),			\
 		 "%u elements at once from a pool that guarantees %d",	\
-		 count, READ_ONCE((pool)->min_nr)))
+		 (count), READ_ONCE((pool)->min_nr)))
 
 /*
  * The reserve
@@ -1709,7 +1709,8 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	entered = limit_enter(pool, 1);
 	if (entered < 0)
 		return NULL;
-	element = pool->alloc(gfp_mask, pool->pool_data);
+	/* Not pool_call_alloc(): who can do without the reserve is not there to be failed. */
+	element = mempool2_call_alloc(pool, pool->source, gfp_mask);
 	if (!element)
 		limit_leave(pool, entered);
 	return element;
