@@ -220,8 +220,13 @@ static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
 	unsigned int nr_slots = reserve_size(min_nr), place = place_index(nr_slots);
 	unsigned int range = place_range(place);
 	struct mempool2_reserve *reserve;
+	size_t size = struct_size(reserve, slots, range);
 
-	reserve = kvzalloc_node(struct_size(reserve, slots, range), gfp, node);
+	/* vfree() sleeps, and whoever may not has to free it if there are no elements. */
+	if (gfpflags_allow_blocking(gfp))
+		reserve = kvzalloc_node(size, gfp, node);
+	else
+		reserve = kzalloc_node(size, gfp, node);
 	if (!reserve)
 		return NULL;
 	reserve->nr_slots = nr_slots;
@@ -2113,6 +2118,20 @@ static void reserve_empty(struct mempool2 *pool, struct mempool2_reserve *reserv
 	}
 }
 
+/* End @pool, of which nobody has anything to expect. Sleeps if its free function or vfree() does. */
+static void pool_end(struct mempool2 *pool)
+{
+	struct mempool2_reserve *reserve;
+
+	reserve = rcu_dereference_protected(pool->reserve, true);
+	reserve_empty(pool, reserve);
+	registry_remove(pool, reserve);
+	kvfree(reserve);
+	RCU_INIT_POINTER(pool->reserve, NULL);
+	atomic_set(&pool->state, 0);
+	WRITE_ONCE(pool->kind, MEMPOOL2_NONE);
+}
+
 static int pool_init(struct mempool2 *pool, int min_nr,
 		     mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn,
 		     void *pool_data, gfp_t gfp_mask, int node_id,
@@ -2146,7 +2165,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
 		if (!element) {
-			mempool2_exit(pool);
+			pool_end(pool);
 			return -ENOMEM;
 		}
 		reserve_fill(pool, &reserve->slots[i], element);
@@ -2226,20 +2245,12 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  */
 void mempool2_exit(struct mempool2 *pool)
 {
-	struct mempool2_reserve *reserve;
-
 	if (!mempool2_initialized(pool))
 		return;
 	if (unlikely(pool_is_watched(pool)))
 		inside_exit(pool);
 	pools_sync();
-	reserve = rcu_dereference_protected(pool->reserve, true);
-	reserve_empty(pool, reserve);
-	registry_remove(pool, reserve);
-	kvfree(reserve);
-	RCU_INIT_POINTER(pool->reserve, NULL);
-	atomic_set(&pool->state, 0);
-	WRITE_ONCE(pool->kind, MEMPOOL2_NONE);
+	pool_end(pool);
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 

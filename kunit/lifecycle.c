@@ -247,6 +247,22 @@ static void init_frees_everything_when_alloc_fn_fails(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->pool));
 }
 
+static void init_that_fails_under_a_spin_lock_does_not_sleep(struct kunit *test)
+{
+	static DEFINE_SPINLOCK(lock);
+	struct fixture *fx = test->priv;
+	int ret;
+
+	source_allow(&fx->src, 3);
+	spin_lock(&lock);
+	ret = mempool2_init_node(&fx->pool, 8, source_alloc, source_free, &fx->src,
+				 GFP_NOWAIT, NUMA_NO_NODE);
+	spin_unlock(&lock);
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 3);
+	KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->pool));
+}
+
 static void create_returns_null_when_alloc_fn_fails(struct kunit *test)
 {
 	const int *call = test->param_value;
@@ -604,6 +620,7 @@ static struct kunit_case lifecycle_cases[] = {
 	KUNIT_CASE(free_of_null_to_a_zeroed_pool_does_nothing),
 	KUNIT_CASE_PARAM(init_frees_everything_when_alloc_fn_fails,
 			 failing_call_gen_params),
+	KUNIT_CASE(init_that_fails_under_a_spin_lock_does_not_sleep),
 	KUNIT_CASE_PARAM(create_returns_null_when_alloc_fn_fails,
 			 failing_call_gen_params),
 	KUNIT_CASE(init_without_memory_for_the_bookkeeping_is_enomem),
