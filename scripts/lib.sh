@@ -82,6 +82,20 @@ step() {
 	say "  $what: done in $((SECONDS - start)) s"
 }
 
+# document NAME TABLE: a run's table, to where Documentation/dropin.rst has the one of NAME.
+document() {
+	local page=$TOP/Documentation/dropin.rst new
+	grep -q "^.. $1 begins" "$page" || die "$page has no place for the table of $1"
+	new=$(
+		sed "/^.. $1 begins/q" "$page"
+		printf '\n::\n\n'
+		sed 's/^/  /; s/ *$//' "$2"
+		echo
+		sed -n "/^.. $1 ends/,\$p" "$page"
+	)
+	printf '%s\n' "$new" >"$page"
+}
+
 # mirror CODENAME-SUFFIX: the URI from which this machine's own apt gets Debian's main component; with
 # "-security" the one of the security archive, which is another. Nothing about a host is written down here.
 mirror() {
