@@ -39,7 +39,8 @@ lock() {
 }
 
 # spawn COMMAND...: run something in the background in a process group of its own, so that an interrupt of
-# this script takes all of its children along. await WHAT LOG: wait for it, with a line every ten seconds.
+# this script takes all of its children along. await WHAT LOG [REGEX SECONDS]: wait for it, with a line every ten
+# seconds; and stop it if by then nothing in LOG matches REGEX.
 SPAWNED=
 spawn() {
 	set -m
@@ -54,8 +55,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 await() {
-	local start=$SECONDS next=10 nap=0.05 rc=0
+	local start=$SECONDS next=10 nap=0.05 rc=0 sign=${3:-}
 	while kill -0 "$SPAWNED" 2>/dev/null; do
+		if [[ -n $sign ]] && ((SECONDS - start >= $4)); then
+			grep -qE "$sign" "$2" || spawn_stop
+			sign=
+		fi
 		if ((SECONDS - start >= next)); then
 			say "  $1: $((SECONDS - start)) s, log $2"
 			((next += 10))
