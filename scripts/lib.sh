@@ -161,6 +161,8 @@ complaints() {
 		function line() { return "  line " NR ": " $0 }
 		{ sub(/\r$/, "") }
 		allow != "" && $0 ~ allow { recent = NR; forgiven = 1 }
+		# The line before this one was broken off, and comes again.
+		/\*\* replaying previous printk message \*\*/ { if (block == NR - 1) nr_held = block = 0; next }
 		/cut here/ { flush_block(); block = NR; forgiven = 0; recent = -100 }
 		# The two lines after "cut here" say where and what, in an order that differs between kernels.
 		block { if ($0 ~ bad || NR <= block + 2) held[++nr_held] = line()
