@@ -103,12 +103,13 @@ static int source_stock(struct source *src)
 }
 
 /*
- * Does the caller itself have it locked? Others have it for moments, so try for
- * longer than that; but once is enough for the verdict.
+ * Does the caller itself have it locked? Others have it for moments, and queue for
+ * it, and an emulated CPU that has it may be stopped by the host: so try for a
+ * second. But once is enough for the verdict.
  */
 static bool is_locked(struct mempool2 *pool, bool was_locked)
 {
-	int i, nr_tries = was_locked ? 1 : 10000;
+	int i, nr_tries = was_locked ? 1 : 200000;
 	unsigned long flags;
 
 	for (i = 0; i < nr_tries; i++) {
