@@ -398,7 +398,7 @@ measure() {
 		[ $driver != dm-snapshot ] || snapshot large "$disk1"
 		insmod /drivers/squeeze.ko
 		fio --name=measure --filename=$device $job --randseed="$round" --direct=1 --ioengine=libaio --iodepth=16 \
-			--numjobs=2 --thread --group_reporting --minimal || fail "fio failed"
+			--numjobs=2 --thread --group_reporting --minimal || fail "fio: $(cat /tmp/fio)"
 		rmmod squeeze
 		[ $driver != dm-snapshot ] || dmsetup remove large
 	done >/tmp/fio
