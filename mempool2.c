@@ -843,6 +843,16 @@ static bool queue_can_be_locked(void)
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
 }
 
+/*
+ * May memory be asked for in passing, to keep a stack? The locks of the kernel's
+ * allocators sleep on PREEMPT_RT, and lockdep holds those who take them in a hardirq
+ * to that on other kernels too (PROVE_RAW_LOCK_NESTING).
+ */
+static bool memory_can_be_asked_for(void)
+{
+	return IS_ENABLED(CONFIG_PREEMPT_RT) ? preemptible() : !in_hardirq();
+}
+
 /* What is given to the oldest waiter under the lock, and what comes after that. */
 struct handover {
 	void			*element;	/* NULL as soon as somebody has it */
@@ -1459,11 +1469,16 @@ static void pool_free(struct mempool2 *pool, void **elems, unsigned int count)
 		pool_call_free(pool, elems[nr++]);
 }
 
-/* Who has an element now is of more interest than who filled the pool. */
+/*
+ * Who has an element now is of more interest than who filled the pool. It is left out
+ * where kmemleak could not keep another stack: it would ask for memory then.
+ */
 static void pool_note_owner(void **elems, unsigned int nr)
 {
 	unsigned int i;
 
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || !memory_can_be_asked_for())
+		return;
 	for (i = 0; i < nr; i++)
 		kmemleak_update_trace(elems[i]);
 }

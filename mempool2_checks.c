@@ -60,7 +60,7 @@ static __no_sanitize_address void stack_learn(struct mempool2_stack *stack,
 
 /*
  * Who called the function that has this frame, and will return to @from: 0 if there
- * is no memory to keep it, or no right to ask for that.
+ * is no memory to keep it.
  */
 static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long *frame,
 			       unsigned long from)
@@ -68,7 +68,7 @@ static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long
 	unsigned long entries[STACK_DEPTH + 4];
 	unsigned int nr, first;
 
-	if (!READ_ONCE(depot_is_ready) || (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible()))
+	if (!READ_ONCE(depot_is_ready))
 		return 0;
 	nr = mempool2_stack_save(entries, ARRAY_SIZE(entries), 0);
 	for (first = 0; first < nr && entries[first] != from; first++)
@@ -78,7 +78,8 @@ static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long
 		first = 0;
 	stack->nr = min_t(unsigned int, nr - first, STACK_DEPTH);
 	stack->handle = mempool2_depot_save(entries + first, stack->nr,
-					    GFP_NOWAIT | __GFP_NOWARN);
+					    GFP_NOWAIT | __GFP_NOWARN,
+					    memory_can_be_asked_for());
 	stack_learn(stack, frame, entries + first);
 	return stack->handle;
 }

@@ -71,13 +71,21 @@
 #include <linux/stacktrace.h>
 #define mempool2_stack_save		stack_trace_save
 #define mempool2_depot_init		stack_depot_init
-#define mempool2_depot_save		stack_depot_save
+/* May the depot ask for memory if it has none left? That it can be told not to: 6.8. */
+#ifdef STACK_DEPOT_FLAG_CAN_ALLOC
+#define mempool2_depot_save(entries, nr, gfp, may_alloc)		\
+	stack_depot_save_flags(entries, nr, gfp,			\
+			       (may_alloc) ? STACK_DEPOT_FLAG_CAN_ALLOC : 0)
+#else
+#define mempool2_depot_save(entries, nr, gfp, may_alloc)		\
+	((may_alloc) ? stack_depot_save(entries, nr, gfp) : 0)
+#endif
 #define mempool2_depot_fetch		stack_depot_fetch
 #define mempool2_depot_print		stack_depot_print
 #else
 #define mempool2_stack_save(entries, size, skip)	((void)(entries), 0)
 #define mempool2_depot_init()				(-EOPNOTSUPP)
-#define mempool2_depot_save(entries, nr, gfp)		((void)(entries), 0)
+#define mempool2_depot_save(entries, nr, gfp, may_alloc)	((void)(entries), 0)
 #define mempool2_depot_fetch(stack, entries)		(*(entries) = NULL, 0)
 #define mempool2_depot_print(stack)			((void)(stack))
 #endif

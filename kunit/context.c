@@ -2,6 +2,8 @@
 /*
  * Tests of mempool2: the same claims from task, softirq and hardirq
  */
+#include <linux/stackdepot.h>
+
 #include "fixture.h"
 
 KUNIT_ARRAY_PARAM(context, contexts, context_name);
@@ -440,6 +442,74 @@ static void nr_reserved_can_be_asked(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, deed.ret);
 }
 
+/*
+ * Once the kernel's depot of stacks has no room left, who keeps a new stack there asks
+ * for pages, as kmemleak and the checks would.
+ */
+#if defined(CONFIG_STACKDEPOT) && defined(STACK_DEPOT_FLAG_CAN_ALLOC)
+static bool depot_can_be_spent(void)
+{
+	return !stack_depot_init();
+}
+
+static void depot_spend(void)
+{
+	static unsigned long nr_stacks;
+	unsigned long entries[16] = {};
+
+	do
+		entries[0] = ++nr_stacks;
+	while (stack_depot_save_flags(entries, ARRAY_SIZE(entries), 0, 0));
+}
+#else
+static bool depot_can_be_spent(void)
+{
+	return false;
+}
+
+static void depot_spend(void)
+{
+}
+#endif
+
+static void deed_take_from_a_new_place(void *arg)
+{
+	struct deed *deed = arg;
+	unsigned int nr_before;
+
+	/* Nobody else is on this CPU between here and the end. */
+	depot_spend();
+	nr_before = pages_asked_here();
+	deed->elems[0] = mempool2_alloc_preallocated(&deed->fx->pool);
+	deed->count = pages_asked_here() - nr_before;
+}
+
+static void take_without_a_page(struct kunit *test, unsigned int checks)
+{
+	struct fixture *fx = test->priv;
+	struct deed deed = { .fx = fx };
+
+	if (!pages_are_watched())
+		kunit_skip(test, "no mm_page_alloc tracepoint in this kernel");
+	if (!depot_can_be_spent())
+		kunit_skip(test, "the depot of stacks of this kernel cannot be spent");
+	fixture_pool(fx, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, checks), 0);
+	run_in(fx, IN_RAW_HARDIRQ, deed_take_from_a_new_place, &deed);
+	fixture_hold(fx, deed.elems[0]);
+	KUNIT_EXPECT_EQ(test, deed.count, 0u);
+}
+
+static void reserve_asks_for_no_memory_in_hardirq(struct kunit *test)
+{
+	take_without_a_page(test, 0);
+}
+
+static void reserve_with_records_asks_for_no_memory_in_hardirq(struct kunit *test)
+{
+	take_without_a_page(test, MEMPOOL2_CHECK_DOUBLE);
+}
+
 static struct kunit_case context_cases[] = {
 	KUNIT_CASE_PARAM(gfp_atomic_gets_fresh_memory, context_gen_params),
 	KUNIT_CASE_PARAM(gfp_atomic_gets_the_reserve, context_gen_params),
@@ -464,6 +534,8 @@ static struct kunit_case context_cases[] = {
 	KUNIT_CASE_PARAM(first_free_after_null_makes_the_next_alloc_succeed,
 			 context_gen_params),
 	KUNIT_CASE_PARAM(nr_reserved_can_be_asked, context_gen_params),
+	KUNIT_CASE(reserve_asks_for_no_memory_in_hardirq),
+	KUNIT_CASE(reserve_with_records_asks_for_no_memory_in_hardirq),
 	{}
 };
 

@@ -249,6 +249,7 @@ static struct {
 
 static struct tracepoint *console_tracepoint;
 static struct tracepoint *waking_tracepoint;
+static struct tracepoint *pages_tracepoint;
 
 static void console_probe(void *data, const char *text, size_t len)
 {
@@ -281,6 +282,14 @@ static void waking_probe(void *data, struct task_struct *task)
 			atomic_inc(&wakes[i].nr);
 }
 
+static DEFINE_PER_CPU(unsigned int, nr_pages_asked);
+
+static void pages_probe(void *data, struct page *page, unsigned int order, gfp_t gfp,
+			int migratetype)
+{
+	this_cpu_inc(nr_pages_asked);
+}
+
 /* By name, as not all of them are exported to modules, nor in all kernels. */
 static void tracepoint_found(struct tracepoint *tp, void *unused)
 {
@@ -288,6 +297,8 @@ static void tracepoint_found(struct tracepoint *tp, void *unused)
 		console_tracepoint = tp;
 	else if (!strcmp(tp->name, "sched_waking"))
 		waking_tracepoint = tp;
+	else if (!strcmp(tp->name, "mm_page_alloc"))
+		pages_tracepoint = tp;
 }
 
 static bool console_is_watched(void)
@@ -300,6 +311,16 @@ static bool waking_is_watched(void)
 	return waking_tracepoint;
 }
 
+bool pages_are_watched(void)
+{
+	return pages_tracepoint;
+}
+
+unsigned int pages_asked_here(void)
+{
+	return this_cpu_read(nr_pages_asked);
+}
+
 static int __init fixture_watch(void)
 {
 	for_each_kernel_tracepoint(tracepoint_found, NULL);
@@ -309,6 +330,9 @@ static int __init fixture_watch(void)
 	if (waking_tracepoint &&
 	    tracepoint_probe_register(waking_tracepoint, waking_probe, NULL))
 		waking_tracepoint = NULL;
+	if (pages_tracepoint &&
+	    tracepoint_probe_register(pages_tracepoint, pages_probe, NULL))
+		pages_tracepoint = NULL;
 	return 0;
 }
 
@@ -318,6 +342,8 @@ static void __exit fixture_unwatch(void)
 		tracepoint_probe_unregister(console_tracepoint, console_probe, NULL);
 	if (waking_tracepoint)
 		tracepoint_probe_unregister(waking_tracepoint, waking_probe, NULL);
+	if (pages_tracepoint)
+		tracepoint_probe_unregister(pages_tracepoint, pages_probe, NULL);
 	tracepoint_synchronize_unregister();
 }
 
@@ -331,6 +357,16 @@ static bool console_is_watched(void)
 static bool waking_is_watched(void)
 {
 	return false;
+}
+
+bool pages_are_watched(void)
+{
+	return false;
+}
+
+unsigned int pages_asked_here(void)
+{
+	return 0;
 }
 
 static int __init fixture_watch(void)
@@ -689,14 +725,17 @@ void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *a
 		tasklet_kill(&errand->tasklet);
 		break;
 	case IN_HARDIRQ:
-		errand->irq_work = HARDIRQ_WORK_INIT(errand_irq_work);
+	case IN_RAW_HARDIRQ:
+		errand->irq_work = where == IN_HARDIRQ ? HARDIRQ_WORK_INIT(errand_irq_work) :
+							 IRQ_WORK_INIT_HARD(errand_irq_work);
 		irq_work_queue(&errand->irq_work);
 		wait_for_completion(&errand->done);
 		irq_work_sync(&errand->irq_work);
 		break;
 	}
 	KUNIT_EXPECT_EQ(test, errand->was_softirq, where == IN_SOFTIRQ);
-	KUNIT_EXPECT_EQ(test, errand->was_hardirq, where == IN_HARDIRQ);
+	KUNIT_EXPECT_EQ(test, errand->was_hardirq,
+			where == IN_HARDIRQ || where == IN_RAW_HARDIRQ);
 	KUNIT_EXPECT_TRUE(test, errand->irqs_restored);
 }
 

@@ -271,8 +271,22 @@ bool caller_sleeps(struct caller *caller);
 bool wakes_watch(struct fixture *fx);
 int wakes_of(struct caller *caller);
 
-/* Contexts */
-enum place { IN_TASK, IN_TASK_IRQS_OFF, IN_TASK_BH_OFF, IN_SOFTIRQ, IN_HARDIRQ };
+/* How often this CPU asked for pages, if this kernel tells. */
+bool pages_are_watched(void);
+unsigned int pages_asked_here(void);
+
+/*
+ * Contexts. In a raw hardirq lockdep wants on any kernel what PREEMPT_RT needs, so no
+ * case may call the kernel's allocators there.
+ */
+enum place {
+	IN_TASK,
+	IN_TASK_IRQS_OFF,
+	IN_TASK_BH_OFF,
+	IN_SOFTIRQ,
+	IN_HARDIRQ,
+	IN_RAW_HARDIRQ,
+};
 
 struct context {
 	const char	*name;
