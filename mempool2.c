@@ -22,6 +22,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/bug.h>
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -2590,17 +2591,37 @@ static int __init slab_find_ctor(void)
 	return 0;
 }
 
-/* Neighbours begin far from each other. Pools that are made before do without. */
+/*
+ * Where a CPU begins to look at first, in a reserve with room for so many slots: in a
+ * cache line of its own while there are enough of them, as far from those of others as
+ * can be; and where lines have to be shared, as far from the others in its line.
+ */
+static unsigned int __init place_first(unsigned int cpu, unsigned int range)
+{
+	unsigned int in_line = SMP_CACHE_BYTES / sizeof(void *);
+	unsigned int nr_lines = DIV_ROUND_UP(range, in_line), first;
+	u32 half = BIT(31), fraction = 0;
+	u64 line;
+
+	/* 0, 1/2, 1/4, 3/4, 1/8, ..., in units of 2^-32: each halves what is between two. */
+	for (; cpu; cpu >>= 1, half >>= 1) {
+		if (cpu & 1)
+			fraction |= half;
+	}
+	line = (u64)fraction * nr_lines;
+	first = (line >> 32) * in_line;
+	return first + ((u64)(u32)line * min(in_line, range - first) >> 32);
+}
+
+/* Pools that are made before do without. */
 static int __init place_init(void)
 {
 	unsigned int index;
-	u64 fraction;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		fraction = (u32)cpu * GOLDEN_RATIO_32;
 		for (index = 0; index < NR_PLACES; index++)
-			per_cpu(reserve_places[index], cpu) = fraction * place_range(index) >> 32;
+			per_cpu(reserve_places[index], cpu) = place_first(cpu, place_range(index));
 	}
 	return 0;
 }

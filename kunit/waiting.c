@@ -602,6 +602,63 @@ static void first_put_on_any_cpu_ends_the_drought_on_every_other(struct kunit *t
 	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 }
 
+/* Elements that tell in which slot of a reserve they were put at first. */
+static void *slot_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	unsigned long *nr_slots = pool_data;
+
+	return (void *)(++*nr_slots * sizeof(void *));
+}
+
+static void slot_free(void *element, void *pool_data)
+{
+}
+
+struct first_slot {
+	struct mempool2	*pool;
+	unsigned long	number;
+};
+
+static void first_slot_find(void *arg)
+{
+	struct first_slot *slot = arg;
+	void *element = mempool2_alloc_preallocated(slot->pool);
+
+	slot->number = (unsigned long)element / sizeof(void *) - 1;
+	mempool2_free(element, slot->pool);
+}
+
+/* How many cache lines the slots of a reserve take. */
+static const int lines_of_slots[] = { 1, 2, 8 };
+
+static void lines_name(const int *nr_lines, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%d cache lines", *nr_lines);
+}
+
+KUNIT_ARRAY_PARAM(lines, lines_of_slots, lines_name);
+
+static void cpus_begin_in_cache_lines_of_their_own(struct kunit *test)
+{
+	const unsigned int in_line = SMP_CACHE_BYTES / sizeof(void *);
+	unsigned int nr_cpus[8] = {}, cpu, line, most = 0;
+	const int *nr_lines = test->param_value;
+	struct fixture *fx = test->priv;
+	struct first_slot slot = { .pool = &fx->spare };
+	unsigned long nr_slots = 0;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, *nr_lines * in_line, slot_alloc,
+					    slot_free, &nr_slots), 0);
+	for_each_online_cpu(cpu) {
+		smp_call_function_single(cpu, first_slot_find, &slot, 1);
+		line = slot.number / in_line;
+		KUNIT_ASSERT_LT(test, line, (unsigned int)*nr_lines);
+		most = max(most, ++nr_cpus[line]);
+	}
+	/* Or at least no more of them in one line than in another. */
+	KUNIT_EXPECT_EQ(test, most, DIV_ROUND_UP(num_online_cpus(), *nr_lines));
+}
+
 static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *test)
 {
 	const int *min_nr = test->param_value;
@@ -738,6 +795,7 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE_PARAM(any_cpu_finds_the_only_element, reserve_size_gen_params),
 	KUNIT_CASE_PARAM(first_put_on_any_cpu_ends_the_drought_on_every_other,
 			 reserve_size_gen_params),
+	KUNIT_CASE_PARAM(cpus_begin_in_cache_lines_of_their_own, lines_gen_params),
 	KUNIT_CASE_PARAM(pool_that_is_full_again_keeps_nothing_from_any_cpu,
 			 reserve_size_gen_params),
 	KUNIT_CASE(elements_freed_on_a_cpu_that_goes_away_can_be_had),
