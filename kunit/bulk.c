@@ -592,13 +592,16 @@ static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
 
 struct lack {
 	unsigned int	nr;
+	/* Others came back before: between them, not at the end of them. */
+	bool		after_all;
 };
 
-static const struct lack lacks[] = { { 0 }, { 1 }, { 3 }, { 4 } };
+static const struct lack lacks[] = { { 0 }, { 1 }, { 3 }, { 4 }, { 3, true }, { 2, true } };
 
 static void lack_name(const struct lack *lack, char *name)
 {
-	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%u of 4 are missing", lack->nr);
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%u of 4 are missing%s", lack->nr,
+		 lack->after_all ? ", after all were" : "");
 }
 
 KUNIT_ARRAY_PARAM(lack, lacks, lack_name);
@@ -614,8 +617,10 @@ static void free_bulk_takes_what_is_missing_from_the_front(struct kunit *test)
 	for (i = 0; i < 6; i++)
 		elems[i] = mempool2_alloc(&fx->pool, GFP_KERNEL);
 	memcpy(copy, elems, sizeof(copy));
-	for (i = 0; i < lack->nr; i++)
+	for (i = 0; i < (lack->after_all ? 4 : lack->nr); i++)
 		fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	for (; i > lack->nr; i--)
+		fixture_put(fx);
 
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 6), lack->nr);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
