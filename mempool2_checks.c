@@ -176,7 +176,7 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 
 	if (unlikely(!record)) {
 		if (hlist_empty(&inside->unused)) {
-			inside->nr_missed++;
+			WRITE_ONCE(inside->nr_missed, inside->nr_missed + 1);
 			return;
 		}
 		record = hlist_entry(inside->unused.first, struct mempool2_record, node);
@@ -236,7 +236,7 @@ static void records_free(struct mempool2_inside *inside)
 	INIT_HLIST_HEAD(&inside->unused);
 	kfree(inside->records);
 	inside->records = NULL;
-	inside->nr_missed = 0;
+	WRITE_ONCE(inside->nr_missed, 0);
 }
 
 #define for_each_record(inside, i, record)				\
@@ -384,7 +384,8 @@ static void record_copy(struct mempool2_inside *inside, const void *element,
 
 	memset(copy, 0, sizeof(*copy));
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	record = inside->features & FEATURE_RECORDS ? record_find(inside, element) : NULL;
+	record = READ_ONCE(inside->features) & FEATURE_RECORDS ?
+			 record_find(inside, element) : NULL;
 	if (record)
 		*copy = *record;
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
@@ -530,7 +531,7 @@ static __always_inline void records_taken(struct mempool2_inside *inside, void *
 		stack = stack_new(inside, frame, from);
 		raw_spin_lock_irqsave(&inside->lock, flags);
 	}
-	for (i = 0; i < nr && inside->features & FEATURE_RECORDS; i++)
+	for (i = 0; i < nr && READ_ONCE(inside->features) & FEATURE_RECORDS; i++)
 		record_set(inside, record_find(inside, elems[i]), elems[i], false, 0, stack);
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
 }
@@ -561,9 +562,10 @@ static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2
 	bool is_double = false;
 
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (inside->features & FEATURE_RECORDS) {
+	if (READ_ONCE(inside->features) & FEATURE_RECORDS) {
 		record = record_find(inside, element);
-		is_double = record && record->rests && inside->features & FEATURE_CHECK_DOUBLE;
+		is_double = record && record->rests &&
+			    READ_ONCE(inside->features) & FEATURE_CHECK_DOUBLE;
 		if (!is_double)
 			record_set(inside, record, element, true, caller, 0);
 	}
@@ -816,7 +818,8 @@ static bool stuck_find(struct stuck_view *view)
 		pool = reserve_pool(reserve);
 		if (!pool)
 			continue;
-		view->nr_waiters = waiters_copy(pool, (u64)inside->stuck_after * NSEC_PER_SEC,
+		view->nr_waiters = waiters_copy(pool,
+						(u64)READ_ONCE(inside->stuck_after) * NSEC_PER_SEC,
 						view->waiters, NAMED);
 		if (!view->nr_waiters)
 			continue;

@@ -64,10 +64,10 @@ static void pool_view(const struct mempool2_reserve *reserve, struct pool_view *
 		return;
 	view->id = inside->id;
 	view->features = inside->features;
-	view->fail_one_in = inside->features & FEATURE_FAILING ? inside->fail_one_in : 0;
-	view->stuck_after = inside->features & FEATURE_STUCK ? inside->stuck_after : 0;
-	view->nr_missed = inside->nr_missed;
-	view->is_counted = inside->statistics;
+	view->fail_one_in = inside->features & FEATURE_FAILING ? READ_ONCE(inside->fail_one_in) : 0;
+	view->stuck_after = inside->features & FEATURE_STUCK ? READ_ONCE(inside->stuck_after) : 0;
+	view->nr_missed = READ_ONCE(inside->nr_missed);
+	view->is_counted = READ_ONCE(inside->statistics);
 	if (view->is_counted)
 		statistics_sum(inside, &view->statistics);
 }
@@ -267,7 +267,7 @@ static int list_waiters(struct seq_file *file, struct mempool2_inside *inside)
 static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 {
 	struct mempool2_record *holders = kcalloc(LISTED, sizeof(*holders), GFP_KERNEL);
-	unsigned int nr, i;
+	unsigned int nr, nr_missed, i;
 
 	if (!holders)
 		return -ENOMEM;
@@ -275,8 +275,9 @@ static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 	if (!(inside->features & FEATURE_RECORDS))
 		seq_puts(file, "off: switch a check on\n");
 	nr = records_copy(inside, NULL, holders, LISTED);
-	if (inside->nr_missed)
-		seq_printf(file, "missed=%u\n", inside->nr_missed);
+	nr_missed = READ_ONCE(inside->nr_missed);
+	if (nr_missed)
+		seq_printf(file, "missed=%u\n", nr_missed);
 	mutex_unlock(&features_mutex);
 	for (i = 0; i < nr; i++) {
 		seq_printf(file, "%s%s/%d element=%p held_ms=%u\n",

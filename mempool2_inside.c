@@ -582,12 +582,15 @@ static void statistics_sum(const struct mempool2_inside *inside,
 
 static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on)
 {
+	struct mempool2_statistics __percpu *statistics = inside->statistics;
+
 	if (!on)
 		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS, false);
-	if (!inside->statistics)
-		inside->statistics = alloc_percpu(struct mempool2_statistics);
-	if (!inside->statistics)
+	if (!statistics)
+		statistics = alloc_percpu(struct mempool2_statistics);
+	if (!statistics)
 		return -ENOMEM;
+	WRITE_ONCE(inside->statistics, statistics);
 	return inside_switch(inside, inside->features | FEATURE_STATISTICS, false);
 }
 
@@ -626,7 +629,7 @@ int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *
 	if (not_initialised(pool))
 		return -EINVAL;
 	inside = pool_inside(pool);
-	if (!inside || !inside->statistics)
+	if (!inside || !READ_ONCE(inside->statistics))
 		return -ENODATA;
 	statistics_sum(inside, sum);
 	return 0;
