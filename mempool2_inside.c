@@ -582,15 +582,16 @@ static void statistics_sum(const struct mempool2_inside *inside,
 
 static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on)
 {
-	struct mempool2_statistics __percpu *statistics = inside->statistics;
+	struct mempool2_statistics __percpu *statistics;
 
 	if (!on)
 		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS, false);
-	if (!statistics)
+	if (!inside->statistics) {
 		statistics = alloc_percpu(struct mempool2_statistics);
-	if (!statistics)
-		return -ENOMEM;
-	WRITE_ONCE(inside->statistics, statistics);
+		if (!statistics)
+			return -ENOMEM;
+		WRITE_ONCE(inside->statistics, statistics);
+	}
 	return inside_switch(inside, inside->features | FEATURE_STATISTICS, false);
 }
 

@@ -592,7 +592,7 @@ static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
 
 struct lack {
 	unsigned int	nr;
-	/* Others came back before: between them, not at the end of them. */
+	/* All 4 were out, and some came back: not at the end of those that are missing. */
 	bool		after_all;
 };
 
