@@ -80,6 +80,9 @@
 #define not_initialised(pool)						\
 	mistake(!mempool2_initialized(pool), "pool is not initialised")
 
+#define not_a_request(waiter)						\
+	mistake(!(waiter)->function, "the waiter has no function: mempool2_waiter_init() sets one")
+
 #define not_for_bulk(pool, count)					\
 	(not_initialised(pool) ||					\
 	 mistake((count) > READ_ONCE((pool)->min_nr),			\
@@ -243,6 +246,39 @@ static bool is_element(const void *element)
 }
 
 /*
+ * Is this what no pool can keep: %NULL, 1, or what IS_ERR() takes for an error? These are
+ * next to each other, so it is one comparison.
+ */
+static __always_inline bool is_no_element(const void *element)
+{
+	return unlikely((unsigned long)element + MAX_ERRNO <= MAX_ERRNO + 1UL);
+}
+
+/*
+ * May one of them be none? For a whole array this is cheaper: %NULL and 1 leave nothing but
+ * the lowest bit in what all have, and an error sets all the upper bits of what any has.
+ */
+static bool elements_are_suspect(void **elems, unsigned int nr)
+{
+	unsigned long all = ULONG_MAX, any = 0;
+	unsigned int i;
+
+	/* In two loops, as each step is one instruction then. */
+#pragma GCC unroll 16
+	for (i = 0; i < nr; i++)
+		all &= (unsigned long)elems[i];
+#pragma GCC unroll 16
+	for (i = 0; i < nr; i++)
+		any |= (unsigned long)elems[i];
+	return all <= 1 || IS_ERR_VALUE(any);
+}
+
+/* Neither the reserve nor a waiter gets that; it stays whose it was. */
+#define refused(element, caller)						\
+	(is_no_element(element) &&						\
+	 mistake_by(caller, true, "%p is no element: %ld", element, (long)(element)))
+
+/*
  * A full barrier, if true: between what we saw of pool->state before and after.
  * Pairs with the smp_rmb() of who frees the element, and with state_check().
  */
@@ -259,12 +295,18 @@ static __always_inline bool slot_take(void **slot, void **element)
 /*
  * A full barrier, if true: before we look whether anybody waits for it. Pairs with
  * waiter_queue() and with state_check(); and for the element, with slot_take().
+ * For a slot that is probably empty; slot_put() is cheaper if not.
  */
-static __always_inline bool slot_put(void **slot, void *element)
+static __always_inline bool slot_put_here(void **slot, void *element)
 {
 	void *empty = NULL;
 
-	return !READ_ONCE(*slot) && try_cmpxchg(slot, &empty, element);
+	return try_cmpxchg(slot, &empty, element);
+}
+
+static __always_inline bool slot_put(void **slot, void *element)
+{
+	return !READ_ONCE(*slot) && slot_put_here(slot, element);
 }
 
 /* The slot at the CPU's place: of a reserve that is shrinking it may be a closed one. */
@@ -303,15 +345,19 @@ static unsigned long slot_run(void **from, void **to, unsigned int nr)
 static unsigned int reserve_take_up(struct mempool2_reserve *reserve, void **slot,
 				    void **end, void **elems, unsigned int nr)
 {
-	unsigned long run = slot_run(slot, end, nr), i;
+	void **first = slot, **run_end = slot + slot_run(slot, end, nr);
+	unsigned long distance = (unsigned long)elems - (unsigned long)slot, i;
 
-	/* Who wants many finds them side by side; unrolled, a bulk of 64 is worth it. */
+	/*
+	 * Who wants many finds them side by side; unrolled, a bulk of 64 is worth it. With one
+	 * variable for both arrays each step is an instruction less.
+	 */
 #pragma GCC unroll 8
-	for (i = 0; i < run; i++) {
-		if (unlikely(!slot_take(&slot[i], &elems[i])))
+	for (; slot < run_end; slot++) {
+		if (unlikely(!slot_take(slot, (void **)((unsigned long)slot + distance))))
 			break;
 	}
-	for (slot += i; i < nr && slot < end; slot++) {
+	for (i = slot - first; i < nr && slot < end; slot++) {
 		if (slot_take(slot, &elems[i]))
 			i++;
 	}
@@ -329,7 +375,7 @@ static unsigned int reserve_put_down(struct mempool2_reserve *reserve, void **sl
 	slot -= run;
 #pragma GCC unroll 8
 	for (i = 0; i < run; i++) {
-		if (unlikely(!slot_put(&slot[i], elems[i])))
+		if (unlikely(!slot_put_here(&slot[i], elems[i])))
 			break;
 	}
 	for (slot += i < run ? run : 0; i < nr && slot > end;) {
@@ -569,19 +615,35 @@ static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned i
 	return taken;
 }
 
-static void waiters_serve(struct mempool2 *pool);
+static void waiters_serve(struct mempool2 *pool, struct llist_head *served);
+static void waiters_serve_and_call(struct mempool2 *pool);
 
-static noinline void say_not_dry(struct mempool2 *pool)
+/*
+ * The element that was put may not be the only one by now, but there is one. True if
+ * somebody waits.
+ */
+static bool say_not_dry(struct mempool2 *pool)
 {
-	if (atomic_fetch_andnot(NOT_DRY, &pool->state) & MEMPOOL2_WAITERS)
-		waiters_serve(pool);
+	return atomic_fetch_andnot(NOT_DRY, &pool->state) & MEMPOOL2_WAITERS;
 }
 
 /* After putting an element, which is a full barrier: is anybody in need of it? */
+static __always_inline bool is_needed(const struct mempool2 *pool)
+{
+	return unlikely(atomic_read(&pool->state) & (NOT_DRY | MEMPOOL2_WAITERS));
+}
+
+/* The last thing that a call does with the pool: functions may end it. */
+static noinline void serve_after_put(struct mempool2 *pool)
+{
+	if (say_not_dry(pool))
+		waiters_serve_and_call(pool);
+}
+
 static __always_inline void after_put(struct mempool2 *pool)
 {
-	if (unlikely(atomic_read(&pool->state) & (NOT_DRY | MEMPOOL2_WAITERS)))
-		say_not_dry(pool);
+	if (is_needed(pool))
+		serve_after_put(pool);
 }
 
 /* Put wherever there is room, and be sure not to miss a slot that a resize has claimed. */
@@ -635,8 +697,11 @@ static noinline void reserve_put_gated(struct mempool2 *pool, void **elems,
 	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
 }
 
-/* Put up to @nr elements. None only if the reserve was full at some moment. */
-static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned int nr)
+/*
+ * Put up to @nr elements. None only if the reserve was full at some moment. If there are
+ * some the caller has to look afterwards whether one is needed.
+ */
+static unsigned int reserve_put_unseen(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	unsigned int resting, put, tries = 0;
 
@@ -665,9 +730,17 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 	elements_use(pool, elems + put, nr - put);
 	if (unlikely(pool_is_watched(pool)))
 		inside_refilled(pool, put);
-	/* Last, as it may call functions that end the pool. */
-	if (put)
-		after_put(pool);
+	return put;
+}
+
+/* The same; then waiters get theirs, as by waiters_serve(). */
+static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned int nr,
+				struct llist_head *served)
+{
+	unsigned int put = reserve_put_unseen(pool, elems, nr);
+
+	if (put && is_needed(pool) && say_not_dry(pool))
+		waiters_serve(pool, served);
 	return put;
 }
 
@@ -755,6 +828,8 @@ static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
  * somebody who leaves and does not see that it waits, there is only one at a time.
  */
 
+static void functions_call_later(struct llist_head *served);
+
 static int limit_of(const struct mempool2 *pool)
 {
 	/* Never less than those who may wait for several at once could ask for. */
@@ -812,20 +887,31 @@ static void limit_give(struct mempool2 *pool, unsigned int nr)
 		;
 }
 
+/* For a call that wants elements: its caller may have locks that functions want. */
 static void limit_leave(struct mempool2 *pool, int nr)
 {
+	struct llist_head served = {};
+
 	if (nr <= 0)
 		return;
 	limit_give(pool, nr);
-	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS)
-		waiters_serve(pool);
+	if (!(atomic_read(&pool->state) & MEMPOOL2_WAITERS))
+		return;
+	rcu_read_lock();
+	waiters_serve(pool, &served);
+	functions_call_later(&served);
+	rcu_read_unlock();
 }
 
-/* To be called before an element is freed, and after what it was needed for. */
+/*
+ * Elements come back. To be called before they are offered to waiters or put: that looks
+ * for waiters, so it is not done here, and no function is called while there still is
+ * something to be done with the pool.
+ */
 static void limit_freed(struct mempool2 *pool, unsigned int nr)
 {
 	if (pool_is_limited(pool))
-		limit_leave(pool, nr);
+		limit_give(pool, nr);
 }
 
 /*
@@ -857,8 +943,14 @@ static bool memory_can_be_asked_for(void)
 /* What is given to the oldest waiter under the lock, and what comes after that. */
 struct handover {
 	void			*element;	/* NULL as soon as somebody has it */
-	struct llist_head	served;		/* whose functions are to be called */
+	struct llist_head	*served;	/* whose functions are to be called */
 };
+
+/*
+ * The wake flags that come with a struct handover. A wake-up of the queue by anybody else
+ * has other flags, whatever its key is.
+ */
+#define WAKE_HANDOVER	BIT(30)
 
 /* Under the lock: the next element goes to its place. */
 static void waiter_accept(struct mempool2_waiter *waiter, void *element)
@@ -895,9 +987,9 @@ static void sleeper_accept(struct mempool2_waiter *waiter, void *element)
 }
 
 /*
- * The wake function of a waiter that sleeps: @key is a struct handover, and the
- * waiter takes the element from there. A bare wake_up() on the queue has none, and
- * makes the oldest of them look for memory again.
+ * The wake function of a waiter that sleeps: with WAKE_HANDOVER @key is a struct
+ * handover, and the waiter takes the element from there. A wake_up() of the queue by
+ * others makes the oldest of them look for memory again.
  */
 static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 			int flags, void *key)
@@ -905,7 +997,7 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
 	struct handover *hand = key;
 
-	if (hand) {
+	if (flags & WAKE_HANDOVER) {
 		sleeper_accept(waiter, hand->element);
 		hand->element = NULL;
 	} else {
@@ -914,13 +1006,28 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 	return 1;
 }
 
-/* Under the lock: give an element to the oldest waiter, for which one has entered. */
+static bool entry_is_ours(const struct wait_queue_entry *entry);
+
+/*
+ * Under the lock: give an element to the oldest waiter, for which one has entered. Others
+ * may have entries in the queue, as in any wait queue: those before it are woken as well,
+ * and take nothing from it even if they are exclusive.
+ */
 static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
+	struct wait_queue_entry *entry, *next;
 	const void *element = hand->element;
 
 	lockdep_assert_held(&pool->wait.lock);
-	__wake_up_locked_key(&pool->wait, TASK_NORMAL, hand);
+	list_for_each_entry_safe(entry, next, &pool->wait.head, entry) {
+		if (entry_is_ours(entry)) {
+			entry->func(entry, TASK_NORMAL, WAKE_HANDOVER, hand);
+			break;
+		}
+		/* Before 6.7 a wake-up of many leaves a bookmark without a function. */
+		if (entry->func)
+			entry->func(entry, TASK_NORMAL, 0, NULL);
+	}
 	inside_handed_over(pool, element);
 }
 
@@ -948,10 +1055,13 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 static void functions_call(struct llist_head *served);
 static void waiters_serve_later(struct mempool2 *pool);
 
-/* To be called after an element was put, if there are waiters then. */
-static void waiters_serve(struct mempool2 *pool)
+/*
+ * To be called after an element was put, if there are waiters then. With rcu_read_lock(),
+ * which is kept until the functions of @served have been called or are left to others.
+ */
+static void waiters_serve(struct mempool2 *pool, struct llist_head *served)
 {
-	struct handover hand = {};
+	struct handover hand = { .served = served };
 	unsigned long flags;
 	bool more;
 
@@ -959,31 +1069,42 @@ static void waiters_serve(struct mempool2 *pool)
 		waiters_serve_later(pool);
 		return;
 	}
-	/* Pairs with mempool2_cancel_sync(). */
-	rcu_read_lock();
 	do {
 		spin_lock_irqsave(&pool->wait.lock, flags);
 		more = waiters_serve_batch(pool, &hand);
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
 	} while (more);
+}
+
+static void waiters_serve_and_call(struct mempool2 *pool)
+{
+	struct llist_head served = {};
+
+	/* Pairs with mempool2_cancel_sync(). */
+	rcu_read_lock();
+	waiters_serve(pool, &served);
 	/* The functions may end the pool, so they come last. */
-	functions_call(&hand.served);
+	functions_call(&served);
 	rcu_read_unlock();
 }
 
-/* Give elements to those who wait, oldest first. Returns how many. */
+/* Give elements to those who wait, oldest first. Returns how many. As waiters_serve(). */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
-					  unsigned int nr)
+					  unsigned int nr, struct llist_head *served)
 {
-	struct handover hand = {};
+	struct handover hand = { .served = served };
 	unsigned long flags;
 	unsigned int i;
 
-	/* Where the lock may not be taken they come by way of the reserve. */
-	if (!queue_can_be_locked())
+	/*
+	 * Where the lock may not be taken they come by way of the reserve. If that is full
+	 * and these go where they came from, there may be waiters for the limit all the same.
+	 */
+	if (!queue_can_be_locked()) {
+		waiters_serve_later(pool);
 		return 0;
+	}
 
-	rcu_read_lock();
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	for (i = 0; i < nr; i++) {
 		if (!pool->nr_waiters || !limit_enter_waiter(pool))
@@ -992,8 +1113,6 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 		waiters_accept(pool, &hand);
 	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	functions_call(&hand.served);
-	rcu_read_unlock();
 	return i;
 }
 
@@ -1030,7 +1149,8 @@ static void waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 static void sleeper_queue(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
-	struct handover hand = {};
+	struct llist_head served = {};
+	struct handover hand = { .served = &served };
 	unsigned long flags;
 
 	init_waitqueue_func_entry(&waiter->entry, sleeper_wake);
@@ -1040,32 +1160,38 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	waiter_queue(waiter, &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	functions_call(&hand.served);
+	functions_call(&served);
 	rcu_read_unlock();
 }
 
 /*
  * May a queued waiter look for memory itself? Where there is a limit only the oldest
- * one, and it enters. The others must not have anything that it may want.
+ * one that sleeps, and it enters. The others must not have anything that it may want.
  */
 static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
+	struct wait_queue_entry *entry;
 	unsigned long flags;
-	bool first;
+	bool first = false;
 
 	if (!pool_is_limited(pool))
 		return true;
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	first = list_first_entry(&pool->wait.head, struct wait_queue_entry, entry) ==
-		&waiter->entry;
+	list_for_each_entry(entry, &pool->wait.head, entry) {
+		if (entry->func == sleeper_wake) {
+			first = entry == &waiter->entry;
+			break;
+		}
+	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	return first && limit_take(pool, 1);
 }
 
 /*
  * A queued waiter looks for memory itself, without losing its place. It may be
- * given an element at the same time; what it then has too much goes back.
+ * given an element at the same time; what it then has too much goes back. First it has
+ * the queue served: an element that rests beside waiters was overlooked by somebody.
  */
 static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 {
@@ -1073,10 +1199,13 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 	unsigned long flags;
 	void *element;
 
+	if (!waiter_is_served(waiter))
+		serve_after_put(pool);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
 		element = pool_call_alloc(pool, gfp);
-		if (!element) {
-			limit_freed(pool, 1);
+		if (!element || refused(element, waiter->caller)) {
+			if (pool_is_limited(pool))
+				limit_leave(pool, 1);
 			return;
 		}
 
@@ -1151,11 +1280,12 @@ static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
  * What is left to be done for such waiters are the CPU's errands. Whoever serves
  * some does them at once, unless the CPU is at it already: a function that frees
  * an element serves the next waiter, but does not call the next function, or there
- * would be no end to the stack. Whoever may have locks that a function wants too
- * lets an interrupt do them.
+ * would be no end to the stack. Nor is there an end to functions that free and request
+ * again, so what is more than a batch is left to a thread. Whoever may have locks that a
+ * function wants too lets an interrupt do them.
  *
- * PREEMPT_RT: they are always done by the CPU's thread for such work. There too the
- * queue is joined and left for those who may not lock it.
+ * PREEMPT_RT: they are always done by a thread. There too the queue is joined and left
+ * for those who may not lock it.
  */
 enum waiter_state {
 	WAITER_IDLE,		/* the pool knows nothing of it; 0, as is zeroed memory */
@@ -1165,11 +1295,52 @@ enum waiter_state {
 	WAITER_CANCELLED,	/* an errand, perhaps: it has to leave the queue */
 };
 
-static void errands_work(struct irq_work *work);
+/**
+ * struct errands - what a CPU has to do for waiters with functions
+ *
+ * @list: of waiters, the youngest first
+ * @todo: those that were taken off @list and not done yet, the oldest first
+ * @running: somebody does them
+ * @called: the waiter whose function is being called
+ *
+ * @todo belongs to the context that has set @running.
+ */
+struct errands {
+	struct llist_head	list;
+	struct llist_node	*todo;
+	int			running;
+	struct mempool2_waiter	*called;
+};
 
-static DEFINE_PER_CPU(struct llist_head, errands);
-static DEFINE_PER_CPU(bool, errands_running);
-static DEFINE_PER_CPU(struct irq_work, errands_irq_work) = IRQ_WORK_INIT(errands_work);
+/**
+ * struct late_errands - those that are left to others
+ *
+ * @errands: the errands
+ * @irq_work: does them in an interrupt
+ * @work: does them in a thread, when they are too many for that
+ */
+struct late_errands {
+	struct errands		errands;
+	struct irq_work		irq_work;
+	struct work_struct	work;
+};
+
+/*
+ * Those of a call that does them at once, and those that are left to others. They must not be
+ * mixed: what a request leaves to others, as its caller may have locks that functions want,
+ * is not for the next free, whose caller may have them as well.
+ *
+ * All zeroes until errands_init(): before 7.x the addresses in a module's per-CPU data are
+ * not relocated, so no static initializer may have one.
+ */
+static DEFINE_PER_CPU(struct errands, cpu_errands);
+static DEFINE_PER_CPU(struct late_errands, cpu_late);
+
+/* The task that is calling functions. */
+static DEFINE_PER_CPU(struct task_struct *, function_task);
+
+/* Does what may not be done at once, also when there is no memory for another thread. */
+static struct workqueue_struct *errands_wq __read_mostly;
 
 /*
  * The wake function of a waiter with a function. One that was cancelled a moment ago
@@ -1182,7 +1353,7 @@ static int function_wake(struct wait_queue_entry *entry, unsigned int mode,
 	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
 	struct handover *hand = key;
 
-	if (!hand)
+	if (!(flags & WAKE_HANDOVER))
 		return 0;
 	waiter_accept(waiter, hand->element);
 	hand->element = NULL;
@@ -1191,8 +1362,13 @@ static int function_wake(struct wait_queue_entry *entry, unsigned int mode,
 	/* Once it is off the queue it belongs to whoever comes first now. */
 	waiter_leave(waiter);
 	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED)
-		llist_add(&waiter->errand, &hand->served);
+		llist_add(&waiter->errand, hand->served);
 	return 1;
+}
+
+static bool entry_is_ours(const struct wait_queue_entry *entry)
+{
+	return entry->func == sleeper_wake || entry->func == function_wake;
 }
 
 /*
@@ -1213,7 +1389,7 @@ static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand
 	return queued;
 }
 
-static void pool_free(struct mempool2 *pool, void **elems, unsigned int count);
+static void pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later);
 static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr);
 
 /* Nobody will call its function: leave the queue, and let go what it has collected. */
@@ -1228,84 +1404,147 @@ static void function_drop(struct mempool2_waiter *waiter)
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	inside_wait_end(waiter);
 	limit_freed(pool, waiter->count - waiter->nr_missing);
-	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing);
+	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing, false);
 	/* Pairs with waiter_is_idle(). */
 	smp_store_release(&waiter->state, WAITER_IDLE);
 }
 
-/* It has all its elements, and may be used again, or freed. */
+/* It has all its elements: tell those who look at waits. */
 static void function_served(struct mempool2_waiter *waiter)
 {
 	inside_wait_end(waiter);
 	pool_note_arrival(waiter->pool, waiter->elems, waiter->count);
-	WRITE_ONCE(waiter->state, WAITER_IDLE);
 }
 
-static void errand_do(struct mempool2_waiter *waiter)
+/* From now on the waiter may be used again, or freed. */
+static void waiter_set_idle(struct mempool2_waiter *waiter)
 {
-	struct handover hand = {};
+	/* Pairs with waiter_is_idle(). */
+	smp_store_release(&waiter->state, WAITER_IDLE);
+}
 
-	if (READ_ONCE(waiter->state) == WAITER_SERVED) {
-		function_served(waiter);
-		waiter->function(waiter, waiter->elems);
-	} else if (READ_ONCE(waiter->state) == WAITER_ARRIVING &&
-		   function_queue(waiter, &hand)) {
-		functions_call(&hand.served);
-	} else {
-		function_drop(waiter);
+static void function_call(struct errands *errands, struct mempool2_waiter *waiter)
+{
+	mempool2_function_t *function = waiter->function;
+	void **elems = waiter->elems, *element;
+
+	function_served(waiter);
+	/* Where a single one goes the next one may come before the function has looked. */
+	if (elems == &waiter->element) {
+		element = waiter->element;
+		elems = &element;
 	}
+	/* Before the waiter is idle: function_may_run() looks in the reverse order. */
+	WRITE_ONCE(errands->called, waiter);
+	waiter_set_idle(waiter);
+	function(waiter, elems);
+	/* Pairs with function_may_run(): the function has returned. */
+	smp_store_release(&errands->called, NULL);
 }
 
-static void errands_run(void)
+static void errand_do(struct errands *errands, struct mempool2_waiter *waiter)
 {
-	struct mempool2_waiter *waiter, *next;
-	struct llist_node *nodes;
+	struct llist_head served = {};
+	struct handover hand = { .served = &served };
 
-	if (this_cpu_read(errands_running))
-		return;
+	if (READ_ONCE(waiter->state) == WAITER_SERVED)
+		function_call(errands, waiter);
+	else if (READ_ONCE(waiter->state) == WAITER_ARRIVING && function_queue(waiter, &hand))
+		functions_call(&served);
+	else
+		function_drop(waiter);
+}
+
+/* The oldest errand, %NULL if there is none. */
+static struct mempool2_waiter *errands_next(struct errands *errands)
+{
+	struct llist_node *node = errands->todo;
+
+	if (!node)
+		node = llist_reverse_order(llist_del_all(&errands->list));
+	if (!node)
+		return NULL;
+	errands->todo = node->next;
+	return llist_entry(node, struct mempool2_waiter, errand);
+}
+
+static void errand_later(struct mempool2_waiter *waiter);
+
+/*
+ * Do errands, unless somebody is at it already, who then does the new ones too: but no more
+ * than a batch, as functions that free and request again would keep the caller for ever.
+ * What is more is left to others, for later. If it is later already the answer is true, and
+ * some are left.
+ */
+static bool errands_run(struct errands *errands, bool is_late)
+{
+	struct mempool2_waiter *waiter;
+	int nr = 0;
+
 	do {
-		this_cpu_write(errands_running, true);
-		nodes = llist_reverse_order(llist_del_all(this_cpu_ptr(&errands)));
-		llist_for_each_entry_safe(waiter, next, nodes, errand)
-			errand_do(waiter);
-		this_cpu_write(errands_running, false);
-		/* Interrupts may have added some that they did not run. */
-	} while (!llist_empty(this_cpu_ptr(&errands)));
+		/* A full barrier after an errand was added. Pairs with the one below. */
+		if (xchg(&errands->running, 1))
+			return false;
+		if (in_task())
+			this_cpu_write(function_task, current);
+		for (; nr < BATCH && (waiter = errands_next(errands)); nr++)
+			errand_do(errands, waiter);
+		while (nr == BATCH && !is_late && (waiter = errands_next(errands)))
+			errand_later(waiter);
+		if (in_task())
+			this_cpu_write(function_task, NULL);
+		/*
+		 * A full barrier before we look at the list again: the context that adds an
+		 * errand and still sees @running is seen by us.
+		 */
+		xchg(&errands->running, 0);
+		if (nr == BATCH && is_late)
+			return true;
+	} while (!llist_empty(&errands->list));
+	return false;
 }
 
-static void errands_work(struct irq_work *work)
+/* The thread goes on with the rest. */
+static void late_run(struct late_errands *late)
 {
-	errands_run();
+	if (errands_run(&late->errands, true))
+		queue_work(errands_wq, &late->work);
+}
+
+static void late_irq_work(struct irq_work *irq_work)
+{
+	late_run(container_of(irq_work, struct late_errands, irq_work));
+}
+
+static void late_work(struct work_struct *work)
+{
+	/* Functions are called as elsewhere; on PREEMPT_RT they may take locks that sleep. */
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_disable();
+	late_run(container_of(work, struct late_errands, work));
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_enable();
 }
 
 /*
- * Until the work of each CPU is done, of which there is one for what is left to an
- * interrupt or to the thread for that. Sleeps, and is not to be called by the work.
+ * An errand for this CPU, which an interrupt will do; on PREEMPT_RT, a thread. That is a
+ * thread of a workqueue, not the CPU's own for such work, which does nothing any more while
+ * its CPU goes down.
  */
-static void works_sync(struct irq_work __percpu *works, struct mutex *mutex)
-{
-	int cpu;
-
-	/* Where irq_work_sync() sleeps only one at a time may. */
-	mutex_lock(mutex);
-	for_each_possible_cpu(cpu)
-		irq_work_sync(per_cpu_ptr(works, cpu));
-	mutex_unlock(mutex);
-}
-
-static void errands_sync(void)
-{
-	static DEFINE_MUTEX(mutex);
-
-	works_sync(&errands_irq_work, &mutex);
-}
-
-/* An errand for this CPU, which an interrupt will do, or its thread for that. */
 static void errand_later(struct mempool2_waiter *waiter)
 {
+	struct late_errands *late;
+
 	preempt_disable();
-	llist_add(&waiter->errand, this_cpu_ptr(&errands));
-	irq_work_queue(this_cpu_ptr(&errands_irq_work));
+	late = this_cpu_ptr(&cpu_late);
+	llist_add(&waiter->errand, &late->errands.list);
+	/* Before there is a workqueue it stays in the list, see errands_init(). */
+	if (likely(errands_wq)) {
+		if (IS_ENABLED(CONFIG_PREEMPT_RT))
+			queue_work(errands_wq, &late->work);
+		else
+			irq_work_queue(&late->irq_work);
+	}
 	preempt_enable();
 }
 
@@ -1318,7 +1557,7 @@ static void functions_call_later(struct llist_head *served)
 }
 
 /*
- * To be called by whoever served waiters, with the rcu_read_lock() from then on.
+ * To be called by a call that has served waiters, with the rcu_read_lock() from then on.
  * The functions may be called here, so nothing of the pool may be touched after it.
  */
 static void functions_call(struct llist_head *served)
@@ -1327,60 +1566,137 @@ static void functions_call(struct llist_head *served)
 
 	if (likely(llist_empty(served)))
 		return;
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		functions_call_later(served);
-		return;
-	}
 	preempt_disable();
-	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
-		llist_add(&waiter->errand, this_cpu_ptr(&errands));
-	errands_run();
+	/* In a function that is called late: its CPU goes on with these when it has returned. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || this_cpu_read(cpu_late.errands.running)) {
+		functions_call_later(served);
+	} else {
+		llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
+			llist_add(&waiter->errand, &this_cpu_ptr(&cpu_errands)->list);
+		errands_run(this_cpu_ptr(&cpu_errands), false);
+	}
 	preempt_enable();
+}
+
+/* Does the task itself call this, and not a function of a request, or an interrupt? */
+static bool by_task(void)
+{
+	return in_task() && this_cpu_read(function_task) != current;
+}
+
+/* Is the waiter's function going to be called, or running? */
+static bool function_may_run(const struct mempool2_waiter *waiter)
+{
+	int cpu;
+
+	/* Pairs with waiter_set_idle(): the waiter that is idle is seen in @called below. */
+	if (smp_load_acquire(&waiter->state) != WAITER_IDLE)
+		return true;
+	for_each_possible_cpu(cpu) {
+		/* These pair with function_call(). */
+		if (smp_load_acquire(&per_cpu_ptr(&cpu_errands, cpu)->called) == waiter ||
+		    smp_load_acquire(&per_cpu_ptr(&cpu_late, cpu)->errands.called) == waiter)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Until all errands of now are done that were left to an interrupt or to a thread. Sleeps,
+ * and is not to be called by a function.
+ */
+static void errands_sync(void)
+{
+	static DEFINE_MUTEX(mutex);
+	struct late_errands *late;
+	int cpu;
+
+	/* Where irq_work_sync() sleeps only one at a time may. */
+	mutex_lock(&mutex);
+	for_each_possible_cpu(cpu) {
+		late = per_cpu_ptr(&cpu_late, cpu);
+		irq_work_sync(&late->irq_work);
+		/* Last: the interrupt may have left some of them to it. */
+		flush_work(&late->work);
+	}
+	mutex_unlock(&mutex);
 }
 
 /*
  * PREEMPT_RT: a pool with waiters for whom somebody put an element who may not lock the
- * queue is left to the CPU's thread for such work. It is in the list of one CPU at most.
+ * queue is left to a thread of the workqueue. It is in the list at most once.
  */
 #ifdef CONFIG_PREEMPT_RT
-static void pools_serve(struct irq_work *work);
+static LLIST_HEAD(pools_to_serve);
 
-static DEFINE_PER_CPU(struct llist_head, pools_to_serve);
-static DEFINE_PER_CPU(struct irq_work, pools_irq_work) = IRQ_WORK_INIT(pools_serve);
+static void pools_serve(struct work_struct *work)
+{
+	struct mempool2 *pool, *next;
+
+	llist_for_each_entry_safe(pool, next, llist_del_all(&pools_to_serve), to_serve) {
+		/* Pairs with waiters_serve_later(). */
+		xchg(&pool->is_to_serve, false);
+		waiters_serve_and_call(pool);
+	}
+}
+
+static DECLARE_WORK(pools_work, pools_serve);
+
+static void pools_kick(void)
+{
+	/* Before there is a workqueue they stay in the list, see errands_init(). */
+	if (likely(errands_wq))
+		queue_work(errands_wq, &pools_work);
+}
 
 static void waiters_serve_later(struct mempool2 *pool)
 {
-	/* Pairs with pools_serve(), which sees what was put if the pool is in a list. */
+	/* Pairs with pools_serve(), which sees what was put if the pool is in the list. */
 	if (xchg(&pool->is_to_serve, true))
 		return;
-	preempt_disable();
-	llist_add(&pool->to_serve, this_cpu_ptr(&pools_to_serve));
-	irq_work_queue(this_cpu_ptr(&pools_irq_work));
-	preempt_enable();
-}
-
-static void pools_serve(struct irq_work *work)
-{
-	struct llist_node *pools = llist_del_all(this_cpu_ptr(&pools_to_serve));
-	struct mempool2 *pool, *next;
-
-	llist_for_each_entry_safe(pool, next, pools, to_serve) {
-		/* Pairs with waiters_serve_later(). */
-		xchg(&pool->is_to_serve, false);
-		waiters_serve(pool);
-	}
+	llist_add(&pool->to_serve, &pools_to_serve);
+	pools_kick();
 }
 
 static void pools_sync(void)
 {
-	static DEFINE_MUTEX(mutex);
-
-	works_sync(&pools_irq_work, &mutex);
+	flush_work(&pools_work);
 }
 #else
+static void pools_kick(void) {}
 static void waiters_serve_later(struct mempool2 *pool) {}
 static void pools_sync(void) {}
 #endif
+
+static int __init errands_init(void)
+{
+	struct late_errands *late;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		late = per_cpu_ptr(&cpu_late, cpu);
+		init_irq_work(&late->irq_work, late_irq_work);
+		INIT_WORK(&late->work, late_work);
+	}
+	errands_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	if (!errands_wq)
+		return -ENOMEM;
+	/* Built in, pools may have been in use before. */
+	for_each_possible_cpu(cpu) {
+		late = per_cpu_ptr(&cpu_late, cpu);
+		if (!llist_empty(&late->errands.list))
+			queue_work(errands_wq, &late->work);
+	}
+	pools_kick();
+	return 0;
+}
+
+static void __exit errands_exit(void)
+{
+	errands_sync();
+	pools_sync();
+	destroy_workqueue(errands_wq);
+}
 
 static bool waiter_is_idle(const struct mempool2_waiter *waiter)
 {
@@ -1396,7 +1712,8 @@ static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
 			  void **elems, unsigned int count, unsigned int nr_missing,
 			  unsigned long caller)
 {
-	struct handover hand = {};
+	struct llist_head served = {};
+	struct handover hand = { .served = &served };
 	int err = -EINPROGRESS;
 
 	init_waitqueue_func_entry(&waiter->entry, function_wake);
@@ -1416,13 +1733,14 @@ static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
 	rcu_read_lock();
 	function_queue(waiter, &hand);
 	/* Ours came last, if it did, and stands first. */
-	if (!llist_empty(&hand.served) && hand.served.first == &waiter->errand) {
-		hand.served.first = waiter->errand.next;
+	if (!llist_empty(&served) && served.first == &waiter->errand) {
+		served.first = waiter->errand.next;
 		function_served(waiter);
+		waiter_set_idle(waiter);
 		err = 0;
 	}
 	/* The caller may have locks that the others' functions want. */
-	functions_call_later(&hand.served);
+	functions_call_later(&served);
 	rcu_read_unlock();
 	return err;
 }
@@ -1452,7 +1770,7 @@ late_initcall(alloc_fault_debugfs);
 #endif
 
 static unsigned int pool_return(struct mempool2 *pool, void **elems,
-				unsigned int count);
+				unsigned int count, struct llist_head *served);
 
 static void pool_call_free(struct mempool2 *pool, void *element)
 {
@@ -1461,11 +1779,22 @@ static void pool_call_free(struct mempool2 *pool, void *element)
 	mempool2_call_free(pool, pool->source, element);
 }
 
-/* Back to where they are missed, or else to where they came from. */
-static void pool_free(struct mempool2 *pool, void **elems, unsigned int count)
+/*
+ * Back to where they are missed, or else to where they came from. @later: functions are left
+ * to others, as they are if the pool is still needed here, for the free function.
+ */
+static void pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later)
 {
-	unsigned int nr = pool_return(pool, elems, count);
+	struct llist_head served = {};
+	unsigned int nr;
 
+	rcu_read_lock();
+	nr = pool_return(pool, elems, count, &served);
+	if (later || nr < count)
+		functions_call_later(&served);
+	else
+		functions_call(&served);
+	rcu_read_unlock();
 	while (nr < count)
 		pool_call_free(pool, elems[nr++]);
 }
@@ -1502,7 +1831,7 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 		return false;
 	taken = reserve_take(pool, elems, nr);
 	if (unlikely(taken < nr)) {
-		pool_free(pool, elems, taken);
+		pool_free(pool, elems, taken, true);
 		return false;
 	}
 	pool_note_owner(elems, nr);
@@ -1667,7 +1996,7 @@ static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
 
 	for (nr = 0; nr < count; nr++) {
 		elems[nr] = pool_call_alloc(pool, gfp);
-		if (!elems[nr])
+		if (!elems[nr] || refused(elems[nr], pool->alloc))
 			break;
 	}
 	return nr;
@@ -1696,7 +2025,7 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 	/* Where there is a limit this is true of all elements. */
 	if (entered && nr < count) {
 		limit_leave(pool, entered);
-		pool_free(pool, elems, nr);
+		pool_free(pool, elems, nr, true);
 		nr = 0;
 	}
 	return nr;
@@ -1793,7 +2122,7 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	void *element;
 	int err;
 
-	if (not_initialised(pool))
+	if (not_initialised(pool) || not_a_request(waiter))
 		return ERR_PTR(-EINVAL);
 	if (!waiter_is_idle(waiter))
 		return ERR_PTR(-EBUSY);
@@ -1812,7 +2141,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	unsigned int nr;
 
-	if (not_for_bulk(pool, count))
+	if (not_for_bulk(pool, count) || not_a_request(waiter))
 		return -EINVAL;
 	if (!waiter_is_idle(waiter))
 		return -EBUSY;
@@ -1871,6 +2200,11 @@ EXPORT_SYMBOL_GPL(mempool2_cancel);
  * be called before the memory of these, the code of the function or the pool goes
  * away.
  *
+ * It waits only if the function is about to be called or is running, for a grace period of
+ * RCU and for the errands of all CPUs. To end many requests call mempool2_cancel() for each
+ * and then this for each: the first one that has to wait waits for all that were served by
+ * then, and the others find nothing left to wait for.
+ *
  * Context: Task context; sleeps.
  * Return: as mempool2_cancel(), but false says that the function has returned.
  */
@@ -1881,6 +2215,9 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 	might_sleep();
 	if (cancelled && !IS_ENABLED(CONFIG_PREEMPT_RT))
 		return true;
+	/* What is idle and not being called costs nothing, however many waiters there are. */
+	if (!function_may_run(waiter))
+		return cancelled;
 	/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
 	synchronize_rcu();
 	/* ... or until it is left to these. */
@@ -1933,10 +2270,11 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
 
 /*
  * Give elements, from the front of the array, to those who wait and then to the
- * reserve while it has room. Returns how many that were.
+ * reserve while it has room. Returns how many that were. Those whose functions are to be
+ * called then are added to @served; as waiters_serve().
  */
 static unsigned int pool_return(struct mempool2 *pool, void **elems,
-				unsigned int count)
+				unsigned int count, struct llist_head *served)
 {
 	unsigned int nr = 0, batch, given;
 	int state;
@@ -1945,7 +2283,7 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 		batch = min_t(unsigned int, count - nr, BATCH);
 		state = atomic_read(&pool->state);
 		if (state & MEMPOOL2_WAITERS) {
-			given = waiters_give(pool, elems + nr, batch);
+			given = waiters_give(pool, elems + nr, batch, served);
 			if (given) {
 				nr += given;
 				continue;
@@ -1953,7 +2291,7 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 		} else if (!(state & MEMPOOL2_ROOM)) {
 			break;
 		}
-		given = reserve_put(pool, elems + nr, batch);
+		given = reserve_put(pool, elems + nr, batch, served);
 		if (!given)
 			break;
 		nr += given;
@@ -1965,7 +2303,7 @@ static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigne
 {
 	if (unlikely(pool_is_watched(pool)) && inside_free(pool, element, caller))
 		return;
-	pool_free(pool, &element, 1);
+	pool_free(pool, &element, 1, false);
 }
 
 /* mempool2_free(), when the reserve may have room. */
@@ -1973,6 +2311,8 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 {
 	bool put;
 
+	if (refused(element, _RET_IP_))
+		return;
 	/* KASAN has told what it was; it is nobody's now. */
 	if (unlikely(!element_rest(pool, element)))
 		return;
@@ -1980,7 +2320,7 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 	/* At the CPU's place, as in pool_take_here(). */
 	rcu_read_lock_sched();
 	put = !(static_branch_unlikely(&pools_watched) && pool_is_watched(pool)) &&
-	      slot_put(reserve_here(rcu_dereference_sched(pool->reserve)), element);
+	      slot_put_here(reserve_here(rcu_dereference_sched(pool->reserve)), element);
 	rcu_read_unlock_sched();
 	if (likely(put)) {
 		after_put(pool);
@@ -1994,10 +2334,12 @@ EXPORT_SYMBOL_GPL(mempool2_free_slow);
 /* mempool2_free(), when somebody waits in spite of a full reserve; or for no pool. */
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
-	if (mempool2_initialized(pool))
+	if (!mempool2_initialized(pool)) {
+		if (!inside_freed_to_none(pool, element))
+			not_initialised(pool);
+	} else if (!refused(element, _RET_IP_)) {
 		pool_free_one(pool, element, _RET_IP_);
-	else if (!inside_freed_to_none(pool, element))
-		not_initialised(pool);
+	}
 }
 EXPORT_SYMBOL_GPL(mempool2_free_checked);
 
@@ -2005,23 +2347,38 @@ EXPORT_SYMBOL_GPL(mempool2_free_checked);
 static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
 						 unsigned int count, unsigned long caller)
 {
+	struct llist_head served = {};
 	unsigned int nr;
 
+	rcu_read_lock();
 	/* Those that we do not take are not for us to count. */
 	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
-		if (inside_freed(pool, elems[nr], caller) && !pool_return(pool, &elems[nr], 1)) {
+		if (inside_freed(pool, elems[nr], caller) &&
+		    !pool_return(pool, &elems[nr], 1, &served)) {
 			inside_left(pool, elems[nr]);
 			break;
 		}
 	}
+	functions_call(&served);
+	rcu_read_unlock();
 	return nr;
+}
+
+/* A batch into the reserve, unless somebody waits, or knows that it is full. */
+static unsigned int pool_return_unseen(struct mempool2 *pool, void **elems, unsigned int count)
+{
+	int state = atomic_read(&pool->state);
+
+	if (!count || (state & (MEMPOOL2_ROOM | MEMPOOL2_WAITERS)) != MEMPOOL2_ROOM)
+		return 0;
+	return reserve_put_unseen(pool, elems, min_t(unsigned int, count, BATCH));
 }
 
 /**
  * mempool2_free_bulk() - give elements back to a pool that misses some
  * @pool: the pool
- * @elems: the elements, none of them %NULL; the array is not changed
+ * @elems: the elements, none of them %NULL, 1 or an ERR_PTR(); the array is not changed
  * @count: how many
  *
  * Gives elements, from the front of the array, to callers that wait and to the
@@ -2029,20 +2386,40 @@ static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **e
  *
  * Context: Any. Does not sleep.
  * Return: how many elements the pool took. The others, from there to the end of
- * the array, stay the caller's. 0 if @pool is not initialised, with a warning.
+ * the array, stay the caller's. With a warning: 0 if @pool is not initialised; and the
+ * pool takes nothing from an address on that is no element.
  *
  * Matches mempool_free_bulk() (7.x).
  */
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count)
 {
+	struct llist_head served = {};
+	unsigned int nr;
+
 	if (not_initialised(pool))
 		return 0;
+	if (unlikely(elements_are_suspect(elems, count))) {
+		for (nr = 0; nr < count && !refused(elems[nr], _RET_IP_); nr++)
+			;
+		count = nr;
+	}
 	/* As in mempool2_free(). */
 	smp_rmb();
 	if (unlikely(pool_is_watched(pool)))
 		return pool_return_watched(pool, elems, count, _RET_IP_);
-	return pool_return(pool, elems, count);
+
+	/* All that is to be done as long as nobody waits and the reserve misses so many. */
+	nr = pool_return_unseen(pool, elems, count);
+	if (likely(nr == count && !is_needed(pool)))
+		return nr;
+	rcu_read_lock();
+	if (nr && say_not_dry(pool))
+		waiters_serve(pool, &served);
+	nr += pool_return(pool, elems + nr, count - nr, &served);
+	functions_call(&served);
+	rcu_read_unlock();
+	return nr;
 }
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
 
@@ -2066,9 +2443,10 @@ static bool pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn,
 		       "min_nr %d is larger than %d", min_nr, MAX_MIN_NR))
 		return false;
 
+	if ((alloc_fn == mempool2_alloc_slab || free_fn == mempool2_free_slab) &&
+	    mistake_by(caller, !pool_data, "slab cache is NULL"))
+		return false;
 	if (alloc_fn == mempool2_alloc_slab) {
-		if (mistake_by(caller, !pool_data, "slab cache is NULL"))
-			return false;
 		mistake_by(caller, slab_ctor(pool_data),
 			   "slab cache has the constructor %pS, but an element of the reserve is as its last user left it",
 			   slab_ctor(pool_data));
@@ -2180,9 +2558,9 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
-		if (!element) {
+		if (!element || refused(element, alloc_fn)) {
 			pool_end(pool);
-			return -ENOMEM;
+			return element ? -EINVAL : -ENOMEM;
 		}
 		reserve_fill(pool, &reserve->slots[i], element);
 	}
@@ -2303,7 +2681,7 @@ static bool resize_step(struct mempool2 *pool, bool *full)
 {
 	struct mempool2_reserve *reserve, *old;
 	unsigned int size, nr_surplus = 0;
-	bool more, with_slots = false;
+	bool more, with_slots = false, is_waited_for;
 	void *surplus[BATCH];
 
 	mutex_lock(&reserve_resize_mutex);
@@ -2323,13 +2701,17 @@ static bool resize_step(struct mempool2 *pool, bool *full)
 		with_slots = !reserve->nr_never_filled;
 	}
 	more = reserve->old || reserve->nr_slots > size;
-	/* Pairs with waiter_queue() and state_check(), as the one in slot_put(). */
-	smp_mb();
-	after_put(pool);
-	/* after_put() stopped the checks of those who may have missed an element. */
+	/*
+	 * A full barrier, which pairs with waiter_queue() and state_check(), as the one in
+	 * slot_put(). It stops the checks of those who may have missed an element.
+	 */
+	is_waited_for = atomic_fetch_andnot(NOT_DRY, &pool->state) & MEMPOOL2_WAITERS;
 	if (!more)
 		WRITE_ONCE(reserve->moving, false);
 	mutex_unlock(&reserve_resize_mutex);
+	/* This may call functions, with no lock held. */
+	if (is_waited_for)
+		waiters_serve_and_call(pool);
 
 	/*
 	 * Where each slot has its element, in the reserve or with somebody, these
@@ -2338,7 +2720,7 @@ static bool resize_step(struct mempool2 *pool, bool *full)
 	 */
 	elements_use(pool, surplus, nr_surplus);
 	if (!with_slots || atomic_read(&pool->state) & MEMPOOL2_WAITERS)
-		pool_free(pool, surplus, nr_surplus);
+		pool_free(pool, surplus, nr_surplus, false);
 	else
 		while (nr_surplus)
 			pool_call_free(pool, surplus[--nr_surplus]);
@@ -2391,6 +2773,27 @@ static int nr_missing_now(const struct mempool2 *pool)
 	return reserve_size(READ_ONCE(pool->min_nr)) - mempool2_nr_reserved(pool);
 }
 
+/* pool_return() of a single element, by a call that goes on to use the pool. */
+static bool pool_return_one(struct mempool2 *pool, void *element)
+{
+	struct llist_head served = {};
+	bool taken;
+
+	rcu_read_lock();
+	taken = pool_return(pool, &element, 1, &served);
+	functions_call(&served);
+	rcu_read_unlock();
+	return taken;
+}
+
+/* For the reserve and for waiters, so nothing that is no element. */
+static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
+{
+	void *element = pool->alloc(gfp, pool->pool_data);
+
+	return element && !refused(element, pool->alloc) ? element : NULL;
+}
+
 /*
  * Allocate what the reserve misses, up to @nr_most elements: waiters get theirs
  * first, so this has to have a bound. Returns how many they and the reserve got.
@@ -2404,10 +2807,10 @@ static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_
 	do {
 		missing = nr_missing_now(pool);
 		for (element = NULL; missing > 0 && nr < nr_most; missing--, nr++) {
-			element = pool->alloc(gfp, pool->pool_data);
+			element = pool_alloc_new(pool, gfp);
 			if (!element)
 				break;
-			if (pool_return(pool, &element, 1))
+			if (pool_return_one(pool, element))
 				nr_given++;
 			else
 				pool_call_free(pool, element);
@@ -2495,12 +2898,12 @@ static void waiters_serve_fresh(struct mempool2 *pool)
 	long nr_most = (long)READ_ONCE(pool->nr_waiters) * reserve_size(READ_ONCE(pool->min_nr));
 	void *element;
 
-	waiters_serve(pool);
+	waiters_serve_and_call(pool);
 	for (; nr_most > 0 && READ_ONCE(pool->nr_waiters); nr_most--) {
-		element = pool->alloc(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, pool->pool_data);
+		element = pool_alloc_new(pool, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 		if (!element)
 			break;
-		if (!pool_return(pool, &element, 1)) {
+		if (!pool_return_one(pool, element)) {
 			pool_call_free(pool, element);
 			break;
 		}
@@ -2628,7 +3031,7 @@ static int __init place_init(void)
 
 static int __init mempool2_load(void)
 {
-	return slab_find_ctor() ?: place_init() ?: inside_load();
+	return slab_find_ctor() ?: place_init() ?: errands_init() ?: inside_load();
 }
 core_initcall(mempool2_load);
 
@@ -2636,8 +3039,7 @@ core_initcall(mempool2_load);
 static void __exit mempool2_unload(void)
 {
 	/* Their functions have returned; we may not have, in whom they were called. */
-	errands_sync();
-	pools_sync();
+	errands_exit();
 	inside_unload();
 }
 module_exit(mempool2_unload);

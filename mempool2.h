@@ -47,7 +47,8 @@ struct mempool2_waiter;
  * May sleep if @gfp_mask has %__GFP_DIRECT_RECLAIM. Runs with no lock of the
  * pool held and with interrupts as the pool's caller had them.
  *
- * Return: the element, or %NULL when there is none. Any address but 1 will do.
+ * Return: the element, or %NULL when there is none. An element may be any value but 1 and
+ * what IS_ERR() takes for an error, and several may have the same.
  */
 typedef void *(mempool2_alloc_t)(gfp_t gfp_mask, void *pool_data);
 
@@ -109,7 +110,9 @@ enum mempool2_kind {
  * struct mempool2 - a pool
  *
  * @wait: Callers that wait until an element is freed, oldest first. Its lock
- *	protects the queue and writes of @nr_waiters.
+ *	protects the queue and writes of @nr_waiters. Others may have entries in it: they
+ *	are woken by each element that is given to a caller which waits behind them, and by
+ *	nothing else.
  * @state: What is known of the reserve and of waiters, see %MEMPOOL2_ROOM. All
  *	that mempool2_free() looks at while the reserve is full, and not written
  *	as long as it is, nor while it is neither full nor dry.
@@ -241,7 +244,7 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
  *   allocated is freed again
  * * %-EINVAL - @alloc_fn or @free_fn is %NULL, @min_nr is negative or too large
  *   to keep account of, or @pool_data is no valid cache, size or order for the
- *   stock functions below; one warning says which
+ *   stock functions below, or @alloc_fn returned 1 or an ERR_PTR(); one warning says which
  *
  * On an error @pool is as after mempool2_exit().
  *
@@ -575,8 +578,8 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * typedef mempool2_function_t - gets the elements that were requested
  * @waiter: what the request was made with; may be used for the next one or freed
  *	from now on
- * @elems: the elements, as many as were requested; for a single one this is in
- *	@waiter
+ * @elems: the elements, as many as were requested; an array of the caller's for several;
+ *	for a single one, not to be used any more when the function has returned
  *
  * Is called in the context of whoever frees the element, or refills or resizes the
  * pool; or in an interrupt. So it must not sleep, and whoever calls mempool2_free()
@@ -585,7 +588,13 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * On PREEMPT_RT it is called in a thread, and may take locks that sleep.
  *
  * It may use the pool, as others may: what it frees goes to the next in turn, whose
- * function is called when this one has returned.
+ * function is called when this one has returned. One call or interrupt calls no more than
+ * a few dozen functions; the others are called by a thread.
+ *
+ * It may end the pool with mempool2_exit() or mempool2_destroy() if that has no more
+ * elements out, no other request and no other call under way; not on PREEMPT_RT, and not if
+ * the element may come from mempool2_resize(), mempool2_refill() or mempool2_set_limit(),
+ * which go on to use the pool.
  */
 typedef void (mempool2_function_t)(struct mempool2_waiter *waiter, void **elems);
 
@@ -670,7 +679,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * * %-EINPROGRESS - there is none, and the function will be called
  * * %-EBUSY - @waiter is in use: it has a request whose function was not called
  *   yet, or see mempool2_cancel() for PREEMPT_RT
- * * %-EINVAL - @pool is not initialised, with a warning
+ * * %-EINVAL - @pool is not initialised, or @waiter has no function; one warning says which
  *
  * All requests have to have come to their end before mempool2_exit().
  */
@@ -689,8 +698,8 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * To mempool2_alloc_bulk() as mempool2_alloc_async() is to mempool2_alloc(). The
  * function is called once, with all of them.
  *
- * Context: as mempool2_alloc_async(). The reserve is locked for a time proportional
- * to @count.
+ * Context: as mempool2_alloc_async(); and as mempool2_free(), for what it has found when
+ * that is not enough. The reserve is locked for a time proportional to @count.
  * Return: 0 with the whole array filled, and the function is not called; or
  * %-EINPROGRESS, %-EBUSY or %-EINVAL as mempool2_alloc_async(), the latter also for
  * a @count larger than @min_nr.
@@ -713,7 +722,8 @@ int mempool2_set_limit(struct mempool2 *pool, int limit);
  * if that is not full; else to the pool's free function.
  *
  * The element need not have come from the pool, but has to be of the kind that
- * its free function frees.
+ * its free function frees. What is no element (1, or an ERR_PTR()) is refused with a warning
+ * where it would have gone to the reserve or to a caller that waits.
  *
  * Context: Any, if the free function may be called there. Sleeps only if the
  * free function does. If @pool is not initialised there is one warning, and the

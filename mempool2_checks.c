@@ -172,8 +172,6 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 				       struct mempool2_record *record, void *element,
 				       bool rests, unsigned long from, u32 stack)
 {
-	bool by_task;
-
 	if (unlikely(!record)) {
 		if (hlist_empty(&inside->unused)) {
 			WRITE_ONCE(inside->nr_missed, inside->nr_missed + 1);
@@ -185,8 +183,7 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 		hlist_add_head(&record->node, record_list(inside, element));
 	}
 	/* Who an interrupt or a request's function came upon has nothing to do with it. */
-	by_task = in_task() && !this_cpu_read(errands_running);
-	record->task = by_task ? current : NULL;
+	record->task = by_task() ? current : NULL;
 	record->pid = task_pid_nr(current);
 	memcpy(record->comm, current->comm, sizeof(record->comm));
 	record->from = from;
@@ -646,12 +643,12 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 	if (features & FEATURE_POISON)
 		poison_set(pool, element);
 	rests = element_rest(pool, element);
+	if (unlikely(features & FEATURE_LIMIT))
+		limit_freed(pool, 1);
 	/* To who waits it goes by the shortest way, and is counted as handed over. */
 	put = rests && !(atomic_read(&pool->state) & MEMPOOL2_WAITERS) &&
 	      slot_put(reserve_here(reserve), element);
 	rcu_read_unlock_sched();
-	if (unlikely(features & FEATURE_LIMIT))
-		limit_freed(pool, 1);
 	/* KASAN has told what it was; it is nobody's now. */
 	if (unlikely(!rests))
 		return true;

@@ -37,6 +37,13 @@
 #define mempool2_raw_alloc_pages	alloc_pages
 #endif
 
+/* That a workqueue has a worker for each CPU has to be said since 6.17. */
+#ifdef MEMPOOL2_HAVE_WQ_PERCPU
+#define MEMPOOL2_WQ_PERCPU		WQ_PERCPU
+#else
+#define MEMPOOL2_WQ_PERCPU		0
+#endif
+
 /* The largest page order: MAX_ORDER was one above it until 6.4; renamed in 6.8. */
 #ifdef MAX_PAGE_ORDER
 #define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER

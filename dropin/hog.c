@@ -36,7 +36,7 @@ static uint64_t *page_at(char *memory, size_t page)
 /* What the page says, after so many visits. */
 static uint64_t mark(size_t page, uint64_t visits)
 {
-	return page << 32 | visits;
+	return (uint64_t)page << 32 | visits;
 }
 
 int main(int argc, char **argv)

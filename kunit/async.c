@@ -926,6 +926,200 @@ static void functions_that_free_do_not_nest(struct kunit *test)
 }
 
 /*
+ * A function that requests again with the same waiter, and has an element sent to it, before
+ * it looks at its own.
+ */
+static void request_again_first(struct request *request)
+{
+	struct fixture *fx = request->fx;
+
+	if (atomic_read(&request->nr_calls) == 1) {
+		request->result = request_make(request);
+		fixture_put(fx);
+	}
+}
+
+static void request_and_look(struct mempool2_waiter *waiter, void **elems)
+{
+	struct request *request = container_of(waiter, struct request, waiter);
+
+	atomic_inc(&request->nr_calls);
+	request_again_first(request);
+	request->got[atomic_read(&request->nr_calls) == 1 ? 0 : 1] = elems[0];
+}
+
+static void element_stays_the_functions_when_the_waiter_is_used_again(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *first, *second;
+	unsigned long end;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	first = fx->held[0];
+	second = fx->held[1];
+	request_queue(fx, &request, 1);
+	request.waiter.function = request_and_look;
+	fixture_put(fx);
+	for (end = jiffies + TIMEOUT; atomic_read(&request.nr_calls) < 2;) {
+		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));
+		schedule_timeout_uninterruptible(1);
+	}
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], first);
+	KUNIT_EXPECT_PTR_EQ(test, request.got[1], second);
+	mempool2_free(first, &fx->pool);
+	mempool2_free(second, &fx->pool);
+}
+
+/* Two that use the element at once and ask for the next: each serves the other, without end. */
+#define MANY_CALLS	5000
+
+static void free_and_request_again(struct request *request)
+{
+	struct mempool2 *pool = &request->fx->pool;
+	void *element = request->got[0];
+
+	if (atomic_inc_return(&turns) < MANY_CALLS)
+		request->result = request_make(request);
+	mempool2_free(element, pool);
+}
+
+static void one_free_calls_no_more_functions_than_a_batch(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request requests[2];
+	int i, nr_calls;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: a free calls no function, a thread does");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	atomic_set(&turns, 0);
+	for (i = 0; i < 2; i++) {
+		request_queue(fx, &requests[i], 1);
+		requests[i].then = free_and_request_again;
+	}
+	/* The thread that goes on is not to run before we have counted. */
+	preempt_disable();
+	fixture_put(fx);
+	nr_calls = atomic_read(&requests[0].nr_calls) + atomic_read(&requests[1].nr_calls);
+	preempt_enable();
+	KUNIT_EXPECT_GT(test, nr_calls, 0);
+	/* Another CPU may steal the thread's work from us, so leave it some room. */
+	KUNIT_EXPECT_LT(test, nr_calls, MANY_CALLS / 2);
+	/* All the others are called as well. */
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
+	for (i = 0; i < 2; i++)
+		mempool2_cancel_sync(&requests[i].waiter);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+/* Requests, functions that wake the requester, and frees, by many at once. */
+#define REQUESTERS	8
+#define REQUESTS_EACH	500
+
+struct awaited {
+	struct mempool2_waiter	waiter;
+	struct completion	done;
+};
+
+static void complete_request(struct mempool2_waiter *waiter, void **elems)
+{
+	complete(&container_of(waiter, struct awaited, waiter)->done);
+}
+
+static void caller_requests_and_frees(struct caller *caller)
+{
+	struct awaited request;
+	void *element;
+
+	init_completion(&request.done);
+	mempool2_waiter_init(&request.waiter, complete_request);
+	for (caller->ret = 0; caller->ret < REQUESTS_EACH; caller->ret++) {
+		element = mempool2_alloc_async(caller->pool, GFP_NOWAIT, &request.waiter);
+		if (element == ERR_PTR(-EINPROGRESS)) {
+			wait_for_completion(&request.done);
+			element = request.waiter.element;
+		}
+		source_claim(&caller->fx->src, element);
+		cond_resched();
+		source_disclaim(&caller->fx->src, element);
+		mempool2_free(element, caller->pool);
+	}
+	mempool2_cancel_sync(&request.waiter);
+}
+
+static void threads_that_request_and_free_all_come_to_their_end(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 2);
+	source_fail(&fx->src);
+	for (i = 0; i < REQUESTERS; i++)
+		caller_run(caller_add(fx, caller_requests_and_frees), ANY_CPU);
+	for (i = 0; i < REQUESTERS; i++)
+		KUNIT_EXPECT_TRUE(test, caller_returns_within(&fx->callers[i], 30 * HZ));
+	for (i = 0; i < REQUESTERS; i++)
+		KUNIT_EXPECT_EQ(test, fx->callers[i].ret, (long)REQUESTS_EACH);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+}
+
+/* Somebody keeps RCU from coming to the end of a grace period, unless that takes too long. */
+static bool rcu_may_go_on;
+
+static void caller_holds_off_rcu(struct caller *caller)
+{
+	unsigned long end = jiffies + 2 * HZ;
+
+	rcu_read_lock();
+	WRITE_ONCE(caller->ret, 1);
+	while (!READ_ONCE(rcu_may_go_on) && time_before(jiffies, end))
+		cpu_relax();
+	caller->ret = READ_ONCE(rcu_may_go_on);
+	rcu_read_unlock();
+}
+
+static void caller_cancels_idle_waiters(struct caller *caller)
+{
+	struct mempool2_waiter waiter;
+	struct caller *holder = caller->elems[0];
+	int i;
+
+	caller->elems[0] = NULL;
+	mempool2_waiter_init(&waiter, complete_request);
+	while (!READ_ONCE(holder->ret))
+		schedule_timeout_uninterruptible(1);
+	for (i = 0; i < 2000; i++)
+		caller->ret += mempool2_cancel_sync(&waiter);
+	WRITE_ONCE(rcu_may_go_on, true);
+}
+
+static void cancel_sync_of_idle_waiters_waits_for_nothing(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct caller *holder, *cancels;
+	struct fixture *fx = test->priv;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	rcu_may_go_on = false;
+	holder = caller_add(fx, caller_holds_off_rcu);
+	caller_run(holder, cpumask_next(cpu, cpu_online_mask));
+	cancels = caller_add(fx, caller_cancels_idle_waiters);
+	cancels->elems[0] = holder;
+	caller_run(cancels, cpu);
+	KUNIT_EXPECT_TRUE(test, caller_returns(cancels));
+	KUNIT_EXPECT_EQ(test, cancels->ret, 0L);
+	KUNIT_EXPECT_TRUE(test, caller_returns(holder));
+	KUNIT_EXPECT_EQ(test, holder->ret, 1L);
+}
+
+/*
  * Others' functions are not called by who makes a request, or cancels a single one:
  * it may hold a lock that they want. Here a request is put behind one that is
  * served in the same moment, as an element lies in the reserve unnoticed.
@@ -960,6 +1154,54 @@ static void request_does_not_call_the_functions_of_others(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_called(&first));
 	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
+	request_keep(fx, &first);
+}
+
+/*
+ * Nor by a free for another pool, though that calls the functions of its own: what a request
+ * leaves to an interrupt is left to it.
+ */
+static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+	struct awaited other;
+	unsigned long flags;
+	void *element;
+	bool other_done;
+	int nr_calls;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: a free calls no function, a thread does");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	source_allow(&fx->src, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, source_alloc, source_free, &fx->src),
+			0);
+	element = mempool2_alloc_preallocated(&fx->spare);
+	init_completion(&other.done);
+	mempool2_waiter_init(&other.waiter, complete_request);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->spare, GFP_NOWAIT, &other.waiter)),
+			(long)-EINPROGRESS);
+	request_queue(fx, &first, 1);
+	rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+	request_init(fx, &second, 1);
+
+	/* As with a lock that functions take in interrupts too. */
+	local_irq_save(flags);
+	second.result = request_make(&second);
+	mempool2_free(element, &fx->spare);
+	nr_calls = atomic_read(&first.nr_calls);
+	other_done = completion_done(&other.done);
+	local_irq_restore(flags);
+
+	KUNIT_EXPECT_EQ(test, second.result, -EINPROGRESS);
+	KUNIT_EXPECT_EQ(test, nr_calls, 0);
+	KUNIT_EXPECT_TRUE(test, other_done);
+	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
+	mempool2_cancel_sync(&other.waiter);
+	mempool2_free(other.waiter.element, &fx->spare);
 	request_keep(fx, &first);
 }
 
@@ -1271,7 +1513,107 @@ static void every_request_is_called_or_cancelled_once(struct kunit *test)
 	kvfree(race);
 }
 
+/*
+ * A function that is called by a resize, for an element that lies in the reserve unnoticed:
+ * others may resize their pools meanwhile, so none of what they need is held.
+ */
+static bool other_has_resized;
+
+static void await_other_resize(struct request *request)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000 && !READ_ONCE(other_has_resized); i++)
+		mdelay(1);
+	request->result = READ_ONCE(other_has_resized);
+}
+
+/* As soon as the function is running. */
+static void caller_resizes_the_spare(struct caller *caller)
+{
+	struct request *request = caller->elems[0];
+
+	caller->elems[0] = NULL;
+	while (!atomic_read(&request->nr_calls))
+		schedule_timeout_uninterruptible(1);
+	caller->ret = mempool2_resize(&caller->fx->spare, 2);
+	WRITE_ONCE(other_has_resized, true);
+}
+
+static void caller_resizes(struct caller *caller)
+{
+	caller->ret = mempool2_resize(caller->pool, 4);
+}
+
+static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct caller *resize, *other;
+	struct fixture *fx = test->priv;
+	struct request *request;
+	void *element;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	request = kunit_kzalloc(test, sizeof(*request), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, request);
+	fixture_pool(fx, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 32), 0);
+	fixture_drain(fx);
+	request_queue(fx, request, 1);
+	request->then = await_other_resize;
+	other_has_resized = false;
+	element = fx->held[--fx->nr_held];
+	rest_unseen(&fx->pool, element);
+	other = caller_add(fx, caller_resizes_the_spare);
+	other->elems[0] = request;
+	caller_run(other, cpu);
+	resize = caller_add(fx, caller_resizes);
+	caller_run(resize, cpumask_next(cpu, cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, caller_returns(resize));
+	KUNIT_EXPECT_TRUE(test, caller_returns(other));
+	KUNIT_EXPECT_TRUE(test, is_called(request));
+	KUNIT_EXPECT_EQ(test, request->result, 1);
+	KUNIT_EXPECT_FALSE(test, request->irqs_off);
+	request_keep(fx, request);
+	/* There was no memory for the larger pool. */
+	fx->incomplete = true;
+}
+
 /* A caller's mistakes */
+
+static void request_without_a_function_is_refused(struct kunit *test)
+{
+	struct mempool2_waiter waiter = {};
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
+				(long)-EINVAL);
+	expect_one_warning(fx, &spent, "no function");
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void bulk_request_without_a_function_is_refused(struct kunit *test)
+{
+	struct mempool2_waiter waiter = {};
+	struct fixture *fx = test->priv;
+	static bool spent;
+	void *elems[2];
+	int i;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, elems, 2,
+								&waiter), -EINVAL);
+	expect_one_warning(fx, &spent, "no function");
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
 
 static void async_alloc_of_no_pool_is_refused(struct kunit *test)
 {
@@ -1362,8 +1704,16 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(function_may_free_and_request_again),
 	KUNIT_CASE_PARAM(function_may_free_the_waiter, context_gen_params),
 	KUNIT_CASE(functions_that_free_do_not_nest),
+	KUNIT_CASE(element_stays_the_functions_when_the_waiter_is_used_again),
+	KUNIT_CASE(one_free_calls_no_more_functions_than_a_batch),
+	KUNIT_CASE(threads_that_request_and_free_all_come_to_their_end),
+	KUNIT_CASE(cancel_sync_of_idle_waiters_waits_for_nothing),
+	KUNIT_CASE(function_called_by_a_resize_is_called_with_no_lock_held),
 	KUNIT_CASE(request_does_not_call_the_functions_of_others),
+	KUNIT_CASE(free_does_not_call_what_a_request_has_left_to_others),
 	KUNIT_CASE_SLOW(every_request_is_called_or_cancelled_once),
+	KUNIT_CASE(request_without_a_function_is_refused),
+	KUNIT_CASE(bulk_request_without_a_function_is_refused),
 	KUNIT_CASE(async_alloc_of_no_pool_is_refused),
 	KUNIT_CASE(bulk_async_of_no_pool_is_refused),
 	KUNIT_CASE(bulk_async_of_more_than_min_nr_is_refused),

@@ -5,6 +5,7 @@
  * Each mistake is made twice and has one warning, which says what was wrong and
  * who did it. Nothing is allocated, freed or changed by it.
  */
+#include <linux/err.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -276,6 +277,130 @@ static void resize_to_more_than_can_be_counted_is_einval(struct kunit *test)
 	expect_pool_as_before(fx, 2);
 }
 
+/* What is no element is neither kept nor handed over */
+
+static void *const no_elements[] = {
+	(void *)1UL, (void *)-1UL, (void *)-EIO, (void *)-MAX_ERRNO,
+};
+
+static void freed_error_never_gets_into_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	for (i = 0; i < ARRAY_SIZE(no_elements); i++)
+		mempool2_free(no_elements[i], &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	expect_one_warning(fx, &spent, "is no element");
+}
+
+static void freed_error_never_gets_to_a_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+	int i;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	for (i = 0; i < ARRAY_SIZE(no_elements); i++)
+		mempool2_free(no_elements[i], &fx->pool);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+/* Those before it are taken, and it and the others stay the caller's. */
+static void free_bulk_ends_at_an_error(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[4];
+	static bool spent;
+	int i;
+
+	fixture_pool(fx, 4);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 4);
+	for (i = 0; i < ARRAY_SIZE(no_elements); i++) {
+		elems[0] = fx->held[0];
+		elems[1] = fx->held[1];
+		elems[2] = no_elements[i];
+		elems[3] = fx->held[2];
+		KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 4), 2u);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+		fx->held[0] = mempool2_alloc_preallocated(&fx->pool);
+		fx->held[1] = mempool2_alloc_preallocated(&fx->pool);
+	}
+	expect_one_warning(fx, &spent, "is no element");
+}
+
+/* What the back end returns when it fails. */
+static void *failure;
+
+static void *error_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	struct source *src = pool_data;
+
+	return atomic_read(&src->budget) ? source_alloc(gfp_mask, pool_data) : READ_ONCE(failure);
+}
+
+static void init_refuses_an_alloc_fn_that_returns_errors(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	int i;
+
+	failure = ERR_PTR(-ENOMEM);
+	for (i = 0; i < 2; i++) {
+		source_allow(&fx->src, 1);
+		KUNIT_EXPECT_EQ(test, mempool2_init(&fx->pool, 2, error_alloc, source_free,
+						    &fx->src), -EINVAL);
+		KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->pool));
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
+	expect_one_warning_from(fx, &spent, "error_alloc", "is no element");
+}
+
+static void refill_keeps_no_error(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	failure = ERR_PTR(-ENOMEM);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 2, error_alloc, source_free, &fx->src), 0);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 2);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 2);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	fx->incomplete = true;
+	expect_one_warning_from(fx, &spent, "error_alloc", "is no element");
+}
+
+static void retry_of_a_waiter_takes_no_error(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	static bool spent;
+	void *element;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 1, error_alloc, source_free, &fx->src), 0);
+	failure = NULL;
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 1);
+	caller = caller_that_waits(fx);
+	WRITE_ONCE(failure, ERR_PTR(-ENOMEM));
+	wake_up(&fx->pool.wait);
+	schedule_timeout_uninterruptible(2);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+	expect_one_warning_from(fx, &spent, "caller_alloc", "is no element");
+}
+
 /* promise 18: what is legal and not wise has one warning, and works */
 
 static void gfp_zero_has_one_warning_and_works(struct kunit *test)
@@ -324,6 +449,12 @@ static struct kunit_case errors_cases[] = {
 	KUNIT_CASE(alloc_bulk_of_absurd_counts_is_einval),
 	KUNIT_CASE(resize_below_zero_is_einval),
 	KUNIT_CASE(resize_to_more_than_can_be_counted_is_einval),
+	KUNIT_CASE(freed_error_never_gets_into_the_reserve),
+	KUNIT_CASE(freed_error_never_gets_to_a_waiter),
+	KUNIT_CASE(free_bulk_ends_at_an_error),
+	KUNIT_CASE(init_refuses_an_alloc_fn_that_returns_errors),
+	KUNIT_CASE(refill_keeps_no_error),
+	KUNIT_CASE(retry_of_a_waiter_takes_no_error),
 	KUNIT_CASE(gfp_zero_has_one_warning_and_works),
 	KUNIT_CASE(cache_with_a_constructor_has_one_warning_and_works),
 	{}

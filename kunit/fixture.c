@@ -610,11 +610,12 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count)
 
 struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int ms)
 {
+	struct llist_head served = {};
 	/* What the wake function of a waiter is given. */
 	struct {
 		void			*element;
-		struct llist_head	served;
-	} hand = { .element = element };
+		struct llist_head	*served;
+	} hand = { .element = element, .served = &served };
 	struct wait_queue_entry *entry;
 	unsigned long flags;
 
@@ -622,10 +623,20 @@ struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int m
 	mdelay(ms);
 	entry = list_first_entry_or_null(&pool->wait.head, struct wait_queue_entry, entry);
 	if (entry)
-		entry->func(entry, TASK_NORMAL, 0, &hand);
+		/* The flags say that there is something to be taken. */
+		entry->func(entry, TASK_NORMAL, BIT(30), &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	mempool2_free(hand.element, pool);
-	return hand.served;
+	return served;
+}
+
+void rest_unseen(struct mempool2 *pool, void *element)
+{
+	/* The slots begin behind what all CPUs read. */
+	void **slot = (void **)((char *)rcu_access_pointer(pool->reserve) + SMP_CACHE_BYTES);
+
+	while (cmpxchg(slot, NULL, element))
+		slot++;
 }
 
 int nr_waiters(struct mempool2 *pool)

@@ -261,6 +261,12 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count);
  */
 struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int ms);
 
+/*
+ * Put an element into the reserve of a pool that nobody resizes, behind the back of those
+ * who wait: as if a free had been stopped right before it looks for them.
+ */
+void rest_unseen(struct mempool2 *pool, void *element);
+
 int nr_waiters(struct mempool2 *pool);
 bool waiters_become(struct mempool2 *pool, int nr);
 

@@ -357,6 +357,132 @@ static void limit_of_no_pool_is_refused(struct kunit *test)
 	expect_one_warning(fx, &spent, "pool is not initialised");
 }
 
+/*
+ * The end of a pool in a function, which the call that has called it must not use then. It
+ * is looked whether it does, as after the end there is what would be caught.
+ */
+static struct mempool2 ended;
+static int nr_used_after_end;
+
+static void used_after_end(void *element, void *data)
+{
+	nr_used_after_end++;
+}
+
+static void function_that_ends(struct mempool2_waiter *waiter, void **elems)
+{
+	struct mempool2 trap = ended;
+
+	mempool2_free(elems[0], &ended);
+	mempool2_exit(&ended);
+	trap.free = used_after_end;
+	RCU_INIT_POINTER(trap.reserve, NULL);
+	ended = trap;
+	init_waitqueue_head(&ended.wait);
+}
+
+static void function_may_end_a_pool_with_a_limit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_waiter waiter;
+	void *element;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: no function may end a pool");
+	nr_used_after_end = 0;
+	KUNIT_ASSERT_EQ(test, mempool2_init(&ended, 1, source_alloc, source_free, &fx->src), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&ended, 1), 0);
+	element = mempool2_alloc(&ended, GFP_KERNEL);
+	mempool2_waiter_init(&waiter, function_that_ends);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&ended, GFP_NOWAIT, &waiter)),
+			(long)-EINPROGRESS);
+	mempool2_free(element, &ended);
+	KUNIT_EXPECT_EQ(test, nr_used_after_end, 0);
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(ended.reserve));
+	memset(&ended, 0, sizeof(ended));
+}
+
+static void freed_element_goes_to_the_waiter_for_the_limit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *element;
+
+	fixture_limited_pool(fx, 1, 1);
+	hold(fx, 1);
+	caller = caller_that_waits(fx);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	/* Not another one that the reserve has, in whose place this would go. */
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+}
+
+/* A call that has entered and finds nothing leaves again, and another one has queued meanwhile. */
+static struct mempool2_waiter queued_meanwhile;
+static void *sent;
+
+static void function_that_keeps(struct mempool2_waiter *waiter, void **elems)
+{
+	WRITE_ONCE(sent, elems[0]);
+}
+
+static void queue_meanwhile(struct source *src, gfp_t gfp_mask)
+{
+	src->hook = NULL;
+	mempool2_alloc_async(src->pool, GFP_NOWAIT, &queued_meanwhile);
+}
+
+static void failed_allocation_calls_no_functions_itself(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element, *sent_at_once;
+	int i;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: only a thread calls functions");
+	fixture_limited_pool(fx, 1, 2);
+	hold(fx, 1);
+	source_fail(&fx->src);
+	mempool2_waiter_init(&queued_meanwhile, function_that_keeps);
+	sent = NULL;
+	fx->src.hook = queue_meanwhile;
+	/* Its caller may have a lock that the function takes. */
+	local_irq_disable();
+	element = mempool2_alloc(&fx->pool, GFP_NOWAIT);
+	sent_at_once = READ_ONCE(sent);
+	local_irq_enable();
+	KUNIT_EXPECT_NULL(test, element);
+	KUNIT_EXPECT_NULL(test, sent_at_once);
+	for (i = 0; i < 4 * HZ && !READ_ONCE(sent); i++)
+		schedule_timeout_uninterruptible(1);
+	mempool2_cancel_sync(&queued_meanwhile);
+	KUNIT_ASSERT_NOT_NULL(test, sent);
+	mempool2_free(sent, &fx->pool);
+}
+
+/*
+ * A request at the head of the queue does not look for memory; the oldest caller that sleeps
+ * does.
+ */
+static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_waiter waiter;
+	struct caller *caller;
+
+	fixture_limited_pool(fx, 1, 3);
+	source_fail(&fx->src);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	mempool2_waiter_init(&waiter, function_that_keeps);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
+			(long)-EINPROGRESS);
+	caller = caller_that_waits(fx);
+	source_allow(&fx->src, 1);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
+}
+
 static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(no_more_than_the_limit_is_out),
 	KUNIT_CASE(each_way_to_allocate_counts),
@@ -375,6 +501,10 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(negative_limit_is_refused),
 	KUNIT_CASE(limit_below_min_nr_is_refused),
 	KUNIT_CASE(limit_of_no_pool_is_refused),
+	KUNIT_CASE(function_may_end_a_pool_with_a_limit),
+	KUNIT_CASE(failed_allocation_calls_no_functions_itself),
+	KUNIT_CASE(request_before_it_keeps_no_sleeper_from_looking_for_memory),
+	KUNIT_CASE(freed_element_goes_to_the_waiter_for_the_limit),
 	{}
 };
 

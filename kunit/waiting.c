@@ -140,6 +140,66 @@ static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
+/* Others in the queue */
+
+static int entry_that_stays(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	return 1;
+}
+
+static void element_is_not_lost_to_a_foreign_entry(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct wait_queue_entry entry;
+	struct caller *caller;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	init_waitqueue_func_entry(&entry, entry_that_stays);
+	add_wait_queue_exclusive(&fx->pool.wait, &entry);
+	caller = caller_that_waits(fx);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+	remove_wait_queue(&fx->pool.wait, &entry);
+}
+
+static void foreign_entry_is_woken_by_an_element_that_passes_it(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct wait_queue_entry entry;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	init_wait(&entry);
+	prepare_to_wait_exclusive(&fx->pool.wait, &entry, TASK_UNINTERRUPTIBLE);
+	__set_current_state(TASK_RUNNING);
+	caller = caller_that_waits(fx);
+	/* autoremove_wake_function() takes away only the entry of a task that it wakes. */
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	fixture_put(fx);
+	__set_current_state(TASK_RUNNING);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_TRUE(test, list_empty_careful(&entry.entry));
+	finish_wait(&fx->pool.wait, &entry);
+}
+
+static void wake_up_with_a_key_of_others_is_a_bare_wake_up(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	source_allow(&fx->src, 1);
+	__wake_up(&fx->pool.wait, TASK_NORMAL, 1, (void *)0x10UL);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
+}
+
 static void retry_in_vain_keeps_the_place_in_the_queue(struct kunit *test)
 {
 	unsigned long end = jiffies + TIMEOUT;
@@ -683,6 +743,33 @@ static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *tes
 	}
 }
 
+/* Whatever has overlooked it: a waiter that looks again finds it, and the oldest gets it. */
+static void element_that_rests_beside_waiters_is_found_when_one_looks_again(struct kunit *test)
+{
+	const int *min_nr = test->param_value;
+	struct fixture *fx = test->priv;
+	struct caller *oldest, *second;
+	struct batch batch;
+	void *element;
+
+	batch_begin(fx, &batch, *min_nr);
+	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, *min_nr, cpumask_first(cpu_online_mask)));
+	/* So that it is known that nothing is there. */
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	oldest = caller_that_waits(fx);
+	second = caller_that_waits(fx);
+	element = batch.elems[--batch.nr];
+	rest_unseen(&fx->pool, element);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(oldest));
+	KUNIT_EXPECT_PTR_EQ(test, oldest->elems[0], element);
+	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
+	batch.elems[batch.nr++] = oldest->elems[0];
+	oldest->elems[0] = NULL;
+	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+}
+
 #if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_SMP)
 static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test)
 {
@@ -736,7 +823,65 @@ static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *tes
 	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, 0, cpu));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
+
+static void put_in_interrupt(void *arg)
+{
+	struct caller *caller = arg;
+
+	mempool2_free(caller->elems[0], caller->pool);
+}
+
+/* Allocate, and free in an interrupt of the CPU @count. */
+static void caller_puts_in_interrupts(struct caller *caller)
+{
+	while (!READ_ONCE(caller->fx->stop)) {
+		caller->elems[0] = mempool2_alloc(caller->pool, GFP_KERNEL);
+		if (smp_call_function_single(caller->count, put_in_interrupt, caller, 1))
+			mempool2_free(caller->elems[0], caller->pool);
+		caller->elems[0] = NULL;
+		caller->ret++;
+	}
+}
+
+/*
+ * On PREEMPT_RT such a free may not serve waiters itself, and the CPU's own thread for
+ * interrupts' work stops before the CPU takes its last interrupt.
+ */
+static void elements_freed_in_interrupts_of_a_cpu_that_goes_away_reach_waiters(struct kunit *test)
+{
+	int i, round, cpu = cpumask_last(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	long before;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	source_fail(&fx->src);
+	for (i = 0; i < 3; i++) {
+		caller = caller_add(fx, caller_puts_in_interrupts);
+		caller->count = cpu;
+		caller_run(caller, ANY_CPU);
+	}
+	for (round = 0; round < 10; round++) {
+		before = READ_ONCE(caller->ret);
+		if (remove_cpu(cpu))
+			kunit_skip(test, "CPU %d cannot be taken away", cpu);
+		KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+		/* All of them wait for ever if one element is lost. */
+		for (i = 0; i < 4 * HZ && READ_ONCE(caller->ret) == before; i++)
+			schedule_timeout_uninterruptible(1);
+		KUNIT_ASSERT_GT(test, READ_ONCE(caller->ret), before);
+	}
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+}
 #else
+static void elements_freed_in_interrupts_of_a_cpu_that_goes_away_reach_waiters(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_HOTPLUG_CPU");
+}
+
 static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_HOTPLUG_CPU");
@@ -778,6 +923,11 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(waiter_is_accounted_as_waiting_for_io),
 	KUNIT_CASE_SLOW(waiter_looks_for_memory_again_after_five_seconds),
 	KUNIT_CASE(bare_wake_up_lets_the_waiter_look_for_memory),
+	KUNIT_CASE_PARAM(element_that_rests_beside_waiters_is_found_when_one_looks_again,
+			 reserve_size_gen_params),
+	KUNIT_CASE(element_is_not_lost_to_a_foreign_entry),
+	KUNIT_CASE(foreign_entry_is_woken_by_an_element_that_passes_it),
+	KUNIT_CASE(wake_up_with_a_key_of_others_is_a_bare_wake_up),
 	KUNIT_CASE(retry_in_vain_keeps_the_place_in_the_queue),
 	KUNIT_CASE(waiter_served_during_its_retry_keeps_one_element),
 	KUNIT_CASE(freed_elements_go_to_waiters_in_their_order),
@@ -800,6 +950,7 @@ static struct kunit_case waiting_cases[] = {
 			 reserve_size_gen_params),
 	KUNIT_CASE(elements_freed_on_a_cpu_that_goes_away_can_be_had),
 	KUNIT_CASE(large_pool_is_whole_without_the_cpu_that_filled_it),
+	KUNIT_CASE_SLOW(elements_freed_in_interrupts_of_a_cpu_that_goes_away_reach_waiters),
 	KUNIT_CASE(waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free),
 	{}
 };
