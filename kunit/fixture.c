@@ -321,7 +321,7 @@ unsigned int pages_asked_here(void)
 	return this_cpu_read(nr_pages_asked);
 }
 
-static int __init fixture_watch(void)
+static void __init fixture_watch(void)
 {
 	for_each_kernel_tracepoint(tracepoint_found, NULL);
 	if (console_tracepoint &&
@@ -333,10 +333,9 @@ static int __init fixture_watch(void)
 	if (pages_tracepoint &&
 	    tracepoint_probe_register(pages_tracepoint, pages_probe, NULL))
 		pages_tracepoint = NULL;
-	return 0;
 }
 
-static void __exit fixture_unwatch(void)
+static void fixture_unwatch(void)
 {
 	if (console_tracepoint)
 		tracepoint_probe_unregister(console_tracepoint, console_probe, NULL);
@@ -369,20 +368,36 @@ unsigned int pages_asked_here(void)
 	return 0;
 }
 
-static int __init fixture_watch(void)
+static void __init fixture_watch(void)
 {
-	return 0;
 }
 
-static void __exit fixture_unwatch(void)
+static void fixture_unwatch(void)
 {
 }
 
 #endif /* !CONFIG_TRACEPOINTS */
 
 /* Before the suites run, which is when the module is live or initcalls are over. */
-module_init(fixture_watch);
-module_exit(fixture_unwatch);
+static int __init fixture_start(void)
+{
+	int err;
+
+	fixture_watch();
+	err = stock_start();
+	if (err)
+		fixture_unwatch();
+	return err;
+}
+
+static void __exit fixture_stop(void)
+{
+	stock_stop();
+	fixture_unwatch();
+}
+
+module_init(fixture_start);
+module_exit(fixture_stop);
 
 static void said_forget(void)
 {

@@ -26,6 +26,28 @@
 #define KUNIT_CASE_SLOW(test_name)	KUNIT_CASE(test_name)
 #endif
 
+/* Since 6.16 KUnit may be told not to run them yet. */
+#ifdef HAVE_KUNIT_SUITES_WITHOUT_RUN
+#define suites_run(suites, nr)		__kunit_test_suites_init(suites, nr, true)
+#else
+#define suites_run(suites, nr)		__kunit_test_suites_init(suites, nr)
+#endif
+
+/* Where the kernel has no KUnit, the module runs its suites itself; see stock.c. */
+#if IS_ENABLED(CONFIG_KUNIT)
+static inline int stock_start(void)
+{
+	return 0;
+}
+
+static inline void stock_stop(void)
+{
+}
+#else
+int stock_start(void);
+void stock_stop(void);
+#endif
+
 /*
  * How long something may take that should happen at once. Shorter than the 5 s
  * after which a pool's waiter looks for memory by itself, so that this cannot

@@ -127,13 +127,19 @@ mirror_of_apt() {
 		}' || :
 }
 
+# sources: this checkout's sources below the current directory, for xargs -0.
+sources() {
+	find . -path ./build -prune -o \( -name '*.[ch]' ! -name '*.mod.c' -o -name '*.lds' -o -name Kbuild -o -name Kconfig \) \
+		-type f -print0 | sort -z
+}
+
 # sync_sources DEST: copy this checkout's sources (not its build products) to DEST and print what changed.
 # By content and without times: a file that comes from another checkout must look new to make.
 sync_sources() {
 	mkdir -p "$1"
 	rsync -rlpc --delete --prune-empty-dirs --out-format='%o %n' \
 		--exclude='*.mod.c' --exclude=/build --exclude='.*' \
-		--include='*/' --include='*.[ch]' --include=Kbuild --include=Kconfig --include=/Makefile --exclude='*' \
+		--include='*/' --include='*.[ch]' --include='*.lds' --include=Kbuild --include=Kconfig --include=/Makefile --exclude='*' \
 		"$TOP/" "$1/" | grep -v '/$' || :
 }
 
