@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 struct kmem_cache;
+struct mempool2_waiter;
 struct mp2b_hist;
 
 /* Kinds of pool, and what a pool is compared with; see mp2b_kinds[]. */
@@ -40,6 +41,8 @@ struct mp2b_kind {
 	void		*(*alloc)(void *pool, gfp_t gfp_mask);
 	void		(*free)(void *pool, void *element);
 	int		(*alloc_bulk)(void *pool, void **elems, unsigned int count);
+	void		*(*alloc_async)(void *pool, gfp_t gfp_mask,
+					struct mempool2_waiter *waiter);
 	int		(*resize)(void *pool, int new_min_nr);
 };
 
@@ -88,6 +91,7 @@ struct mp2b_scenario {
 extern const struct mp2b_scenario mp2b_exhaust;
 extern const struct mp2b_scenario mp2b_waiters;
 extern const struct mp2b_scenario mp2b_bulk;
+extern const struct mp2b_scenario mp2b_async;
 extern const struct mp2b_scenario mp2b_pairs;
 extern const struct mp2b_scenario mp2b_scaling;
 extern const struct mp2b_scenario mp2b_resize;

@@ -29,6 +29,7 @@ static const struct mp2b_scenario *const scenarios[] = {
 	&mp2b_exhaust,
 	&mp2b_waiters,
 	&mp2b_bulk,
+	&mp2b_async,
 	&mp2b_pairs,
 	&mp2b_scaling,
 	&mp2b_resize,

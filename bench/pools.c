@@ -86,6 +86,12 @@ static int mempool2_kind_alloc_bulk(void *pool, void **elems, unsigned int count
 	return mempool2_alloc_bulk((struct mempool2 *)pool, elems, count);
 }
 
+static void *mempool2_kind_alloc_async(void *pool, gfp_t gfp_mask,
+				       struct mempool2_waiter *waiter)
+{
+	return mempool2_alloc_async((struct mempool2 *)pool, gfp_mask, waiter);
+}
+
 static int mempool2_kind_resize(void *pool, int new_min_nr)
 {
 	return mempool2_resize((struct mempool2 *)pool, new_min_nr);
@@ -150,6 +156,7 @@ const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS] = {
 		.alloc		= mempool2_kind_alloc,
 		.free		= mempool2_kind_free,
 		.alloc_bulk	= mempool2_kind_alloc_bulk,
+		.alloc_async	= mempool2_kind_alloc_async,
 		.resize		= mempool2_kind_resize,
 	},
 	[MP2B_OBJPOOL] = {
