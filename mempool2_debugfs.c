@@ -595,10 +595,13 @@ static void __exit inside_unload(void)
 {
 	unsigned int i;
 
-	/* The table makes directories, so it goes before them. */
-	debugfs_remove(inside_root);
+	/*
+	 * Who is in a file holds the module, and so does who has a pool. What is left of
+	 * these are directories, and they have to go before the one that they are in.
+	 */
 	cancel_delayed_work_sync(&stuck_work);
 	flush_work(&gone_work);
+	debugfs_remove(inside_root);
 	for (i = 0; i < ARRAY_SIZE(gone); i++)
 		if (gone[i].is_ours)
 			kfree(gone[i].pool);
