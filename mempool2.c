@@ -1538,8 +1538,13 @@ static void errand_later(struct mempool2_waiter *waiter)
 	preempt_disable();
 	late = this_cpu_ptr(&cpu_late);
 	llist_add(&waiter->errand, &late->errands.list);
-	/* Before there is a workqueue it stays in the list, see errands_init(). */
-	if (likely(errands_wq)) {
+	/*
+	 * The context that does them sees it, as llist_add() is a full barrier: see
+	 * errands_run(). To ask for another interrupt for it would have no end, where a
+	 * function that is called late leaves one. And before there is a workqueue it stays in
+	 * the list, see errands_init().
+	 */
+	if (!READ_ONCE(late->errands.running) && likely(errands_wq)) {
 		if (IS_ENABLED(CONFIG_PREEMPT_RT))
 			queue_work(errands_wq, &late->work);
 		else
