@@ -812,9 +812,16 @@ static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserv
 
 static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
 {
-	if (unlikely(pool_is_watched(pool)) && inside_is_failing(pool))
+	void *element;
+
+	if (likely(!pool_is_watched(pool)))
+		return mempool2_call_alloc(pool, pool->source, gfp);
+	if (inside_is_failing(pool))
 		return NULL;
-	return mempool2_call_alloc(pool, pool->source, gfp);
+	element = mempool2_call_alloc(pool, pool->source, gfp);
+	if (element)
+		inside_new(pool, element);
+	return element;
 }
 
 /*
@@ -1665,7 +1672,9 @@ static void waiters_serve_later(struct mempool2 *pool)
 
 static void pools_sync(void)
 {
-	flush_work(&pools_work);
+	/* Nor has any pool been left to it before there is a workqueue. */
+	if (likely(errands_wq))
+		flush_work(&pools_work);
 }
 #else
 static void pools_kick(void) {}
@@ -2068,6 +2077,8 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	element = mempool2_call_alloc(pool, pool->source, gfp_mask);
 	if (!element)
 		limit_leave(pool, entered);
+	else if (unlikely(pool_is_watched(pool)))
+		inside_new(pool, element);
 	return element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
@@ -2497,8 +2508,10 @@ static void reserve_fill(struct mempool2 *pool, void **slot, void *element)
 	if (!element_rest(pool, element))
 		return;
 	WRITE_ONCE(*slot, element);
-	if (unlikely(pool_is_watched(pool)))
+	if (unlikely(pool_is_watched(pool))) {
+		inside_filled(pool, element);
 		inside_refilled(pool, 1);
+	}
 }
 
 static void reserve_empty(struct mempool2 *pool, struct mempool2_reserve *reserve)
@@ -2796,7 +2809,11 @@ static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
 {
 	void *element = pool->alloc(gfp, pool->pool_data);
 
-	return element && !refused(element, pool->alloc) ? element : NULL;
+	if (!element || refused(element, pool->alloc))
+		return NULL;
+	if (unlikely(pool_is_watched(pool)))
+		inside_new(pool, element);
+	return element;
 }
 
 /*

@@ -155,6 +155,16 @@ static __always_inline struct hlist_head *record_list(struct mempool2_inside *in
 	return &inside->records[hash_ptr(element, 32) & inside->records_mask];
 }
 
+/*
+ * With the records' lock held: elements are equal, as permits are, or memory of no size. So an
+ * address does not tell which one it is, and there are no records any more.
+ */
+static void records_give_up(struct mempool2_inside *inside)
+{
+	inside->repeats = true;
+	inside->records = NULL;
+}
+
 /* With the records' lock held, or before they are in use. */
 static __always_inline struct mempool2_record *record_find(struct mempool2_inside *inside,
 							   const void *element)
@@ -198,65 +208,160 @@ static void record_drop(struct mempool2_inside *inside, struct mempool2_record *
 	hlist_add_head(&record->node, &inside->unused);
 }
 
-/* For twice as many elements as rest, as those that are out may be replaced. */
+/*
+ * See that there are enough for a reserve of @nr_slots: twice as many, as elements that are out
+ * may be replaced. Those that are there from a larger one stay.
+ */
 static int records_alloc(struct mempool2_inside *inside, unsigned int nr_slots, gfp_t gfp)
 {
-	unsigned int nr, bits = clamp(ilog2(nr_slots) + 2, 4, 12), i;
+	unsigned int bits = clamp(ilog2(nr_slots) + 2, 4, 16), i;
 	struct mempool2_chunk *chunk;
+	struct hlist_head *records;
+	unsigned long flags;
 
-	if (!inside->records) {
-		inside->records = kcalloc(1UL << bits, sizeof(*inside->records), gfp);
-		if (!inside->records)
+	if (!inside->table) {
+		records = kcalloc(1UL << bits, sizeof(*records), gfp);
+		if (!records)
 			return -ENOMEM;
+		raw_spin_lock_irqsave(&inside->lock, flags);
+		inside->table = records;
+		if (!inside->repeats)
+			inside->records = records;
 		inside->records_mask = (1U << bits) - 1;
+		raw_spin_unlock_irqrestore(&inside->lock, flags);
 	}
-	for (nr = 0; nr < 2 * nr_slots; nr += RECORDS_IN_CHUNK) {
+	while (inside->nr_records < 2 * nr_slots) {
 		chunk = kmalloc(sizeof(*chunk), gfp);
 		if (!chunk)
 			return -ENOMEM;
-		raw_spin_lock_irq(&inside->lock);
+		raw_spin_lock_irqsave(&inside->lock, flags);
 		list_add(&chunk->list, &inside->chunks);
 		for (i = 0; i < RECORDS_IN_CHUNK; i++)
 			hlist_add_head(&chunk->records[i].node, &inside->unused);
-		raw_spin_unlock_irq(&inside->lock);
+		inside->nr_records += RECORDS_IN_CHUNK;
+		raw_spin_unlock_irqrestore(&inside->lock, flags);
 	}
 	return 0;
 }
 
+/* Those who look for what is known of elements may be at it, so they are taken away first. */
 static void records_free(struct mempool2_inside *inside)
 {
 	struct mempool2_chunk *chunk, *next;
-
-	list_for_each_entry_safe(chunk, next, &inside->chunks, list)
-		kfree(chunk);
-	INIT_LIST_HEAD(&inside->chunks);
-	INIT_HLIST_HEAD(&inside->unused);
-	kfree(inside->records);
-	inside->records = NULL;
-	WRITE_ONCE(inside->nr_missed, 0);
-}
-
-#define for_each_record(inside, i, record)				\
-	for (i = 0; i <= (inside)->records_mask; i++)			\
-		hlist_for_each_entry(record, &(inside)->records[i], node)
-
-/* Copy what fulfils the condition: those who wait for it must not be kept waiting. */
-static unsigned int records_copy(struct mempool2_inside *inside, const struct task_struct *task,
-				 struct mempool2_record *copies, unsigned int max)
-{
-	struct mempool2_record *record;
-	unsigned int nr = 0, i;
+	struct hlist_head *records;
 	unsigned long flags;
+	LIST_HEAD(chunks);
 
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (inside->records) {
-		for_each_record(inside, i, record) {
+	list_splice_init(&inside->chunks, &chunks);
+	INIT_HLIST_HEAD(&inside->unused);
+	records = inside->table;
+	inside->table = NULL;
+	inside->records = NULL;
+	inside->records_mask = 0;
+	inside->nr_records = 0;
+	inside->since_made = false;
+	WRITE_ONCE(inside->nr_missed, 0);
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+
+	list_for_each_entry_safe(chunk, next, &chunks, list)
+		kfree(chunk);
+	kfree(records);
+}
+
+/* A few lists of them, from list *@i on. */
+static unsigned int records_copy_some(struct mempool2_inside *inside, unsigned int *i,
+				      const struct task_struct *task,
+				      struct mempool2_record *copies, unsigned int max)
+{
+	unsigned int nr = 0, end = *i + BATCH;
+	struct mempool2_record *record;
+
+	for (; *i < end && *i <= inside->records_mask; (*i)++) {
+		hlist_for_each_entry(record, &inside->records[*i], node) {
 			if (nr < max && !record->rests && (!task || record->task == task))
 				copies[nr++] = *record;
 		}
 	}
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
 	return nr;
+}
+
+/*
+ * Copy what fulfils the condition, a few lists at a time: those who wait for the lock must not be
+ * kept waiting. What there is meanwhile may change, and go away.
+ */
+static unsigned int records_copy(struct mempool2_inside *inside, const struct task_struct *task,
+				 struct mempool2_record *copies, unsigned int max)
+{
+	unsigned int nr = 0, i = 0;
+	unsigned long flags;
+	bool more;
+
+	do {
+		raw_spin_lock_irqsave(&inside->lock, flags);
+		more = inside->records && i <= inside->records_mask;
+		if (more)
+			nr += records_copy_some(inside, &i, task, copies + nr, max - nr);
+		raw_spin_unlock_irqrestore(&inside->lock, flags);
+	} while (more && nr < max);
+	return nr;
+}
+
+/*
+ * Could there be equal elements? Those of the slab and the page allocator are distinct, unless
+ * they have no size.
+ */
+static bool pool_may_repeat(const struct mempool2 *pool)
+{
+	return pool->source == MEMPOOL2_CUSTOM ||
+	       (pool->source == MEMPOOL2_KMALLOC && !pool->pool_data);
+}
+
+/*
+ * Is it memory that an allocator has given out, so that no other element can have the address?
+ * Then a double free is one, though there may be elements that nobody has seen.
+ */
+static bool is_memory(const void *element)
+{
+	return is_vmalloc_addr(element) ||
+	       (virt_addr_valid(element) && !PageReserved(virt_to_page(element)));
+}
+
+/*
+ * An element that the alloc function has returned, before anybody has it: one that rests or is out
+ * is another one.
+ */
+static noinline void inside_new(struct mempool2 *pool, void *element)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	unsigned long flags;
+
+	if (!inside || !pool_may_repeat(pool))
+		return;
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (inside->records && record_find(inside, element))
+		records_give_up(inside);
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
+}
+
+/* An element of a new pool rests. */
+static noinline void inside_filled(struct mempool2 *pool, void *element)
+{
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	if (!inside)
+		return;
+	raw_spin_lock_irqsave(&inside->lock, flags);
+	if (inside->records) {
+		record = record_find(inside, element);
+		if (record)
+			records_give_up(inside);
+		else
+			record_set(inside, record, element, true, 0, 0);
+	}
+	raw_spin_unlock_irqrestore(&inside->lock, flags);
 }
 
 /*
@@ -381,8 +486,7 @@ static void record_copy(struct mempool2_inside *inside, const void *element,
 
 	memset(copy, 0, sizeof(*copy));
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	record = READ_ONCE(inside->features) & FEATURE_RECORDS ?
-			 record_find(inside, element) : NULL;
+	record = inside->records ? record_find(inside, element) : NULL;
 	if (record)
 		*copy = *record;
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
@@ -511,10 +615,12 @@ static noinline u32 stack_new(struct mempool2_inside *inside, const unsigned lon
 }
 
 /* The caller has taken elements of the reserve. */
-static __always_inline void records_taken(struct mempool2_inside *inside, void **elems,
+static __always_inline void records_taken(const struct mempool2 *pool,
+					  struct mempool2_inside *inside, void **elems,
 					  unsigned int nr, const unsigned long *frame,
 					  unsigned long from)
 {
+	struct mempool2_record *record;
 	unsigned long flags;
 	unsigned int i;
 	u32 stack;
@@ -528,8 +634,15 @@ static __always_inline void records_taken(struct mempool2_inside *inside, void *
 		stack = stack_new(inside, frame, from);
 		raw_spin_lock_irqsave(&inside->lock, flags);
 	}
-	for (i = 0; i < nr && READ_ONCE(inside->features) & FEATURE_RECORDS; i++)
-		record_set(inside, record_find(inside, elems[i]), elems[i], false, 0, stack);
+	for (i = 0; i < nr && inside->records; i++) {
+		record = record_find(inside, elems[i]);
+		/* What was out has been put again by nobody: it is another one. */
+		if (unlikely(record && !record->rests) && pool_may_repeat(pool)) {
+			records_give_up(inside);
+			break;
+		}
+		record_set(inside, record, elems[i], false, 0, stack);
+	}
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
 }
 
@@ -538,7 +651,7 @@ static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned 
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 
 	if (inside)
-		records_taken(inside, elems, nr, __builtin_frame_address(0), _RET_IP_);
+		records_taken(pool, inside, elems, nr, __builtin_frame_address(0), _RET_IP_);
 }
 
 /* The same, without having waited for them. */
@@ -550,6 +663,20 @@ static noinline void inside_served(struct mempool2 *pool, void **elems, unsigned
 	inside_taken(pool, elems, nr);
 }
 
+/*
+ * An element is freed that is said to rest. Is that one too many, or another one that is equal, and
+ * was out before there were records?
+ */
+static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_inside *inside,
+					 const void *element)
+{
+	if (pool_may_repeat(pool) && !inside->since_made && !is_memory(element)) {
+		records_give_up(inside);
+		return false;
+	}
+	return READ_ONCE(inside->features) & FEATURE_CHECK_DOUBLE;
+}
+
 /* An element is freed. False if that must not be. */
 static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_inside *inside,
 					  void *element, unsigned long caller)
@@ -559,11 +686,11 @@ static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2
 	bool is_double = false;
 
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (READ_ONCE(inside->features) & FEATURE_RECORDS) {
+	if (inside->records) {
 		record = record_find(inside, element);
-		is_double = record && record->rests &&
-			    READ_ONCE(inside->features) & FEATURE_CHECK_DOUBLE;
-		if (!is_double)
+		if (unlikely(record && record->rests))
+			is_double = records_freed_twice(pool, inside, element);
+		else
 			record_set(inside, record, element, true, caller, 0);
 	}
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
@@ -593,8 +720,11 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 
 	if (!(features & FEATURE_FAILING) || !inside_fails(inside)) {
 		element = mempool2_call_alloc(pool, pool->source, gfp);
-		if (element)
+		if (element) {
+			if (features & FEATURE_RECORDS)
+				inside_new(pool, element);
 			return element;
+		}
 	}
 
 	rcu_read_lock_sched();
@@ -620,7 +750,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 	if (features & FEATURE_STATISTICS)
 		this_cpu_inc(inside->statistics->reserve_allocs);
 	if (features & FEATURE_RECORDS)
-		records_taken(inside, &element, 1, __builtin_frame_address(0), _RET_IP_);
+		records_taken(pool, inside, &element, 1, __builtin_frame_address(0), _RET_IP_);
 	return element;
 }
 
@@ -674,8 +804,7 @@ static noinline void inside_left(struct mempool2 *pool, void *element)
 	if (!inside)
 		return;
 	raw_spin_lock_irqsave(&inside->lock, flags);
-	record = READ_ONCE(inside->features) & FEATURE_RECORDS ?
-		 record_find(inside, element) : NULL;
+	record = inside->records ? record_find(inside, element) : NULL;
 	if (record)
 		record_drop(inside, record);
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
@@ -916,6 +1045,23 @@ static unsigned int features_needed(unsigned int checks)
 }
 
 /*
+ * With the records' lock held: an element is found in a slot. One that was found before, and not
+ * freed since, is in another slot as well.
+ */
+static void record_swept(struct mempool2_inside *inside, void *element, bool may_repeat)
+{
+	struct mempool2_record *record;
+
+	if (!inside->records)
+		return;
+	record = record_find(inside, element);
+	if (record && record->rests && !record->from && may_repeat)
+		records_give_up(inside);
+	else
+		record_set(inside, record, element, true, 0, 0);
+}
+
+/*
  * Poison an element that rests, and make a record of it, as if it were freed now.
  * Meanwhile its slot looks as if a resize had an element in hand.
  */
@@ -932,7 +1078,7 @@ static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, 
 			poison_set(pool, element);
 		element_rest(pool, element);
 		raw_spin_lock(&inside->lock);
-		record_set(inside, record_find(inside, element), element, true, 0, 0);
+		record_swept(inside, element, pool_may_repeat(pool));
 		raw_spin_unlock(&inside->lock);
 		/* Pairs with slot_take(). */
 		smp_store_release(slot, element);
@@ -972,7 +1118,7 @@ static void inside_prepare(struct mempool2_inside *inside)
 
 	/* What is known of elements that rest may be out of date. */
 	raw_spin_lock_irq(&inside->lock);
-	for (i = 0; i <= inside->records_mask; i++)
+	for (i = 0; inside->records && i <= inside->records_mask; i++)
 		hlist_for_each_entry_safe(record, next, &inside->records[i], node)
 			if (record->rests)
 				record_drop(inside, record);
@@ -1121,6 +1267,7 @@ static void inside_created(struct mempool2 *pool, gfp_t gfp)
 		inside_drop(inside);
 		return;
 	}
+	inside->since_made = true;
 	spin_lock_irqsave(&registry_lock, flags);
 	/* The switch may have been turned meanwhile, and pools_watched with it. */
 	checks = checks_for_new & possible;
@@ -1144,7 +1291,7 @@ static void inside_resized(struct mempool2 *pool, int from, int to, int err)
 		return;
 	mutex_lock(&features_mutex);
 	if (pool_has(pool, FEATURE_RECORDS))
-		records_alloc(pool_inside(pool), to - from, GFP_KERNEL | __GFP_NOWARN);
+		records_alloc(pool_inside(pool), to, GFP_KERNEL | __GFP_NOWARN);
 	mutex_unlock(&features_mutex);
 }
 

@@ -88,11 +88,15 @@ struct mempool2_dir;
  * @ratelimit: for reports
  * @lock: protects the records and @stack
  * @stack: the last one of who took an element
- * @records: by address of the element
+ * @table: the memory of @records
+ * @records: by address of the element, %NULL if there are none that tell anything
  * @records_mask: how many lists these are, less one
  * @unused: records for elements to come
  * @chunks: the memory of all records
+ * @nr_records: how many there are
  * @nr_missed: elements for which there was no record
+ * @since_made: there are records since the pool was made
+ * @repeats: elements have been equal, so nothing can be told by their addresses
  * @id: names the directory, 0 if there is none
  * @dir: the directory in debugfs
  * @gone: in the list of those whose directory is to be removed
@@ -114,11 +118,15 @@ struct mempool2_inside {
 
 	raw_spinlock_t		lock;
 	struct mempool2_stack	stack;
+	struct hlist_head	*table;
 	struct hlist_head	*records;
 	unsigned int		records_mask;
 	struct hlist_head	unused;
 	struct list_head	chunks;
+	unsigned int		nr_records;
 	unsigned int		nr_missed;
+	bool			since_made;
+	bool			repeats;
 
 	unsigned int		id;
 	struct mempool2_dir	*dir;
@@ -155,6 +163,8 @@ static void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr);
 static void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
 			  unsigned long caller);
 static bool inside_freed(struct mempool2 *pool, void *element, unsigned long caller);
+static void inside_new(struct mempool2 *pool, void *element);
+static void inside_filled(struct mempool2 *pool, void *element);
 static void inside_left(struct mempool2 *pool, void *element);
 
 /* Called for all pools, out of line. */

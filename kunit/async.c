@@ -1382,7 +1382,9 @@ static void race_request(struct race_request *request, struct race_round *round,
 			element = mempool2_alloc_async(round->pool, GFP_NOWAIT,
 						       &request->waiter);
 			ret = PTR_ERR_OR_ZERO(element);
-			request->elems[0] = element;
+			/* Until then it may be of one that was cancelled and is not dropped yet. */
+			if (!ret)
+				request->elems[0] = element;
 		} else {
 			ret = mempool2_alloc_bulk_async(round->pool, GFP_NOWAIT,
 							request->elems, count,

@@ -489,6 +489,165 @@ static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
 	expect_no_warning(fx);
 }
 
+/*
+ * Equal elements: permits, which all are one address. Each is as good as another, and what is
+ * counted is how many there are.
+ */
+struct permits {
+	unsigned long	address;
+	atomic_t	nr_left;
+	atomic_t	nr_out;
+};
+
+static void *permit_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	struct permits *permits = pool_data;
+
+	if (!atomic_add_unless(&permits->nr_left, -1, 0))
+		return NULL;
+	atomic_inc(&permits->nr_out);
+	return (void *)permits->address;
+}
+
+static void permit_free(void *element, void *pool_data)
+{
+	struct permits *permits = pool_data;
+
+	atomic_inc(&permits->nr_left);
+	atomic_dec(&permits->nr_out);
+}
+
+/* How many are in the reserve, and when the checks are switched on: some are out already? */
+struct permit_case {
+	const char	*name;
+	int		min_nr;
+	int		nr_out_before;
+	int		nr_left;
+};
+
+static const struct permit_case permit_cases[] = {
+	{ "one in reserve", 1, 0, 100 },
+	{ "one in reserve, others out", 1, 3, 100 },
+	{ "one in reserve, it and no other", 1, 1, 0 },
+	{ "four in reserve", 4, 0, 100 },
+	{ "four in reserve, others out", 4, 3, 100 },
+	{ "four in reserve, two of them out", 4, 2, 0 },
+};
+
+static void permit_case_name(const struct permit_case *permit_case, char *name)
+{
+	strscpy(name, permit_case->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(permit_case, permit_cases, permit_case_name);
+
+static void equal_elements_are_left_alone(struct kunit *test)
+{
+	const struct permit_case *permit_case = test->param_value;
+	struct permits permits = { .address = 0x1000 };
+	struct fixture *fx = test->priv;
+	int round, i, nr;
+	void *elems[8];
+
+	atomic_set(&permits.nr_left, permit_case->min_nr + permit_case->nr_left);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, permit_case->min_nr, permit_alloc,
+					    permit_free, &permits), 0);
+	for (nr = 0; nr < permit_case->nr_out_before; nr++)
+		elems[nr] = mempool2_alloc(&fx->spare, GFP_NOWAIT);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < nr; i++)
+			mempool2_free(elems[i], &fx->spare);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), permit_case->min_nr);
+		KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_out), permit_case->min_nr);
+		for (nr = 0; nr < ARRAY_SIZE(elems); nr++) {
+			elems[nr] = mempool2_alloc(&fx->spare, GFP_NOWAIT);
+			if (!elems[nr])
+				break;
+		}
+		KUNIT_EXPECT_GT(test, nr, 0);
+	}
+	for (i = 0; i < nr; i++)
+		mempool2_free(elems[i], &fx->spare);
+	mempool2_exit(&fx->spare);
+	KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_out), 0);
+	expect_no_warning(fx);
+}
+
+static void pool_of_no_size_is_left_alone(struct fixture *fx)
+{
+	struct kunit *test = fx->test;
+	void *elems[3];
+	int i;
+
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+	for (i = 0; i < 3; i++)
+		elems[i] = mempool2_alloc(&fx->spare, GFP_KERNEL);
+	for (i = 0; i < 3; i++)
+		mempool2_free(elems[i], &fx->spare);
+	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	for (i = 0; i < 2; i++)
+		elems[i] = mempool2_alloc(&fx->spare, GFP_NOWAIT);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->spare, GFP_NOWAIT));
+	for (i = 0; i < 2; i++)
+		mempool2_free(elems[i], &fx->spare);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 2);
+	mempool2_exit(&fx->spare);
+	expect_no_warning(fx);
+}
+
+static void memory_of_no_size_is_left_alone(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 2, 0), 0);
+	pool_of_no_size_is_left_alone(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_init_kvmalloc_pool(&fx->spare, 2, 0), 0);
+	pool_of_no_size_is_left_alone(fx);
+}
+
+/* What is known of elements goes away while somebody looks at it */
+static void caller_switches_checks(struct caller *caller)
+{
+	for (caller->ret = 0; caller->ret < 20; caller->ret++) {
+		if (mempool2_set_checks(caller->pool, MEMPOOL2_CHECK_NESTED) ||
+		    mempool2_set_checks(caller->pool, 0))
+			return;
+	}
+	WRITE_ONCE(caller->fx->stop, true);
+}
+
+/* Each time it waits it is looked up whether it holds an element. */
+static void caller_waits_again_and_again(struct caller *caller)
+{
+	void *element;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		element = mempool2_alloc_timeout(caller->pool, GFP_KERNEL, 1);
+		if (!IS_ERR(element))
+			mempool2_free(element, caller->pool);
+	}
+}
+
+static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 2000, source_alloc, source_free,
+					    &fx->src), 0);
+	source_fail(&fx->src);
+	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&fx->pool, 2000), 0);
+	for (i = 0; i < 3; i++)
+		caller_run(caller_add(fx, caller_waits_again_and_again), ANY_CPU);
+	caller_run(caller_add(fx, caller_switches_checks), ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, caller_returns_within(&fx->callers[3], 30 * HZ));
+	KUNIT_EXPECT_EQ(test, fx->callers[3].ret, 20L);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	source_recover(&fx->src);
+}
+
 static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(element_freed_twice_is_reported_and_kept_once),
 	KUNIT_CASE(element_that_rested_before_the_check_is_known),
@@ -511,6 +670,9 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(free_into_a_destroyed_pool_is_reported),
 	KUNIT_CASE(memory_of_destroyed_pools_is_freed_at_last),
 	KUNIT_CASE(foreign_elements_are_never_reported),
+	KUNIT_CASE_PARAM(equal_elements_are_left_alone, permit_case_gen_params),
+	KUNIT_CASE(memory_of_no_size_is_left_alone),
+	KUNIT_CASE(checks_can_be_switched_off_while_callers_begin_to_wait),
 	KUNIT_CASE(element_that_comes_back_by_another_way_is_not_reported),
 	KUNIT_CASE(busy_pool_with_all_checks_has_no_report),
 	{}
