@@ -18,7 +18,7 @@ both() {
 	done
 }
 
-memory_and_bulk() {
+two_cpus() {
 	# The kernel keeps this much for itself and for GFP_ATOMIC, and is told not to raise it on its own. memhog
 	# stops well above it, so that nobody is killed for lack of memory; the 16 MiB that the callers in flight
 	# want are more than is left.
@@ -32,6 +32,9 @@ memory_and_bulk() {
 
 	progress "a caller for 8 elements beside 16 callers for 1, 3 s on each"
 	both bulk "seconds=3 threads=16 elements=8"
+
+	progress "8 threads request 2 elements and do not sleep in the pool, 3 s"
+	both async "seconds=3 threads=8 elements=2"
 
 	progress "the table of pools, with 64 threads on 2 elements"
 	run waiters pool=mempool2 seconds=3 threads=64 elements=2 hold_us=100000 &
