@@ -95,32 +95,44 @@ static int checks_print(char *text, size_t size, unsigned int features)
 	return len + scnprintf(text + len, size - len, len ? "\n" : "none\n");
 }
 
-/* "all", "none" or names with blanks or commas in between. */
-static int checks_parse(char *text, unsigned int *features)
+/* The check of that name, 0 if there is none. */
+static unsigned int check_find(const char *name, size_t len)
 {
-	char *word;
 	int i;
 
+	for (i = 0; i < ARRAY_SIZE(check_names); i++)
+		if (strlen(check_names[i].name) == len &&
+		    !memcmp(check_names[i].name, name, len))
+			return check_names[i].feature;
+	return 0;
+}
+
+/* "all", "none" or names with blanks or commas in between, and maybe a newline. */
+static int checks_parse(const char *text, unsigned int *features)
+{
+	size_t len = strcspn(text, "\n");
+	const char *end = text + len;
+	unsigned int found;
+
 	*features = 0;
-	text = strim(text);
-	if (!*text)
+	if (*end && end[1])
 		return -EINVAL;
-	if (!strcmp(text, "none"))
+	if (len == 4 && !memcmp(text, "none", len))
 		return 0;
-	if (!strcmp(text, "all")) {
+	if (len == 3 && !memcmp(text, "all", len)) {
 		*features = FEATURES_CHECK;
 		return 0;
 	}
-	while ((word = strsep(&text, " ,"))) {
-		if (!*word)
-			continue;
-		for (i = 0; i < ARRAY_SIZE(check_names); i++)
-			if (!strcmp(word, check_names[i].name))
-				break;
-		if (i == ARRAY_SIZE(check_names))
+	do {
+		len = strcspn(text, " ,\n");
+		found = check_find(text, len);
+		if (!found)
 			return -EINVAL;
-		*features |= check_names[i].feature;
-	}
+		*features |= found;
+		text += len;
+		len = strspn(text, " ,");
+		text += len;
+	} while (len);
 	return 0;
 }
 
@@ -137,12 +149,8 @@ static bool slab_is_there(void)
 static int checks_param_set(const char *text, const struct kernel_param *param)
 {
 	unsigned int checks;
-	char copy[64];
-	int err;
+	int err = checks_parse(text, &checks);
 
-	if (strscpy(copy, text, sizeof(copy)) < 0)
-		return -EINVAL;
-	err = checks_parse(copy, &checks);
 	if (err)
 		return err;
 	mutex_lock(&features_mutex);
@@ -294,29 +302,31 @@ static int write_number(struct mempool2_inside *inside, const char *text, unsign
 			int (*set)(struct mempool2_inside *inside, unsigned int value))
 {
 	unsigned int value;
-	int err = kstrtouint(text, 10, &value);
+	int err;
 
+	/* kstrtouint() takes a sign too. */
+	err = isdigit(*text) ? kstrtouint(text, 10, &value) : -EINVAL;
 	if (err)
 		return err;
 	return value > most ? -EINVAL : set(inside, value);
 }
 
-static int write_statistics(struct mempool2_inside *inside, char *text)
+static int write_statistics(struct mempool2_inside *inside, const char *text)
 {
 	return write_number(inside, text, 1, inside_set_statistics);
 }
 
-static int write_fail(struct mempool2_inside *inside, char *text)
+static int write_fail(struct mempool2_inside *inside, const char *text)
 {
 	return write_number(inside, text, INT_MAX, inside_set_failing);
 }
 
-static int write_stuck_after(struct mempool2_inside *inside, char *text)
+static int write_stuck_after(struct mempool2_inside *inside, const char *text)
 {
 	return write_number(inside, text, STUCK_AFTER_MOST, inside_set_stuck_after);
 }
 
-static int write_checks(struct mempool2_inside *inside, char *text)
+static int write_checks(struct mempool2_inside *inside, const char *text)
 {
 	unsigned int checks;
 	int err = checks_parse(text, &checks);
@@ -328,7 +338,7 @@ static const struct inside_file {
 	const char	*name;
 	void		(*show)(struct seq_file *file, const struct pool_view *view);
 	int		(*list)(struct seq_file *file, struct mempool2_inside *inside);
-	int		(*write)(struct mempool2_inside *inside, char *text);
+	int		(*write)(struct mempool2_inside *inside, const char *text);
 } inside_files[] = {
 	{ "name", .show = show_name },
 	{ "owner", .show = show_owner },
@@ -403,8 +413,10 @@ static ssize_t inside_node_write(struct file *file, const char __user *from, siz
 	if (copy_from_user(text, from, len))
 		return -EFAULT;
 	text[len] = '\0';
+	if (strlen(text) != len)
+		return -EINVAL;
 	mutex_lock(&features_mutex);
-	err = node->file->write(node->inside, strim(text));
+	err = node->file->write(node->inside, text);
 	mutex_unlock(&features_mutex);
 	return err ?: len;
 }
