@@ -60,6 +60,7 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "mempool2.h"
 #include "mempool2_inside.h"

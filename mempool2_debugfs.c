@@ -14,62 +14,96 @@
  *
  * @name: what it is called
  * @owner: where it was made
- * @id: its directory
  * @min_nr: what it guarantees
- * @nr_reserved: what rests
  * @nr_waiting: who waits; -1 if nobody knows where the pool is
  * @features: what is on
  * @fail_one_in: how often it fails
  * @stuck_after: how long is too long
- * @nr_missed: elements without a record
  * @is_counted: @statistics is there
  * @statistics: what happened to it
  */
 struct pool_view {
 	char		name[MEMPOOL2_NAME_LEN];
 	char		owner[sizeof_field(struct mempool2_maker, text)];
-	unsigned int	id;
 	int		min_nr;
-	int		nr_reserved;
 	int		nr_waiting;
 	unsigned int	features;
 	unsigned int	fail_one_in;
 	unsigned int	stuck_after;
-	unsigned int	nr_missed;
 	bool		is_counted;
 	struct mempool2_statistics statistics;
 };
 
-static void pool_view(const struct mempool2_reserve *reserve, struct pool_view *view)
+/*
+ * What is seen of a pool that has a directory, -ENODEV if it has ended. The caller
+ * keeps @inside from going: it is in one of the files, or has @dirs_mutex.
+ */
+static int inside_view(const struct mempool2_inside *inside, struct pool_view *view)
 {
-	const struct mempool2_inside *inside = reserve->inside;
-	const struct mempool2_reserve *old;
-	const struct mempool2 *pool = reserve_pool(reserve);
+	const struct mempool2_reserve *reserve;
+	const struct mempool2 *pool;
 
-	lockdep_assert_held(&registry_lock);
 	memset(view, 0, sizeof(*view));
-	reserve_name(reserve, view->name);
-	if (reserve->maker)
-		memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
-	view->min_nr = READ_ONCE(reserve->min_nr);
-	view->nr_reserved = reserve_count(reserve);
-	/* Nobody frees it while we hold off RCU. */
-	rcu_read_lock();
-	old = READ_ONCE(reserve->old);
-	if (old)
-		view->nr_reserved += reserve_count(old);
-	rcu_read_unlock();
-	view->nr_waiting = pool ? READ_ONCE(pool->nr_waiters) : -1;
-	if (!inside)
-		return;
-	view->id = inside->id;
-	view->features = inside->features;
-	view->fail_one_in = inside->features & FEATURE_FAILING ? READ_ONCE(inside->fail_one_in) : 0;
-	view->stuck_after = inside->features & FEATURE_STUCK ? READ_ONCE(inside->stuck_after) : 0;
-	view->nr_missed = READ_ONCE(inside->nr_missed);
+	spin_lock_irq(&registry_lock);
+	reserve = inside->reserve;
+	if (reserve) {
+		reserve_name(reserve, view->name);
+		if (reserve->maker)
+			memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
+		view->min_nr = READ_ONCE(reserve->min_nr);
+		pool = reserve_pool(reserve);
+		view->nr_waiting = pool ? READ_ONCE(pool->nr_waiters) : -1;
+		view->features = inside->features;
+	}
+	spin_unlock_irq(&registry_lock);
+	if (!reserve)
+		return -ENODEV;
+	if (view->features & FEATURE_FAILING)
+		view->fail_one_in = READ_ONCE(inside->fail_one_in);
+	if (view->features & FEATURE_STUCK)
+		view->stuck_after = READ_ONCE(inside->stuck_after);
 	view->is_counted = READ_ONCE(inside->statistics);
 	if (view->is_counted)
 		statistics_sum(inside, &view->statistics);
+	return 0;
+}
+
+/* Count a batch of slots from @from on; where the next batch begins, 0 if this was the last. */
+static unsigned int slots_count(const struct mempool2_reserve *reserve, unsigned int from,
+				unsigned int *nr)
+{
+	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), slot = from;
+
+	for (; slot < nr_slots && slot < from + BATCH; slot++)
+		*nr += is_element(READ_ONCE(reserve->slots[slot]));
+	return slot < nr_slots ? slot : 0;
+}
+
+/* A pool has a million slots, so interrupts are enabled in between, and it may end. */
+static unsigned int inside_count_slots(const struct mempool2_inside *inside, bool in_old)
+{
+	const struct mempool2_reserve *reserve;
+	unsigned int slot = 0, nr = 0;
+
+	do {
+		spin_lock_irq(&registry_lock);
+		/* Keeps the old one, which a resize may be through with. */
+		rcu_read_lock();
+		reserve = inside->reserve;
+		if (reserve && in_old)
+			reserve = READ_ONCE(reserve->old);
+		slot = reserve ? slots_count(reserve, slot, &nr) : 0;
+		rcu_read_unlock();
+		spin_unlock_irq(&registry_lock);
+		cond_resched();
+	} while (slot);
+	return nr;
+}
+
+/* Elements in the reserve. Those that a resize moves in the meantime may be missed. */
+static unsigned int inside_count(const struct mempool2_inside *inside)
+{
+	return inside_count_slots(inside, false) + inside_count_slots(inside, true);
 }
 
 /* Words for checks, in debugfs and as the module's parameter. */
@@ -194,11 +228,6 @@ static void show_min(struct seq_file *file, const struct pool_view *view)
 	seq_printf(file, "%d\n", view->min_nr);
 }
 
-static void show_reserve(struct seq_file *file, const struct pool_view *view)
-{
-	seq_printf(file, "%d\n", view->nr_reserved);
-}
-
 static void show_waiting(struct seq_file *file, const struct pool_view *view)
 {
 	if (view->nr_waiting < 0)
@@ -246,6 +275,13 @@ static void show_checks(struct seq_file *file, const struct pool_view *view)
 static void show_stuck_after(struct seq_file *file, const struct pool_view *view)
 {
 	seq_printf(file, "%u\n", view->stuck_after);
+}
+
+/* Not a figure of the view, as it takes long. */
+static int list_reserve(struct seq_file *file, struct mempool2_inside *inside)
+{
+	seq_printf(file, "%u\n", inside_count(inside));
+	return 0;
 }
 
 /* Lists are longer than figures; of those that are longer still the rest is left out. */
@@ -343,7 +379,7 @@ static const struct inside_file {
 	{ "name", .show = show_name },
 	{ "owner", .show = show_owner },
 	{ "min", .show = show_min },
-	{ "reserve", .show = show_reserve },
+	{ "reserve", .list = list_reserve },
 	{ "waiting", .show = show_waiting },
 	{ "reserve_allocations", .show = show_reserve_allocations },
 	{ "refills", .show = show_refills },
@@ -361,50 +397,45 @@ static const struct inside_file {
 	{ "stuck_after", .show = show_stuck_after, .write = write_stuck_after },
 };
 
-/**
- * struct mempool2_dir - a pool's directory
- *
- * @dentry: the directory
- * @nodes: what its files are
- */
-struct mempool2_dir {
-	struct dentry	*dentry;
-	struct inside_node {
-		struct mempool2_inside		*inside;
-		const struct inside_file	*file;
-	} nodes[ARRAY_SIZE(inside_files)];
-};
-
 static struct dentry *inside_root;
 
-static int inside_node_show(struct seq_file *file, void *unused)
-{
-	const struct inside_node *node = file->private;
-	struct pool_view view;
-	bool is_gone;
+/*
+ * The pools that have a directory, by its number. Whoever has the mutex keeps all of
+ * them from being freed; it is taken with no other but the registry's lock held inside.
+ */
+static DEFINE_XARRAY(dirs);
+static DEFINE_MUTEX(dirs_mutex);
 
-	if (node->file->list)
-		return node->file->list(file, node->inside);
-	spin_lock_irq(&registry_lock);
-	is_gone = !node->inside->reserve;
-	if (!is_gone)
-		pool_view(node->inside->reserve, &view);
-	spin_unlock_irq(&registry_lock);
-	if (is_gone)
-		return -ENODEV;
-	node->file->show(file, &view);
+/* What the directory is for, with a file of it open and in use. */
+static struct mempool2_inside *inside_of(const struct file *file)
+{
+	return d_inode(file->f_path.dentry->d_parent)->i_private;
+}
+
+static int inside_file_show(struct seq_file *seq, void *unused)
+{
+	const struct inside_file *file = seq->private;
+	struct mempool2_inside *inside = inside_of(seq->file);
+	struct pool_view view;
+	int err = inside_view(inside, &view);
+
+	if (err)
+		return err;
+	if (file->list)
+		return file->list(seq, inside);
+	file->show(seq, &view);
 	return 0;
 }
 
-static int inside_node_open(struct inode *inode, struct file *file)
+static int inside_file_open(struct inode *inode, struct file *file)
 {
-	return single_open(file, inside_node_show, inode->i_private);
+	return single_open(file, inside_file_show, inode->i_private);
 }
 
-static ssize_t inside_node_write(struct file *file, const char __user *from, size_t len,
+static ssize_t inside_file_write(struct file *file, const char __user *from, size_t len,
 				 loff_t *pos)
 {
-	const struct inside_node *node = ((struct seq_file *)file->private_data)->private;
+	const struct inside_file *what = file_inode(file)->i_private;
 	char text[64];
 	int err;
 
@@ -416,74 +447,105 @@ static ssize_t inside_node_write(struct file *file, const char __user *from, siz
 	if (strlen(text) != len)
 		return -EINVAL;
 	mutex_lock(&features_mutex);
-	err = node->file->write(node->inside, text);
+	err = what->write(inside_of(file), text);
 	mutex_unlock(&features_mutex);
 	return err ?: len;
 }
 
-static const struct file_operations inside_node_fops = {
+/*
+ * Files that only show something have no function for writing: root may open them
+ * for it whatever their mode is.
+ */
+static const struct file_operations inside_shown_fops = {
 	.owner		= THIS_MODULE,
-	.open		= inside_node_open,
+	.open		= inside_file_open,
 	.read		= seq_read,
-	.write		= inside_node_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+static const struct file_operations inside_switch_fops = {
+	.owner		= THIS_MODULE,
+	.open		= inside_file_open,
+	.read		= seq_read,
+	.write		= inside_file_write,
 	.llseek		= seq_lseek,
 	.release	= single_release,
 };
 
 static void inside_make_dir(struct mempool2_inside *inside)
 {
-	struct mempool2_dir *dir = kzalloc(sizeof(*dir), GFP_KERNEL);
+	const struct inside_file *file;
 	char name[16];
-	int i;
 
-	if (!dir)
-		return;
 	snprintf(name, sizeof(name), "%u", inside->id);
-	dir->dentry = debugfs_create_dir(name, inside_root);
-	for (i = 0; i < ARRAY_SIZE(inside_files); i++) {
-		dir->nodes[i].inside = inside;
-		dir->nodes[i].file = &inside_files[i];
-		debugfs_create_file(inside_files[i].name, inside_files[i].write ? 0600 : 0400,
-				    dir->dentry, &dir->nodes[i], &inside_node_fops);
+	inside->dir = debugfs_create_dir(name, inside_root);
+	if (IS_ERR(inside->dir))
+		return;
+	/* Each file has more to it than a pointer, so the directory has this one for all. */
+	d_inode(inside->dir)->i_private = inside;
+	for (file = inside_files; file < inside_files + ARRAY_SIZE(inside_files); file++) {
+		if (file->write)
+			debugfs_create_file(file->name, 0600, inside->dir, (void *)file,
+					    &inside_switch_fops);
+		else
+			debugfs_create_file(file->name, 0400, inside->dir, (void *)file,
+					    &inside_shown_fops);
 	}
-	inside->dir = dir;
+}
+
+/* A directory for the next pool that has none. 0 if all have one, else 1 or an error. */
+static int registry_make_dir(void)
+{
+	struct mempool2_inside *new, *inside = NULL;
+	struct mempool2_reserve *reserve;
+	static unsigned int last_id;
+
+	lockdep_assert_held(&features_mutex);
+	if (READ_ONCE(registry_no_dir) == &registry)
+		return 0;
+	new = inside_create(GFP_KERNEL);
+	if (!new || xa_reserve(&dirs, last_id + 1, GFP_KERNEL)) {
+		inside_drop(new);
+		return -ENOMEM;
+	}
+	spin_lock_irq(&registry_lock);
+	if (registry_no_dir != &registry) {
+		reserve = list_entry(registry_no_dir, struct mempool2_reserve, registered);
+		registry_no_dir = registry_no_dir->next;
+		if (!reserve->inside) {
+			inside_attach(new, reserve);
+			new = NULL;
+		}
+		/* With this it outlives the pool, until we let go of the mutex. */
+		inside = reserve->inside;
+		inside->id = ++last_id;
+	}
+	spin_unlock_irq(&registry_lock);
+	inside_drop(new);
+	if (!inside)
+		return 0;
+	inside_make_dir(inside);
+	/* There is room for it. */
+	xa_store(&dirs, inside->id, inside, GFP_KERNEL);
+	return 1;
 }
 
 /*
  * A directory for each pool that has none. They cost memory, so nobody makes them
- * before somebody looks.
+ * before somebody looks. That takes a while for many pools, in which others may switch
+ * something, and the one who looks may be killed.
  */
-static void registry_make_dirs(void)
+static int registry_make_dirs(void)
 {
-	static unsigned int last_id;
-	struct mempool2_reserve *reserve;
-	struct mempool2_inside *inside, *new;
+	int ret;
 
-	mutex_lock(&features_mutex);
 	do {
-		new = inside_create(GFP_KERNEL);
-		if (!new)
-			break;
-		inside = NULL;
-		spin_lock_irq(&registry_lock);
-		list_for_each_entry(reserve, &registry, registered) {
-			if (reserve->inside && reserve->inside->id)
-				continue;
-			if (!reserve->inside) {
-				inside_attach(new, reserve);
-				new = NULL;
-			}
-			/* With this it outlives the pool, until we let go of the mutex. */
-			inside = reserve->inside;
-			inside->id = ++last_id;
-			break;
-		}
-		spin_unlock_irq(&registry_lock);
-		inside_drop(new);
-		if (inside)
-			inside_make_dir(inside);
-	} while (inside);
-	mutex_unlock(&features_mutex);
+		mutex_lock(&features_mutex);
+		ret = fatal_signal_pending(current) ? -EINTR : registry_make_dir();
+		mutex_unlock(&features_mutex);
+	} while (ret > 0);
+	return ret;
 }
 
 static void gone_insides_remove(struct work_struct *work)
@@ -498,32 +560,45 @@ static void gone_insides_remove(struct work_struct *work)
 	pools_watched_update();
 	mutex_unlock(&features_mutex);
 
-	/* Waits for those who use a file, who may be waiting for the mutex. */
 	list_for_each_entry_safe(inside, next, &gone_ones, gone) {
-		if (inside->dir)
-			debugfs_remove(inside->dir->dentry);
+		/* Waits for those who use a file, who may be waiting for the mutex. */
+		debugfs_remove(inside->dir);
+		mutex_lock(&dirs_mutex);
+		xa_erase(&dirs, inside->id);
+		mutex_unlock(&dirs_mutex);
 		inside_drop(inside);
 	}
 }
 
-/* The table */
+/* The table: a line for each directory. Its position is the number of the next one. */
+
+static void *table_find(loff_t *pos)
+{
+	unsigned long id = *pos;
+	void *inside = NULL;
+
+	if (*pos <= UINT_MAX)
+		inside = xa_find(&dirs, &id, UINT_MAX, XA_PRESENT);
+	if (inside)
+		*pos = id;
+	return inside;
+}
 
 static void *table_start(struct seq_file *file, loff_t *pos)
-	__acquires(&registry_lock)
 {
-	spin_lock_irq(&registry_lock);
-	return seq_list_start_head(&registry, *pos);
+	mutex_lock(&dirs_mutex);
+	return *pos ? table_find(pos) : SEQ_START_TOKEN;
 }
 
 static void *table_next(struct seq_file *file, void *row, loff_t *pos)
 {
-	return seq_list_next(row, &registry, pos);
+	++*pos;
+	return table_find(pos);
 }
 
 static void table_stop(struct seq_file *file, void *row)
-	__releases(&registry_lock)
 {
-	spin_unlock_irq(&registry_lock);
+	mutex_unlock(&dirs_mutex);
 }
 
 static void table_figure(struct seq_file *file, bool is_known, int width, u64 figure)
@@ -536,16 +611,18 @@ static void table_figure(struct seq_file *file, bool is_known, int width, u64 fi
 
 static int table_show(struct seq_file *file, void *row)
 {
+	const struct mempool2_inside *inside = row;
 	struct pool_view view;
 	char checks[64];
 
-	if (row == &registry) {
+	if (row == SEQ_START_TOKEN) {
 		seq_puts(file, "  id name                               min reserve waiting  taken  waits longest_us handed_over failed resizes fail checks\n");
 		return 0;
 	}
-	pool_view(list_entry(row, struct mempool2_reserve, registered), &view);
-	table_figure(file, view.id, 4, view.id);
-	seq_printf(file, " %-31s %6d %7d", view.name, view.min_nr, view.nr_reserved);
+	if (inside_view(inside, &view))
+		return SEQ_SKIP;
+	seq_printf(file, " %4u %-31s %6d %7u", inside->id, view.name, view.min_nr,
+		   inside_count(inside));
 	table_figure(file, view.nr_waiting >= 0, 7, view.nr_waiting);
 	table_figure(file, view.is_counted, 6, view.statistics.reserve_allocs);
 	table_figure(file, view.is_counted, 6, view.statistics.waits);
@@ -568,8 +645,7 @@ static const struct seq_operations table_ops = {
 
 static int table_open(struct inode *inode, struct file *file)
 {
-	registry_make_dirs();
-	return seq_open(file, &table_ops);
+	return registry_make_dirs() ?: seq_open(file, &table_ops);
 }
 
 static const struct file_operations table_fops = {

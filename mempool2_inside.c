@@ -39,6 +39,9 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_alloc_failed);
 static DEFINE_SPINLOCK(registry_lock);
 static LIST_HEAD(registry);
 
+/* The first one of them without a directory in debugfs; none of those after it has one. */
+static struct list_head *registry_no_dir = &registry;
+
 /* Of them, watched ones; and those that are looked after by stuck_work. */
 static unsigned int nr_watched;
 static unsigned int nr_stuck;
@@ -172,6 +175,8 @@ static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve
 		maker->nr_pools++;
 	reserve->maker = maker;
 	list_add_tail(&reserve->registered, &registry);
+	if (registry_no_dir == &registry)
+		registry_no_dir = &reserve->registered;
 	if (nr_traced && reserve->pool)
 		pool_set_watched(pool, true);
 	spin_unlock_irqrestore(&registry_lock, flags);
@@ -192,6 +197,8 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 	if (reserve->inside)
 		reserve->inside->reserve = reserve;
 	list_replace(&old->registered, &reserve->registered);
+	if (registry_no_dir == &old->registered)
+		registry_no_dir = &reserve->registered;
 	rcu_assign_pointer(pool->reserve, reserve);
 	spin_unlock_irqrestore(&registry_lock, flags);
 }
@@ -205,6 +212,8 @@ static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *rese
 	bool has_dir = false, was_last = false;
 
 	spin_lock_irqsave(&registry_lock, flags);
+	if (registry_no_dir == &reserve->registered)
+		registry_no_dir = reserve->registered.next;
 	list_del(&reserve->registered);
 	maker = maker_put(reserve->maker);
 	if (pool_is_watched(pool)) {
@@ -250,7 +259,6 @@ static void inside_drop(struct mempool2_inside *inside)
 		return;
 	records_free(inside);
 	free_percpu(inside->statistics);
-	kfree(inside->dir);
 	kfree(inside);
 }
 

@@ -69,7 +69,6 @@ struct mempool2_stack {
 };
 
 struct mempool2_record;
-struct mempool2_dir;
 
 /**
  * struct mempool2_inside - what a pool needs for features
@@ -97,8 +96,8 @@ struct mempool2_dir;
  * @nr_missed: elements for which there was no record
  * @since_made: there are records since the pool was made
  * @repeats: elements have been equal, so nothing can be told by their addresses
- * @id: names the directory, 0 if there is none
- * @dir: the directory in debugfs
+ * @id: names the directory in debugfs, 0 if there is none
+ * @dir: the directory
  * @gone: in the list of those whose directory is to be removed
  *
  * Allocated when one is switched on for the first time, and kept until
@@ -129,7 +128,7 @@ struct mempool2_inside {
 	bool			repeats;
 
 	unsigned int		id;
-	struct mempool2_dir	*dir;
+	struct dentry		*dir;
 	struct list_head	gone;
 };
 
