@@ -447,9 +447,11 @@ static void report_end(unsigned long flags, const char *chapter)
 static void report_here(const char *what)
 {
 	unsigned long entries[STACK_DEPTH];
+	char comm[TASK_COMM_LEN];
 	unsigned int nr, i;
 
-	report_line("%s by task %s/%d on CPU %d:\n", what, current->comm,
+	word_copy(comm, current->comm, sizeof(comm));
+	report_line("%s by task %s/%d on CPU %d:\n", what, comm,
 		    task_pid_nr(current), raw_smp_processor_id());
 	nr = mempool2_stack_save(entries, STACK_DEPTH, 2);
 	for (i = 0; i < nr; i++)
@@ -460,10 +462,13 @@ static void report_here(const char *what)
 
 static void report_record(const char *what, const struct mempool2_record *record)
 {
+	char comm[TASK_COMM_LEN];
+
 	if (!record->element)
 		return;
+	word_copy(comm, record->comm, sizeof(comm));
 	report_line("element %p, %s by %s %s/%d %u ms ago%s\n", record->element, what,
-		    record->task ? "task" : "an interrupt of", record->comm, record->pid,
+		    record->task ? "task" : "an interrupt of", comm, record->pid,
 		    jiffies_to_msecs(jiffies - record->since),
 		    record->from || record->stack ? ":" : " or longer");
 	if (record->from)
@@ -860,7 +865,7 @@ static noinline void inside_wait_end(struct mempool2_waiter *waiter)
  * struct waiter_view - a waiter, as it was seen
  *
  * @pid: its task, or 0 if a function will be called
- * @comm: the task's name, or the function's
+ * @comm: the task's name, or the function's, as a word
  * @caller: who allocates
  * @ns: how long it has waited
  * @missing: elements that it still waits for
@@ -872,6 +877,14 @@ struct waiter_view {
 	u64		ns;
 	unsigned int	missing;
 };
+
+static void function_name(char *name, mempool2_function_t *function, size_t size)
+{
+	char place[96];
+
+	scnprintf(place, sizeof(place), "%ps", function);
+	place_name(name, place, size);
+}
 
 /*
  * With the registry's lock held: copy those who wait; only those who have waited for
@@ -902,9 +915,9 @@ static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_vi
 		views[nr].pid = task ? task_pid_nr(task) : 0;
 		/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
 		if (task)
-			scnprintf(views[nr].comm, TASK_COMM_LEN, "%s", task->comm);
+			word_copy(views[nr].comm, task->comm, TASK_COMM_LEN);
 		else
-			scnprintf(views[nr].comm, TASK_COMM_LEN, "%ps", waiter->function);
+			function_name(views[nr].comm, waiter->function, TASK_COMM_LEN);
 		views[nr].caller = waiter->caller;
 		views[nr].ns = now - waiter->since;
 		views[nr].missing = waiter->nr_missing;
@@ -1347,7 +1360,7 @@ static void gone_add(struct mempool2 *pool)
 	one->is_ours = false;
 	memcpy(one->name, name, sizeof(name));
 	one->who.pid = task_pid_nr(current);
-	memcpy(one->who.comm, current->comm, sizeof(one->who.comm));
+	word_copy(one->who.comm, current->comm, sizeof(one->who.comm));
 	one->who.stack = stack;
 	one->who.since = jiffies;
 	raw_spin_unlock_irqrestore(&gone_lock, flags);

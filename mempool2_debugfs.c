@@ -312,6 +312,7 @@ static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 {
 	struct mempool2_record *holders = kcalloc(LISTED, sizeof(*holders), GFP_KERNEL);
 	unsigned int nr, nr_missed, i;
+	char comm[TASK_COMM_LEN];
 
 	if (!holders)
 		return -ENOMEM;
@@ -324,8 +325,9 @@ static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 		seq_printf(file, "missed=%u\n", nr_missed);
 	mutex_unlock(&features_mutex);
 	for (i = 0; i < nr; i++) {
+		word_copy(comm, holders[i].comm, sizeof(comm));
 		seq_printf(file, "%s%s/%d element=%p held_ms=%u\n",
-			   holders[i].task ? "" : "interrupt of ", holders[i].comm,
+			   holders[i].task ? "" : "interrupt of ", comm,
 			   holders[i].pid, holders[i].element,
 			   jiffies_to_msecs(jiffies - holders[i].since));
 		stack_show(file, holders[i].stack);

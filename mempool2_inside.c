@@ -386,18 +386,35 @@ static int pool_set(struct mempool2 *pool, int (*set)(struct mempool2_inside *in
  * Names
  */
 
+/*
+ * Text that mempool2 has not made, such as the name of a task, as one word of what can
+ * be printed. It stands in a table, a report and a terminal, and must not end a column
+ * or a line there.
+ */
+static void word_copy(char *word, const char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size - 1 && text[i]; i++)
+		word[i] = isascii(text[i]) && isgraph(text[i]) ? text[i] : '_';
+	memset(word + i, 0, size - i);
+}
+
+/* Of what %pS makes of a place, the function as its source calls it: without ".isra.0", "+0x1/0x2". */
+static void place_name(char *name, const char *place, size_t size)
+{
+	scnprintf(name, size, "%.*s", (int)strcspn(place, "+. "), place);
+}
+
 static void reserve_name(const struct mempool2_reserve *reserve, char *name)
 {
 	const struct mempool2_inside *inside = READ_ONCE(reserve->inside);
-	const char *text;
 
 	if (inside && inside->name[0]) {
 		memcpy(name, inside->name, MEMPOOL2_NAME_LEN);
 		return;
 	}
-	/* Of the place, the function. */
-	text = reserve->maker ? reserve->maker->text : "unknown";
-	scnprintf(name, MEMPOOL2_NAME_LEN, "%.*s", (int)strcspn(text, "+"), text);
+	place_name(name, reserve->maker ? reserve->maker->text : "unknown", MEMPOOL2_NAME_LEN);
 }
 
 static void pool_name(const struct mempool2 *pool, char *name)
@@ -412,8 +429,9 @@ static void pool_name(const struct mempool2 *pool, char *name)
  * @pool: the pool
  * @name: the name; of a longer one, the first %MEMPOOL2_NAME_LEN - 1 characters
  *
- * The name is shown in debugfs, events and reports. Before, that is the name of
- * the function that made the pool. Not to be called while others use the pool's
+ * The name is shown in debugfs, events and reports, with "_" for each blank and each
+ * other character that is not printable ASCII. Before, that is the name of the
+ * function that made the pool. Not to be called while others use the pool's
  * name: best right after the pool was made, and, if it was copied, for the copy.
  *
  * Context: Task context; sleeps.
@@ -423,16 +441,20 @@ static void pool_name(const struct mempool2 *pool, char *name)
 int mempool2_set_name(struct mempool2 *pool, const char *name)
 {
 	struct mempool2_inside *inside;
-	char text[MEMPOOL2_NAME_LEN] = "";
+	char text[MEMPOOL2_NAME_LEN];
 
 	if (not_initialised(pool) || mistake(!name || !*name, "the name is empty"))
 		return -EINVAL;
 	might_sleep();
-	strscpy(text, name, sizeof(text));
+	word_copy(text, name, sizeof(text));
 	mutex_lock(&features_mutex);
 	inside = pool_make_inside(pool);
-	if (inside)
+	if (inside) {
+		/* Somebody may be reading it in debugfs. */
+		spin_lock_irq(&registry_lock);
 		memcpy(inside->name, text, sizeof(text));
+		spin_unlock_irq(&registry_lock);
+	}
 	mutex_unlock(&features_mutex);
 	return inside ? 0 : -ENOMEM;
 }

@@ -448,6 +448,7 @@ void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller
 void expect_report(struct fixture *fx, const char *what, const char *pool_name)
 {
 	struct kunit *test = fx->test;
+	const char *end;
 	char text[96];
 
 	if (!console_is_watched()) {
@@ -458,6 +459,10 @@ void expect_report(struct fixture *fx, const char *what, const char *pool_name)
 	snprintf(text, sizeof(text), "%s in pool %s", what,
 		 IS_ENABLED(CONFIG_KALLSYMS) ? pool_name : "");
 	expect_said(fx, text);
+	/* The name is the last word of the line. */
+	end = strstr(said.line, text);
+	if (end && IS_ENABLED(CONFIG_KALLSYMS))
+		KUNIT_EXPECT_EQ_MSG(test, strcspn(end + strlen(text), "\n"), 0, "%s", said.line);
 	atomic_set(&said.nr_ours, 0);
 	said.line[0] = '\0';
 }

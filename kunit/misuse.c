@@ -97,6 +97,72 @@ static void report_names_the_pool(struct kunit *test)
 	expect_report(fx, "double free", "a-name-that-has-more-than-31-ch");
 }
 
+struct odd_name {
+	const char	*what;
+	const char	*name;
+	const char	*shown;
+};
+
+static const struct odd_name odd_names[] = {
+	{ "blanks", "a\tpool of mine ", "a_pool_of_mine_" },
+	{ "newline", "two\nlines", "two_lines" },
+	{ "nothing else", "\n", "_" },
+	{ "escape", "red\033[31m", "red_[31m" },
+	{ "delete", "del\177", "del_" },
+	{ "no ASCII", "csi\23331m\377", "csi_31m_" },
+	{ "too long", "\n23456789\n123456789\n123456789\n123456789", "_23456789_123456789_123456789_1" },
+	{ "usual", "nvme0n1/md-raid:cmd#2", "nvme0n1/md-raid:cmd#2" },
+};
+
+static void odd_name_name(const struct odd_name *name, char *text)
+{
+	strscpy(text, name->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(odd_name, odd_names, odd_name_name);
+
+static void double_free(struct fixture *fx)
+{
+	void *element;
+
+	fixture_drain(fx);
+	element = fixture_put(fx);
+	mempool2_free(element, &fx->pool);
+}
+
+static void name_is_shown_as_one_printable_word(struct kunit *test)
+{
+	const struct odd_name *name = test->param_value;
+	struct fixture *fx = test->priv;
+
+	checked_pool(fx, 1, MEMPOOL2_CHECK_DOUBLE);
+	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool, name->name), 0);
+	double_free(fx);
+	expect_report(fx, "double free", name->shown);
+}
+
+/* As a compiler calls the copy of a function that it has made for some callers. */
+noinline int copied_function(struct fixture *fx) asm("copied_function.isra.0.constprop.0");
+
+noinline int copied_function(struct fixture *fx)
+{
+	int err = mempool2_init(&fx->pool, 1, source_alloc, source_free, &fx->src);
+
+	/* No jump to it, or it is called from elsewhere. */
+	barrier();
+	return err;
+}
+
+static void pool_has_the_name_that_its_function_has_in_the_source(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	KUNIT_ASSERT_EQ(test, copied_function(fx), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
+	double_free(fx);
+	expect_report(fx, "double free", "copied_function");
+}
+
 static void reports_of_a_pool_are_limited(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -654,6 +720,8 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(element_freed_twice_in_bulk_is_reported),
 	KUNIT_CASE(elements_of_a_bulk_call_are_known_to_be_out),
 	KUNIT_CASE(report_names_the_pool),
+	KUNIT_CASE_PARAM(name_is_shown_as_one_printable_word, odd_name_gen_params),
+	KUNIT_CASE(pool_has_the_name_that_its_function_has_in_the_source),
 	KUNIT_CASE(reports_of_a_pool_are_limited),
 	KUNIT_CASE_PARAM(element_written_to_while_it_rests_is_reported,
 			 stock_pool_gen_params),

@@ -9,6 +9,7 @@ in memory: /proc/kallsyms of the same boot, of which a copy is needed for a dump
 before, and nothing of mempool2 has to work any more.
 """
 
+import re
 import sys
 
 import drgn
@@ -40,11 +41,16 @@ def text(array):
     return array.string_().decode(errors="replace")
 
 
+def word(array):
+    """Text from outside as mempool2 shows it: one word of printable ASCII."""
+    return "".join(c if "!" <= c <= "~" else "_" for c in text(array))
+
+
 def pool_name(reserve):
     if reserve.inside and reserve.inside.name[0]:
         return text(reserve.inside.name)
     if reserve.maker:
-        return text(reserve.maker.text).split("+")[0]
+        return re.split("[+. ]", text(reserve.maker.text))[0]
     return "unknown"
 
 
@@ -59,7 +65,7 @@ def nr_reserved(reserve):
 def who(waiter):
     if waiter.entry.private:
         task = drgn.cast("struct task_struct *", waiter.entry.private)
-        return f"{text(task.comm)}/{task.pid.value_()}"
+        return f"{word(task.comm)}/{task.pid.value_()}"
     return f"function {waiter.function.value_():#x}"
 
 
