@@ -764,10 +764,10 @@ static void element_that_rests_beside_waiters_is_found_when_one_looks_again(stru
 	KUNIT_EXPECT_TRUE(test, caller_returns(oldest));
 	KUNIT_EXPECT_PTR_EQ(test, oldest->elems[0], element);
 	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
-	batch.elems[batch.nr++] = oldest->elems[0];
+	mempool2_free(oldest->elems[0], &fx->pool);
 	oldest->elems[0] = NULL;
-	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
+	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 }
 
 #if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_SMP)
@@ -824,21 +824,45 @@ static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-static void put_in_interrupt(void *arg)
-{
-	struct caller *caller = arg;
+/* A free on its way into an interrupt of another CPU, by way of one that may take no locks. */
+struct put_errand {
+	struct irq_work		irq_work;
+	struct completion	done;
+	struct mempool2		*pool;
+	void			*element;
+};
 
-	mempool2_free(caller->elems[0], caller->pool);
+static void put_errand_do(struct irq_work *irq_work)
+{
+	struct put_errand *errand = container_of(irq_work, struct put_errand, irq_work);
+
+	mempool2_free(errand->element, errand->pool);
+	complete(&errand->done);
+}
+
+static void put_errand_arrives(void *arg)
+{
+	struct put_errand *errand = arg;
+
+	irq_work_queue(&errand->irq_work);
 }
 
 /* Allocate, and free in an interrupt of the CPU @count. */
 static void caller_puts_in_interrupts(struct caller *caller)
 {
+	struct put_errand errand = {
+		.irq_work = HARDIRQ_WORK_INIT(put_errand_do),
+		.pool = caller->pool,
+	};
+
 	while (!READ_ONCE(caller->fx->stop)) {
-		caller->elems[0] = mempool2_alloc(caller->pool, GFP_KERNEL);
-		if (smp_call_function_single(caller->count, put_in_interrupt, caller, 1))
-			mempool2_free(caller->elems[0], caller->pool);
-		caller->elems[0] = NULL;
+		errand.element = mempool2_alloc(caller->pool, GFP_KERNEL);
+		init_completion(&errand.done);
+		if (smp_call_function_single(caller->count, put_errand_arrives, &errand, 1))
+			mempool2_free(errand.element, caller->pool);
+		else
+			wait_for_completion(&errand.done);
+		irq_work_sync(&errand.irq_work);
 		caller->ret++;
 	}
 }
