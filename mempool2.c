@@ -111,6 +111,7 @@ struct mempool2_reserve {
 			bool			moving;
 			/* Which of its places is the one at which a CPU begins to look. */
 			u8			place;
+			struct mempool2_elements elements;
 			/* Slots for which there may never have been an element. */
 			unsigned int		nr_never_filled;
 			/* The pool's. This and what follows @old is for mempool2_inside.c. */
@@ -121,7 +122,7 @@ struct mempool2_reserve {
 				struct list_head	registered;
 				struct rcu_head		rcu;
 			};
-			/* Where the pool is, as far as is known. */
+			/* Where the pool was seen last: for comparison, never to be followed. */
 			struct mempool2		*pool;
 			struct mempool2_maker	*maker;
 			struct mempool2_inside	*inside;
@@ -131,6 +132,10 @@ struct mempool2_reserve {
 	};
 	void	*slots[];
 };
+
+/* One cache line, where these have 64 bytes. */
+static_assert(offsetof(struct mempool2_reserve, slots) <=
+	      (SMP_CACHE_BYTES > 64 ? SMP_CACHE_BYTES : 64));
 
 /*
  * In a slot that will never be used again, or that a resize is about to fill. No
@@ -175,23 +180,23 @@ static DEFINE_RAW_SPINLOCK(reserve_move_lock);
 /* Let KASAN catch who uses an element that rests. False if it is no element. */
 static bool element_rest(struct mempool2 *pool, void *element)
 {
-	if (pool->source == MEMPOOL2_PAGES)
+	if (pool->kind == MEMPOOL2_PAGES)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
-	if (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC)
+	if (pool->kind == MEMPOOL2_SLAB || pool->kind == MEMPOOL2_KMALLOC)
 		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
 static void element_use(struct mempool2 *pool, void *element)
 {
-	if (pool->source == MEMPOOL2_PAGES)
+	if (pool->kind == MEMPOOL2_PAGES)
 		mempool2_kasan_use_pages(element,
 					 (unsigned long)pool->pool_data);
-	else if (pool->source == MEMPOOL2_SLAB)
+	else if (pool->kind == MEMPOOL2_SLAB)
 		mempool2_kasan_use_object(element,
 					  kmem_cache_size(pool->pool_data));
-	else if (pool->source == MEMPOOL2_KMALLOC)
+	else if (pool->kind == MEMPOOL2_KMALLOC)
 		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
@@ -458,12 +463,30 @@ static unsigned int reserve_put_far(struct mempool2_reserve *reserve, void **ele
 				reserve->slots, elems, nr);
 }
 
+/* A closed slot, when no element is on its way. */
+static noinline void *slot_settled(void *const *slot)
+{
+	unsigned long flags;
+	void *element;
+
+	raw_spin_lock_irqsave(&reserve_move_lock, flags);
+	element = READ_ONCE(*slot);
+	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+	return element;
+}
+
+/* An element that somebody has in hand only to look at it rests. */
 static unsigned int reserve_count(const struct mempool2_reserve *reserve)
 {
 	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i, nr = 0;
+	void *element;
 
-	for (i = 0; i < nr_slots; i++)
-		nr += is_element(READ_ONCE(reserve->slots[i]));
+	for (i = 0; i < nr_slots; i++) {
+		element = READ_ONCE(reserve->slots[i]);
+		if (unlikely(element == CLOSED))
+			element = slot_settled(&reserve->slots[i]);
+		nr += is_element(element);
+	}
 	return nr;
 }
 
@@ -817,10 +840,10 @@ static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
 	void *element;
 
 	if (likely(!pool_is_watched(pool)))
-		return mempool2_call_alloc(pool, pool->source, gfp);
+		return mempool2_call_alloc(pool, pool->kind, gfp);
 	if (inside_is_failing(pool))
 		return NULL;
-	element = mempool2_call_alloc(pool, pool->source, gfp);
+	element = mempool2_call_alloc(pool, pool->kind, gfp);
 	if (element)
 		inside_new(pool, element);
 	return element;
@@ -1792,7 +1815,7 @@ static void pool_call_free(struct mempool2 *pool, void *element)
 {
 	if (unlikely(pool_is_watched(pool)))
 		inside_left(pool, element);
-	mempool2_call_free(pool, pool->source, element);
+	mempool2_call_free(pool, pool->kind, element);
 }
 
 /*
@@ -1859,7 +1882,7 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 /*
  * The element at the CPU's place, or %NULL: what nearly always does, so all of it
  * is inline in those who want it. If @said is false afterwards they have to call
- * say_room(). Not if the pool is watched.
+ * say_room(). Not if pools are watched.
  */
 static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 {
@@ -1869,7 +1892,8 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
 	if (likely((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
-			     MEMPOOL2_WAITERS | MEMPOOL2_GATE | MEMPOOL2_WATCH)) == MEMPOOL2_ROOM))
+			     MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM) &&
+	    !pool_is_watched(pool))
 		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
 	*said = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
@@ -1906,12 +1930,6 @@ void mempool2_refuse_zero(void)
 	mistake(true, "__GFP_ZERO, but an element of the reserve is not zeroed");
 }
 EXPORT_SYMBOL_GPL(mempool2_refuse_zero);
-
-void mempool2_refuse(const struct mempool2 *pool)
-{
-	not_initialised(pool);
-}
-EXPORT_SYMBOL_GPL(mempool2_refuse);
 
 /*
  * What can be had without waiting, once the first try has failed. Who waits then
@@ -1972,35 +1990,44 @@ static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, 
 	return element;
 }
 
-/* The first try of a watched pool, which is of no kind that mempool2_alloc() knows. */
+/* mempool2_alloc(), from the first try on, as pools are watched. */
 static noinline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask,
 				 unsigned long caller)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_inside *inside = pool_inside(pool);
 	void *element = NULL;
 	int entered = 0;
 
-	if (pool_is_watched(pool)) {
-		inside = pool_inside(pool);
-		if (unlikely(inside && READ_ONCE(inside->features) & FEATURE_LIMIT))
-			entered = limit_enter(pool, 1);
-		if (likely(entered >= 0))
-			element = inside_alloc(pool, inside, mempool2_gfp_first(gfp_mask), caller);
-	}
+	if (unlikely(inside_features(inside) & FEATURE_LIMIT))
+		entered = limit_enter(pool, 1);
+	if (likely(entered >= 0))
+		element = inside_alloc(pool, inside, mempool2_gfp_first(gfp_mask), caller);
 	return element ?: pool_alloc_unlucky(pool, gfp_mask, entered, caller);
 }
 
-/* mempool2_alloc(), once the first try has failed. */
+/*
+ * mempool2_alloc(), once the first try has failed. That of a pool for which something
+ * was switched on meanwhile is not counted against it any more.
+ */
 void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 {
 	bool said;
 	void *element = pool_take_here(pool, &said);
 
 	if (unlikely(!element))
-		return pool_alloc(pool, gfp_mask, _RET_IP_);
+		return pool_alloc_unlucky(pool, gfp_mask, 0, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
+
+/* mempool2_alloc(), when pools are watched; or for no pool. */
+void *mempool2_alloc_checked(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	if (not_initialised(pool))
+		return NULL;
+	return pool_alloc(pool, gfp_mask, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_checked);
 
 /* As many elements as there is memory for. Returns how many that are. */
 static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
@@ -2076,7 +2103,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	if (entered < 0)
 		return NULL;
 	/* Not pool_call_alloc(): who can do without the reserve is not there to be failed. */
-	element = mempool2_call_alloc(pool, pool->source, gfp_mask);
+	element = mempool2_call_alloc(pool, pool->kind, gfp_mask);
 	if (!element)
 		limit_leave(pool, entered);
 	else if (unlikely(pool_is_watched(pool)))
@@ -2273,11 +2300,10 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 	void *element;
 	bool said;
 
-	if (not_initialised(pool))
-		return NULL;
+	/* Of a pool that is not initialised it finds nothing. */
 	element = pool_take_here(pool, &said);
 	if (unlikely(!element))
-		return pool_alloc_preallocated(pool, _RET_IP_);
+		return not_initialised(pool) ? NULL : pool_alloc_preallocated(pool, _RET_IP_);
 	return likely(said) ? element : say_room(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
@@ -2337,7 +2363,7 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 
 	/* At the CPU's place, as in pool_take_here(). */
 	rcu_read_lock_sched();
-	put = !(static_branch_unlikely(&pools_watched) && pool_is_watched(pool)) &&
+	put = !pool_is_watched(pool) &&
 	      slot_put_here(reserve_here(rcu_dereference_sched(pool->reserve)), element);
 	rcu_read_unlock_sched();
 	if (likely(put)) {
@@ -2349,7 +2375,10 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);
 
-/* mempool2_free(), when somebody waits in spite of a full reserve; or for no pool. */
+/*
+ * mempool2_free() of a full pool, when pools are watched or somebody waits all the
+ * same; or for no pool.
+ */
 void mempool2_free_checked(struct mempool2 *pool, void *element)
 {
 	if (!mempool2_initialized(pool)) {
@@ -2424,7 +2453,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 	}
 	/* As in mempool2_free(). */
 	smp_rmb();
-	if (unlikely(pool_is_watched(pool)))
+	if (unlikely(pool_has(pool, FEATURE_RECORDS | FEATURE_LIMIT)))
 		return pool_return_watched(pool, elems, count, _RET_IP_);
 
 	/* All that is to be done as long as nobody waits and the reserve misses so many. */
@@ -2499,8 +2528,8 @@ static enum mempool2_kind pool_kind(mempool2_alloc_t *alloc_fn,
 
 /*
  * Fill and empty a reserve that nobody else uses, by slots: a CPU's place is not moved,
- * or all CPUs that make and end pools would begin to look in the same cache line. Only
- * who looks at all pools may come by, and count.
+ * or all CPUs that make and end pools would begin to look in the same cache line. The
+ * pool is not in the registry then, so nothing is switched on or off for it meanwhile.
  */
 static void reserve_fill(struct mempool2 *pool, void **slot, void *element)
 {
@@ -2539,7 +2568,7 @@ static void pool_end(struct mempool2 *pool)
 
 	reserve = rcu_dereference_protected(pool->reserve, true);
 	reserve_empty(pool, reserve);
-	registry_remove(pool, reserve);
+	inside_ended(reserve);
 	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);
@@ -2565,16 +2594,16 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 
 	init_waitqueue_head(&pool->wait);
 	RCU_INIT_POINTER(pool->reserve, reserve);
-	pool->source = pool_kind(alloc_fn, free_fn);
-	pool->kind = pool->source;
-	atomic_set(&pool->state, MEMPOOL2_FULL(pool->kind) | MEMPOOL2_ROOM);
+	pool->kind = pool_kind(alloc_fn, free_fn);
+	atomic_set(&pool->state, pool->kind | MEMPOOL2_ROOM);
 	pool->pool_data = pool_data;
 	pool->alloc = alloc_fn;
 	pool->free = free_fn;
 	pool->node = node_id;
 	pool->min_nr = min_nr;
-	registry_add(pool, reserve, caller, gfp_mask);
-	inside_created(pool, gfp_mask);
+	reserve->elements = elements_of(pool);
+	maker_get(reserve, caller, gfp_mask);
+	inside_created(reserve, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
@@ -2584,6 +2613,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 		}
 		reserve_fill(pool, &reserve->slots[i], element);
 	}
+	registry_add(pool, reserve);
 	return 0;
 }
 
@@ -2664,6 +2694,7 @@ void mempool2_exit(struct mempool2 *pool)
 	if (unlikely(pool_is_watched(pool)))
 		inside_exit(pool);
 	pools_sync();
+	registry_remove(rcu_dereference_protected(pool->reserve, true));
 	pool_end(pool);
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);

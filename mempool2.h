@@ -71,20 +71,44 @@ typedef void (mempool2_free_t)(void *element, void *pool_data);
  * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
  * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
  * @MEMPOOL2_PAGES: mempool2_alloc_pages() and mempool2_free_pages()
- * @MEMPOOL2_WATCHED: any of them, but each call is to go out of line, where it
- *	is seen whether something that is off for other pools is on for this one
+ * @MEMPOOL2_NO_KIND: no pool is of this kind, see mempool2_direct
  *
  * What is known is called directly, which costs less than a call through a
- * pointer does where those are guarded against speculation.
+ * pointer does where those are guarded against speculation. The values leave room
+ * for the flags of a pool's state.
  */
 enum mempool2_kind {
-	MEMPOOL2_NONE,
-	MEMPOOL2_CUSTOM,
-	MEMPOOL2_SLAB,
-	MEMPOOL2_KMALLOC,
-	MEMPOOL2_PAGES,
-	MEMPOOL2_WATCHED,
+	MEMPOOL2_NONE		= 0x00,
+	MEMPOOL2_CUSTOM		= 0x20,
+	MEMPOOL2_SLAB		= 0x40,
+	MEMPOOL2_KMALLOC	= 0x60,
+	MEMPOOL2_PAGES		= 0x80,
+	MEMPOOL2_NO_KIND	= 0xe0,
 };
+
+/**
+ * struct mempool2_direct - the kinds of pools that the inline calls serve directly
+ *
+ * @custom: %MEMPOOL2_CUSTOM or %MEMPOOL2_NO_KIND
+ * @slab: %MEMPOOL2_SLAB or %MEMPOOL2_NO_KIND
+ * @kmalloc: %MEMPOOL2_KMALLOC or %MEMPOOL2_NO_KIND
+ * @pages: %MEMPOOL2_PAGES or %MEMPOOL2_NO_KIND
+ *
+ * While something is on for any pool, a limit, a check or the like, there is no such
+ * kind: so the inline calls of all pools go out of line, where the pool is asked
+ * what is on for it. Nothing has to be written to a pool for that.
+ */
+struct mempool2_direct {
+	u8	custom;
+	u8	slab;
+	u8	kmalloc;
+	u8	pages;
+};
+
+extern struct mempool2_direct mempool2_direct;
+
+/* May change while it is read: who has read the old value does what was right before. */
+#define mempool2_is_direct(kind, name)	((kind) == data_race(mempool2_direct.name))
 
 /*
  * The state of a pool. Its lowest byte is the kind and no flag at all while the
@@ -96,15 +120,9 @@ enum mempool2_kind {
 #define MEMPOOL2_DRY		0x04	/* the reserve has no element */
 #define MEMPOOL2_DRY_CHECK	0x08	/* somebody makes sure that it has none */
 #define MEMPOOL2_WAITERS	0x10	/* somebody waits for an element */
-#define MEMPOOL2_FULL(kind)	((kind) << 5)
-#define MEMPOOL2_KIND_MASK	7
-/*
- * Above it: takers have to wait for a check; the kind is MEMPOOL2_WATCHED; and the
- * number of checks begun.
- */
+/* Above it: takers have to wait for a check; and the number of checks begun. */
 #define MEMPOOL2_GATE		0x100
-#define MEMPOOL2_WATCH		0x200
-#define MEMPOOL2_STATE_COUNT	0x400
+#define MEMPOOL2_STATE_COUNT	0x200
 
 /**
  * struct mempool2 - a pool
@@ -116,9 +134,7 @@ enum mempool2_kind {
  * @state: What is known of the reserve and of waiters, see %MEMPOOL2_ROOM. All
  *	that mempool2_free() looks at while the reserve is full, and not written
  *	as long as it is, nor while it is neither full nor dry.
- * @kind: What @alloc and @free are, an &enum mempool2_kind. %MEMPOOL2_WATCHED
- *	while a limit, a check or the like is on for the pool.
- * @source: What @alloc and @free are, whether the pool is watched or not.
+ * @kind: What @alloc and @free are, an &enum mempool2_kind.
  * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
  * @nr_waiters: Callers queued on @wait.
  * @min_nr: Elements that the caller asked the pool to guarantee. Read it with
@@ -141,9 +157,8 @@ enum mempool2_kind {
  * the structure but the list head in @wait: call init_waitqueue_head() on the
  * copy's @wait before the first use of the copy. A pool that is idle (nobody
  * waits, no call is under way) may be copied in order to pass the copy to
- * mempool2_exit() instead of the original. Whose original's memory is used for
- * something else while the copy lives should call mempool2_set_name() for the copy,
- * so that the switches in debugfs know which of the two is the pool.
+ * mempool2_exit() instead of the original. The original's memory may be used for
+ * something else while the copy lives.
  *
  * Matches struct mempool (mempool_t).
  */
@@ -151,7 +166,6 @@ struct mempool2 {
 	wait_queue_head_t	wait;
 	atomic_t		state;
 	u8			kind;
-	u8			source;
 	short			node;
 	int			nr_waiters;
 	int			min_nr;
@@ -369,9 +383,9 @@ void mempool2_destroy(struct mempool2 *pool);
 
 /* From here to mempool2_alloc_noprof(): what the inline calls are made of. */
 void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+void *mempool2_alloc_checked(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
 void mempool2_free_slow(struct mempool2 *pool, void *element);
 void mempool2_free_checked(struct mempool2 *pool, void *element);
-void mempool2_refuse(const struct mempool2 *pool);
 void mempool2_refuse_zero(void);
 
 #if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
@@ -436,6 +450,7 @@ static __always_inline void mempool2_call_free(const struct mempool2 *pool,
 static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 						   gfp_t gfp_mask)
 {
+	gfp_t gfp = mempool2_gfp_first(gfp_mask);
 	u8 kind = READ_ONCE(pool->kind);
 	void *element;
 
@@ -443,13 +458,17 @@ static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 		mempool2_refuse_zero();
 	might_alloc(gfp_mask);
 
-	element = mempool2_call_alloc(pool, kind, mempool2_gfp_first(gfp_mask));
-	if (likely(element))
-		return element;
-	if (likely(kind != MEMPOOL2_NONE))
-		return mempool2_alloc_slow(pool, gfp_mask);
-	mempool2_refuse(pool);
-	return NULL;
+	if (likely(mempool2_is_direct(kind, custom)))
+		element = mempool2_call_alloc(pool, MEMPOOL2_CUSTOM, gfp);
+	else if (likely(mempool2_is_direct(kind, slab)))
+		element = mempool2_call_alloc(pool, MEMPOOL2_SLAB, gfp);
+	else if (mempool2_is_direct(kind, kmalloc))
+		element = mempool2_call_alloc(pool, MEMPOOL2_KMALLOC, gfp);
+	else if (mempool2_is_direct(kind, pages))
+		element = mempool2_call_alloc(pool, MEMPOOL2_PAGES, gfp);
+	else
+		return mempool2_alloc_checked(pool, gfp_mask);
+	return likely(element) ? element : mempool2_alloc_slow(pool, gfp_mask);
 }
 
 int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
@@ -613,6 +632,8 @@ typedef void (mempool2_function_t)(struct mempool2_waiter *waiter, void **elems)
  * @is_reported: It waits for so long that this was reported.
  * @caller: Who asked for the elements.
  * @since: When that was, in ns.
+ * @task: The task that sleeps; %NULL for a request.
+ * @listed: In a list of waiters, where debugging finds them.
  *
  * To request elements for code that may not sleep: set it up with
  * mempool2_waiter_init() and leave the members to mempool2 from then on. Callers
@@ -631,6 +652,8 @@ struct mempool2_waiter {
 	bool			is_reported;
 	unsigned long		caller;
 	u64			since;
+	struct task_struct	*task;
+	struct list_head	listed;
 };
 
 /**
@@ -745,15 +768,15 @@ static inline void mempool2_free(void *element, struct mempool2 *pool)
 	 */
 	smp_rmb();
 	state = atomic_read(&pool->state);
-	if (likely(state == MEMPOOL2_FULL(MEMPOOL2_CUSTOM)))
+	if (likely(mempool2_is_direct(state, custom)))
 		mempool2_call_free(pool, MEMPOOL2_CUSTOM, element);
-	else if (likely(state == MEMPOOL2_FULL(MEMPOOL2_SLAB)))
+	else if (likely(mempool2_is_direct(state, slab)))
 		mempool2_call_free(pool, MEMPOOL2_SLAB, element);
 	else if (state & MEMPOOL2_ROOM)
 		mempool2_free_slow(pool, element);
-	else if (state == MEMPOOL2_FULL(MEMPOOL2_KMALLOC))
+	else if (mempool2_is_direct(state, kmalloc))
 		mempool2_call_free(pool, MEMPOOL2_KMALLOC, element);
-	else if (state == MEMPOOL2_FULL(MEMPOOL2_PAGES))
+	else if (mempool2_is_direct(state, pages))
 		mempool2_call_free(pool, MEMPOOL2_PAGES, element);
 	else
 		mempool2_free_checked(pool, element);

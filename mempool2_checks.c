@@ -313,8 +313,8 @@ static unsigned int records_copy(struct mempool2_inside *inside, const struct ta
  */
 static bool pool_may_repeat(const struct mempool2 *pool)
 {
-	return pool->source == MEMPOOL2_CUSTOM ||
-	       (pool->source == MEMPOOL2_KMALLOC && !pool->pool_data);
+	return pool->kind == MEMPOOL2_CUSTOM ||
+	       (pool->kind == MEMPOOL2_KMALLOC && !pool->pool_data);
 }
 
 /*
@@ -371,47 +371,62 @@ static noinline void inside_filled(struct mempool2 *pool, void *element)
 
 #define POISON_RESTS	0x6b
 /* More is not worth the time. */
-#define POISON_MOST	PAGE_SIZE
+#define POISON_MOST	4096
 
-static void *poison_area(const struct mempool2 *pool, void *element, size_t *size)
+/* May they be poisoned? Where KASAN watches objects that rest it does so itself. */
+static size_t elements_area(const struct mempool2 *pool)
 {
-	size_t all = 0;
+	size_t size = (size_t)pool->pool_data;
 
-	if (pool->source == MEMPOOL2_SLAB) {
-		all = kmem_cache_size(pool->pool_data);
-	} else if (pool->source != MEMPOOL2_PAGES) {
-		all = (size_t)pool->pool_data;
-	} else if (!PageHighMem((struct page *)element)) {
-		element = page_address(element);
-		all = PAGE_SIZE << (unsigned long)pool->pool_data;
+	/* What a constructor has made must stay. */
+	if (pool->kind == MEMPOOL2_SLAB)
+		return MEMPOOL2_KASAN_WRITES || slab_ctor(pool->pool_data) ?
+		       0 : kmem_cache_size(pool->pool_data);
+	if (pool->kind == MEMPOOL2_KMALLOC)
+		return MEMPOOL2_KASAN_WRITES ? 0 : size;
+	return pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree ? size : 0;
+}
+
+static struct mempool2_elements elements_of(const struct mempool2 *pool)
+{
+	struct mempool2_elements elements = { .may_repeat = pool_may_repeat(pool) };
+
+	if (pool->kind == MEMPOOL2_PAGES) {
+		elements.are_pages = true;
+		elements.area = (unsigned long)pool->pool_data;
+	} else {
+		elements.area = min_t(size_t, elements_area(pool), POISON_MOST);
 	}
-	*size = min_t(size_t, all, POISON_MOST);
-	return element;
+	return elements;
 }
 
-/* Where KASAN watches objects that rest it does so itself. */
-static bool poison_is_possible(const struct mempool2 *pool)
+static bool elements_can_be_poisoned(struct mempool2_elements elements)
 {
-	if (MEMPOOL2_KASAN_WRITES &&
-	    (pool->source == MEMPOOL2_SLAB || pool->source == MEMPOOL2_KMALLOC))
-		return false;
-	return pool->source != MEMPOOL2_CUSTOM ||
-	       (pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree);
+	return elements.are_pages || elements.area;
 }
 
-static noinline void poison_set(const struct mempool2 *pool, void *element)
+static void *poison_area(const struct mempool2_inside *inside, void *element, size_t *size)
+{
+	*size = inside->elements.area;
+	if (!inside->elements.are_pages)
+		return element;
+	*size = PageHighMem((struct page *)element) ? 0 : POISON_MOST;
+	return *size ? page_address(element) : element;
+}
+
+static noinline void poison_set(const struct mempool2_inside *inside, void *element)
 {
 	size_t size;
-	void *area = poison_area(pool, element, &size);
+	void *area = poison_area(inside, element, &size);
 
 	memset(area, POISON_RESTS, size);
 }
 
 /* Where somebody has written to it, %NULL if nobody has. */
-static u8 *poison_broken(const struct mempool2 *pool, void *element)
+static u8 *poison_broken(const struct mempool2_inside *inside, void *element)
 {
 	size_t size;
-	void *area = poison_area(pool, element, &size);
+	void *area = poison_area(inside, element, &size);
 
 	return size ? memchr_inv(area, POISON_RESTS, size) : NULL;
 }
@@ -529,7 +544,7 @@ static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
 		return;
 	pool_name(pool, name);
 	record_copy(inside, element, &record);
-	area = poison_area(pool, element, &size);
+	area = poison_area(inside, element, &size);
 	left = min_t(size_t, area + size - broken, 16);
 	flags = report_begin("element written to while it rested", name);
 	report_line("element %p of pool %p: byte %zu and what follows, which should be %#x:\n",
@@ -575,19 +590,18 @@ static void report_holders(const struct mempool2_record *holders, unsigned int n
 /* Elements are about to rest. Called with preemption disabled until they do. */
 static noinline void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr)
 {
+	struct mempool2_inside *inside = inside_with(pool, FEATURE_POISON);
 	unsigned int i;
 
-	if (!inside_with(pool, FEATURE_POISON))
-		return;
-	for (i = 0; i < nr; i++)
-		poison_set(pool, elems[i]);
+	for (i = 0; i < nr && inside; i++)
+		poison_set(inside, elems[i]);
 }
 
 /* Elements have rested. Called with preemption disabled since they did. */
 static noinline void poison_check(struct mempool2 *pool, struct mempool2_inside *inside,
 				  void *element)
 {
-	u8 *broken = poison_broken(pool, element);
+	u8 *broken = poison_broken(inside, element);
 
 	if (broken)
 		report_poison(pool, inside, element, broken);
@@ -719,12 +733,12 @@ static noinline bool inside_freed(struct mempool2 *pool, void *element, unsigned
 static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside,
 				   gfp_t gfp, unsigned long caller)
 {
-	unsigned int features = inside ? READ_ONCE(inside->features) : 0;
+	unsigned int features = inside_features(inside);
 	void *element = NULL;
 	int state;
 
 	if (!(features & FEATURE_FAILING) || !inside_fails(inside)) {
-		element = mempool2_call_alloc(pool, pool->source, gfp);
+		element = mempool2_call_alloc(pool, pool->kind, gfp);
 		if (element) {
 			if (features & FEATURE_RECORDS)
 				inside_new(pool, element);
@@ -734,7 +748,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 
 	rcu_read_lock_sched();
 	/* Again: who switches waits for those who take without having seen it. */
-	features = inside ? READ_ONCE(inside->features) : 0;
+	features = inside_features(inside);
 	state = atomic_read(&pool->state);
 	if ((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
 		      MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM)
@@ -769,14 +783,15 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 
 	rcu_read_lock_sched();
 	reserve = rcu_dereference_sched(pool->reserve);
-	inside = READ_ONCE(reserve->inside);
-	features = inside ? READ_ONCE(inside->features) : 0;
+	/* As in pool_inside(). */
+	inside = smp_load_acquire(&reserve->inside);
+	features = inside_features(inside);
 	if (features & FEATURE_RECORDS && !records_freed(pool, inside, element, caller)) {
 		rcu_read_unlock_sched();
 		return true;
 	}
 	if (features & FEATURE_POISON)
-		poison_set(pool, element);
+		poison_set(inside, element);
 	rests = element_rest(pool, element);
 	if (unlikely(features & FEATURE_LIMIT))
 		limit_freed(pool, 1);
@@ -826,18 +841,134 @@ static void check_nested(struct mempool2 *pool)
 		report_nested(pool, pool_inside(pool), &record);
 }
 
+/*
+ * The waiters of all pools, in lists by the pool's address, each of them oldest first: a
+ * pool that is waited for stays where it is, so through its waiters, and through them
+ * alone, debugging finds the pool.
+ */
+#define WAITERS_BITS	6
+
+static struct waiters_list {
+	raw_spinlock_t		lock;
+	struct list_head	waiters;	/* all zeros before the first one */
+} waiters_lists[1 << WAITERS_BITS] = {
+	[0 ... (1 << WAITERS_BITS) - 1] = {
+		.lock = __RAW_SPIN_LOCK_UNLOCKED(waiters_lists.lock),
+	},
+};
+
+static struct waiters_list *waiters_list(const struct mempool2 *pool)
+{
+	return &waiters_lists[hash_ptr(pool, WAITERS_BITS)];
+}
+
+static void waiters_list_add(struct mempool2_waiter *waiter)
+{
+	struct waiters_list *list = waiters_list(waiter->pool);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&list->lock, flags);
+	if (!list->waiters.next)
+		INIT_LIST_HEAD(&list->waiters);
+	list_add_tail(&waiter->listed, &list->waiters);
+	raw_spin_unlock_irqrestore(&list->lock, flags);
+}
+
+static void waiters_list_del(struct mempool2_waiter *waiter)
+{
+	struct waiters_list *list = waiters_list(waiter->pool);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&list->lock, flags);
+	list_del(&waiter->listed);
+	raw_spin_unlock_irqrestore(&list->lock, flags);
+}
+
+/* What waiters_see() is called with. */
+struct waiters_look {
+	bool			(*see)(struct waiters_look *look, struct mempool2_waiter *waiter);
+	const struct mempool2	*pool;		/* where it is if anybody waits for it */
+	const struct mempool2_reserve *reserve;	/* the pool's; not to be followed */
+	struct mempool2_waiter	cursor;
+};
+
+/*
+ * Under the lock: have a batch of waiters seen, those of the pool that still miss
+ * elements, from the cursor on. False if these were the last, or @see wants no more.
+ */
+static bool waiters_see_batch(struct waiters_list *list, struct waiters_look *look)
+{
+	struct mempool2_waiter *cursor = &look->cursor, *waiter;
+	unsigned int i;
+
+	for (i = 0; i < BATCH; i++) {
+		if (list_is_last(&cursor->listed, &list->waiters))
+			return false;
+		waiter = list_next_entry(cursor, listed);
+		list_move(&cursor->listed, &waiter->listed);
+		/* Cursors have no pool. */
+		if (waiter->pool != look->pool || !READ_ONCE(waiter->nr_missing) ||
+		    rcu_access_pointer(waiter->pool->reserve) != look->reserve)
+			continue;
+		if (!look->see(look, waiter))
+			return false;
+	}
+	return true;
+}
+
+/* Have all who wait seen, oldest first, with the lock held for a batch at a time. */
+static void waiters_see(struct waiters_look *look)
+{
+	struct waiters_list *list = waiters_list(look->pool);
+	unsigned long flags;
+	bool more;
+
+	look->cursor.pool = NULL;
+	raw_spin_lock_irqsave(&list->lock, flags);
+	if (look->pool && list->waiters.next) {
+		list_add(&look->cursor.listed, &list->waiters);
+		do {
+			more = waiters_see_batch(list, look);
+			raw_spin_unlock_irqrestore(&list->lock, flags);
+			raw_spin_lock_irqsave(&list->lock, flags);
+		} while (more);
+		list_del(&look->cursor.listed);
+	}
+	raw_spin_unlock_irqrestore(&list->lock, flags);
+}
+
+/* Where to look for those who wait for the pool of @inside. -ENODEV if it has ended. */
+static int waiters_look_at(struct waiters_look *look, const struct mempool2_inside *inside)
+{
+	int err = -ENODEV;
+
+	spin_lock_irq(&registry_lock);
+	if (inside->reserve) {
+		look->reserve = inside->reserve;
+		look->pool = READ_ONCE(inside->reserve->pool);
+		err = 0;
+	}
+	spin_unlock_irq(&registry_lock);
+	return err;
+}
+
 static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
+	struct mempool2_reserve *reserve;
 
 	waiter->since = ktime_get_ns();
 	waiter->is_reported = false;
+	waiter->task = waiter->function ? NULL : current;
 	trace_mempool2_wait_begin(pool, waiter->nr_missing, READ_ONCE(pool->nr_waiters),
 				  waiter->caller);
-	/* A pool that is waited for stays where it is. */
+	/* A pool that is waited for stays where it is. All CPUs read what is beside this. */
 	rcu_read_lock_sched();
-	WRITE_ONCE(rcu_dereference_sched(pool->reserve)->pool, pool);
+	reserve = rcu_dereference_sched(pool->reserve);
+	if (READ_ONCE(reserve->pool) != pool)
+		WRITE_ONCE(reserve->pool, pool);
 	rcu_read_unlock_sched();
+	waiters_list_add(waiter);
 	/* Whose function will be called does not wait itself. */
 	if (!waiter->function && pool_has(pool, FEATURE_CHECK_NESTED))
 		check_nested(pool);
@@ -849,6 +980,7 @@ static noinline void inside_wait_end(struct mempool2_waiter *waiter)
 	struct mempool2 *pool = waiter->pool;
 	u64 ns = ktime_get_ns() - waiter->since;
 
+	waiters_list_del(waiter);
 	trace_mempool2_wait_end(pool, waiter->count, waiter->nr_missing, ns, waiter->caller);
 	if (!pool_has(pool, FEATURE_STATISTICS))
 		return;
@@ -861,70 +993,104 @@ static noinline void inside_wait_end(struct mempool2_waiter *waiter)
 	preempt_enable();
 }
 
+/* How many wait. */
+struct waiters_count {
+	struct waiters_look	look;
+	int			nr;
+};
+
+static bool waiter_count(struct waiters_look *look, struct mempool2_waiter *waiter)
+{
+	struct waiters_count *count = container_of(look, struct waiters_count, look);
+
+	/* Any of them knows. */
+	count->nr = READ_ONCE(waiter->pool->nr_waiters);
+	return false;
+}
+
+static int waiters_count(const struct mempool2_inside *inside)
+{
+	struct waiters_count count = { .look.see = waiter_count };
+
+	if (!waiters_look_at(&count.look, inside))
+		waiters_see(&count.look);
+	return count.nr;
+}
+
 /**
  * struct waiter_view - a waiter, as it was seen
  *
  * @pid: its task, or 0 if a function will be called
- * @comm: the task's name, or the function's, as a word
- * @caller: who allocates
+ * @comm: the task's name
+ * @function: the function
+ * @caller: the code that allocates
  * @ns: how long it has waited
  * @missing: elements that it still waits for
  */
 struct waiter_view {
 	pid_t		pid;
 	char		comm[TASK_COMM_LEN];
+	mempool2_function_t *function;
 	unsigned long	caller;
 	u64		ns;
 	unsigned int	missing;
 };
 
-static void function_name(char *name, mempool2_function_t *function, size_t size)
+/* A waiter is certainly there, and its task, as long as it is in the list. */
+static void waiter_view(const struct mempool2_waiter *waiter, u64 now, struct waiter_view *view)
+{
+	view->pid = waiter->task ? task_pid_nr(waiter->task) : 0;
+	/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
+	if (waiter->task)
+		word_copy(view->comm, waiter->task->comm, TASK_COMM_LEN);
+	view->function = waiter->function;
+	view->caller = waiter->caller;
+	view->ns = now - waiter->since;
+	view->missing = READ_ONCE(waiter->nr_missing);
+}
+
+/* The name of the task or function, as a word; that of a function takes long to find. */
+static const char *waiter_name(struct waiter_view *view)
 {
 	char place[96];
 
-	scnprintf(place, sizeof(place), "%ps", function);
-	place_name(name, place, size);
+	if (view->function) {
+		scnprintf(place, sizeof(place), "%ps", view->function);
+		place_name(view->comm, place, TASK_COMM_LEN);
+	}
+	return view->comm;
 }
 
-/*
- * With the registry's lock held: copy those who wait; only those who have waited for
- * so long and were not reported yet, if @ns is not 0.
- */
-static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_view *views,
+struct waiters_copy {
+	struct waiters_look	look;
+	u64			now;
+	struct waiter_view	*views;
+	unsigned int		nr;
+	unsigned int		max;
+};
+
+static bool waiter_copy(struct waiters_look *look, struct mempool2_waiter *waiter)
+{
+	struct waiters_copy *copy = container_of(look, struct waiters_copy, look);
+
+	waiter_view(waiter, copy->now, &copy->views[copy->nr++]);
+	return copy->nr < copy->max;
+}
+
+/* Copy up to @max, the oldest. Returns how many. */
+static unsigned int waiters_copy(const struct mempool2_inside *inside, struct waiter_view *views,
 				 unsigned int max)
 {
-	u64 now = ktime_get_ns();
-	struct mempool2_waiter *waiter;
-	struct wait_queue_entry *entry;
-	struct task_struct *task;
-	unsigned int nr = 0;
-	unsigned long flags;
+	struct waiters_copy copy = {
+		.look.see = waiter_copy,
+		.now = ktime_get_ns(),
+		.views = views,
+		.max = max,
+	};
 
-	lockdep_assert_held(&registry_lock);
-	spin_lock_irqsave(&pool->wait.lock, flags);
-	list_for_each_entry(entry, &pool->wait.head, entry) {
-		if (nr == max)
-			break;
-		if (entry->func != sleeper_wake && entry->func != function_wake)
-			continue;
-		waiter = container_of(entry, struct mempool2_waiter, entry);
-		if (ns && (waiter->is_reported || now - waiter->since < ns))
-			continue;
-		waiter->is_reported |= !!ns;
-		task = entry->private;
-		views[nr].pid = task ? task_pid_nr(task) : 0;
-		/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
-		if (task)
-			word_copy(views[nr].comm, task->comm, TASK_COMM_LEN);
-		else
-			function_name(views[nr].comm, waiter->function, TASK_COMM_LEN);
-		views[nr].caller = waiter->caller;
-		views[nr].ns = now - waiter->since;
-		views[nr].missing = waiter->nr_missing;
-		nr++;
-	}
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	return nr;
+	if (!waiters_look_at(&copy.look, inside))
+		waiters_see(&copy.look);
+	return copy.nr;
 }
 
 /*
@@ -932,6 +1098,9 @@ static unsigned int waiters_copy(struct mempool2 *pool, u64 ns, struct waiter_vi
  * long work, so all of it is copied first.
  */
 struct stuck_view {
+	struct waiters_look	look;
+	u64			now;
+	u64			ns;		/* so long is too long */
 	char			name[MEMPOOL2_NAME_LEN];
 	struct waiter_view	waiters[NAMED];
 	struct mempool2_record	holders[NAMED];
@@ -942,69 +1111,131 @@ struct stuck_view {
 	bool			has_records;
 };
 
-static bool stuck_find(struct stuck_view *view)
+static bool waiter_is_stuck(const struct stuck_view *view, const struct mempool2_waiter *waiter)
 {
-	struct mempool2_reserve *reserve;
-	struct mempool2_inside *inside;
-	struct mempool2 *pool;
+	return !waiter->is_reported && (s64)(view->now - waiter->since) >= (s64)view->ns;
+}
+
+static bool stuck_seek(struct waiters_look *look, struct mempool2_waiter *waiter)
+{
+	struct stuck_view *view = container_of(look, struct stuck_view, look);
+
+	view->nr_waiters += waiter_is_stuck(view, waiter);
+	return !view->nr_waiters;
+}
+
+static bool stuck_copy(struct waiters_look *look, struct mempool2_waiter *waiter)
+{
+	struct stuck_view *view = container_of(look, struct stuck_view, look);
+
+	view->nr_waiting = READ_ONCE(waiter->pool->nr_waiters);
+	if (!waiter_is_stuck(view, waiter))
+		return true;
+	waiter->is_reported = true;
+	if (view->nr_waiters < NAMED)
+		waiter_view(waiter, view->now, &view->waiters[view->nr_waiters]);
+	view->nr_waiters++;
+	return true;
+}
+
+/*
+ * Are there waiters of the pool that are stuck, and may they be reported now? All those
+ * that are not named in the report are counted in it.
+ */
+static bool stuck_look(struct mempool2_inside *inside, struct stuck_view *view)
+{
+	memset(view, 0, sizeof(*view));
+	view->now = ktime_get_ns();
+	view->ns = (u64)READ_ONCE(inside->stuck_after) * NSEC_PER_SEC;
+	view->look.see = stuck_seek;
+	if (waiters_look_at(&view->look, inside))
+		return false;
+	waiters_see(&view->look);
+	if (!view->nr_waiters || !may_report(inside))
+		return false;
+	view->nr_waiters = 0;
+	view->look.see = stuck_copy;
+	waiters_see(&view->look);
 
 	spin_lock_irq(&registry_lock);
-	view->nr_waiters = 0;
-	list_for_each_entry(reserve, &registry, registered) {
-		inside = reserve->inside;
-		if (!inside || !(inside->features & FEATURE_STUCK))
-			continue;
-		pool = reserve_pool(reserve);
-		if (!pool)
-			continue;
-		view->nr_waiters = waiters_copy(pool,
-						(u64)READ_ONCE(inside->stuck_after) * NSEC_PER_SEC,
-						view->waiters, NAMED);
-		if (!view->nr_waiters)
-			continue;
-		reserve_name(reserve, view->name);
-		view->nr_waiting = READ_ONCE(pool->nr_waiters);
-		view->min_nr = reserve->min_nr;
-		view->has_records = inside->features & FEATURE_RECORDS;
-		view->nr_holders = records_copy(inside, NULL, view->holders, NAMED);
-		break;
+	if (inside->reserve) {
+		reserve_name(inside->reserve, view->name);
+		view->min_nr = inside->reserve->min_nr;
+	} else {
+		view->nr_waiters = 0;
 	}
 	spin_unlock_irq(&registry_lock);
+	view->has_records = inside_features(inside) & FEATURE_RECORDS;
+	view->nr_holders = records_copy(inside, NULL, view->holders, NAMED);
 	return view->nr_waiters;
 }
 
-static void report_stuck(const struct stuck_view *view)
+/*
+ * The next pool of those that are looked after, which goes to the end of the list; %NULL
+ * if there is none. As long as the mutex is held what it has for features stays.
+ */
+static struct mempool2_inside *stuck_next(void)
+{
+	struct mempool2_inside *inside;
+
+	lockdep_assert_held(&features_mutex);
+	spin_lock_irq(&registry_lock);
+	inside = list_first_entry_or_null(&stuck_insides, struct mempool2_inside, stuck);
+	if (inside)
+		list_move_tail(&inside->stuck, &stuck_insides);
+	spin_unlock_irq(&registry_lock);
+	return inside;
+}
+
+static void report_stuck(struct stuck_view *view)
 {
 	unsigned long flags = report_begin("waiter stuck", view->name);
-	const struct waiter_view *waiter;
+	struct waiter_view *waiter;
 	unsigned int i;
 
 	report_line("%d wait, for a pool of %d\n", view->nr_waiting, view->min_nr);
-	for (i = 0; i < view->nr_waiters; i++) {
+	for (i = 0; i < min_t(unsigned int, view->nr_waiters, NAMED); i++) {
 		waiter = &view->waiters[i];
-		report_line("task %s/%d has waited %llu ms for %u, in %pS\n", waiter->comm,
-			    waiter->pid, div_u64(waiter->ns, NSEC_PER_MSEC),
-			    waiter->missing, (void *)waiter->caller);
+		report_line("task %s/%d has waited %llu ms for %u, in %pS\n",
+			    waiter_name(waiter), waiter->pid,
+			    div_u64(waiter->ns, NSEC_PER_MSEC), waiter->missing,
+			    (void *)waiter->caller);
 	}
+	if (view->nr_waiters > NAMED)
+		report_line("and so have %u more\n", view->nr_waiters - NAMED);
 	if (!view->has_records)
 		report_line("who holds the reserve is not known: switch checks on\n");
 	report_holders(view->holders, view->nr_holders);
 	report_end(flags, "waiter stuck");
 }
 
+static unsigned int stuck_nr(void)
+{
+	unsigned int nr;
+
+	spin_lock_irq(&registry_lock);
+	nr = nr_stuck;
+	spin_unlock_irq(&registry_lock);
+	return nr;
+}
+
 static void stuck_watch(struct work_struct *work)
 {
 	struct stuck_view *view = kmalloc(sizeof(*view), GFP_KERNEL | __GFP_NOWARN);
-	bool more;
+	struct mempool2_inside *inside;
+	unsigned int nr;
+	bool found;
 
-	while (view && stuck_find(view))
-		report_stuck(view);
+	for (nr = view ? stuck_nr() : 0; nr; nr--) {
+		mutex_lock(&features_mutex);
+		inside = stuck_next();
+		found = inside && stuck_look(inside, view);
+		mutex_unlock(&features_mutex);
+		if (found)
+			report_stuck(view);
+	}
 	kfree(view);
-
-	spin_lock_irq(&registry_lock);
-	more = nr_stuck;
-	spin_unlock_irq(&registry_lock);
-	if (more)
+	if (stuck_nr())
 		schedule_delayed_work(&stuck_work, HZ);
 }
 
@@ -1013,9 +1244,9 @@ static void stuck_watch(struct work_struct *work)
 static int inside_set_stuck_after(struct mempool2_inside *inside, unsigned int seconds)
 {
 	if (!seconds)
-		return inside_switch(inside, inside->features & ~FEATURE_STUCK, false);
+		return inside_switch(inside, inside->features & ~FEATURE_STUCK);
 	WRITE_ONCE(inside->stuck_after, seconds);
-	return inside_switch(inside, inside->features | FEATURE_STUCK, false);
+	return inside_switch(inside, inside->features | FEATURE_STUCK);
 }
 
 /**
@@ -1024,7 +1255,8 @@ static int inside_set_stuck_after(struct mempool2_inside *inside, unsigned int s
  * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
  *
  * The report names the waiters and, while any check is on, who holds elements of
- * the reserve. Each waiter is reported once.
+ * the reserve; of many waiters the oldest ones, and how many more there are. Each waiter
+ * is reported once.
  *
  * Context: Task context; sleeps.
  * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
@@ -1057,18 +1289,32 @@ static unsigned int features_needed(unsigned int checks)
 	       (checks & FEATURE_CHECK_POISON ? FEATURE_POISON : 0);
 }
 
+static void element_prepare(struct mempool2_inside *inside, void *element)
+{
+	unsigned int order = inside->elements.area;
+
+	/* Objects that KASAN lets nobody touch while they rest have nothing to poison. */
+	if (!inside->elements.are_pages) {
+		poison_set(inside, element);
+		return;
+	}
+	mempool2_kasan_use_pages(element, order);
+	poison_set(inside, element);
+	(void)mempool2_kasan_rest_pages(element, order);
+}
+
 /*
  * With the records' lock held: an element is found in a slot. One that was found before, and not
  * freed since, is in another slot as well.
  */
-static void record_swept(struct mempool2_inside *inside, void *element, bool may_repeat)
+static void record_swept(struct mempool2_inside *inside, void *element)
 {
 	struct mempool2_record *record;
 
 	if (!inside->records)
 		return;
 	record = record_find(inside, element);
-	if (record && record->rests && !record->from && may_repeat)
+	if (record && record->rests && !record->from && inside->elements.may_repeat)
 		records_give_up(inside);
 	else
 		record_set(inside, record, element, true, 0, 0);
@@ -1076,9 +1322,10 @@ static void record_swept(struct mempool2_inside *inside, void *element, bool may
 
 /*
  * Poison an element that rests, and make a record of it, as if it were freed now.
- * Meanwhile its slot looks as if a resize had an element in hand.
+ * Meanwhile its slot looks as if a resize had an element in hand, but it comes back
+ * to that slot: so the slot counts as full all the time.
  */
-static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, void **slot)
+static void slot_prepare(struct mempool2_inside *inside, void **slot)
 {
 	unsigned long flags;
 	void *element;
@@ -1086,12 +1333,10 @@ static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, 
 	raw_spin_lock_irqsave(&reserve_move_lock, flags);
 	element = READ_ONCE(*slot);
 	if (is_element(element) && try_cmpxchg(slot, &element, CLOSED)) {
-		element_use(pool, element);
 		if (inside->features & FEATURE_POISON)
-			poison_set(pool, element);
-		element_rest(pool, element);
+			element_prepare(inside, element);
 		raw_spin_lock(&inside->lock);
-		record_swept(inside, element, pool_may_repeat(pool));
+		record_swept(inside, element);
 		raw_spin_unlock(&inside->lock);
 		/* Pairs with slot_take(). */
 		smp_store_release(slot, element);
@@ -1099,34 +1344,54 @@ static void slot_prepare(struct mempool2 *pool, struct mempool2_inside *inside, 
 	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
 }
 
-/* All that rest in @reserve, a few at a time as the pool may end in the meantime. */
+/* All that rest in @reserve, one at a time as the pool may end in the meantime. */
 static void reserve_prepare(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
 {
-	struct mempool2 *pool = NULL;
-	unsigned int slot, end;
+	unsigned int slot, end = 1;
 
-	for (slot = 0, end = 1; slot < end; slot++) {
+	for (slot = 0; slot < end; slot++) {
 		spin_lock_irq(&registry_lock);
-		pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
-		if (pool) {
-			end = reserve->nr_slots;
-			if (slot < end)
-				slot_prepare(pool, inside, &reserve->slots[slot]);
-		}
+		/* From when the pool is about to end its reserve is not ours to look at. */
+		end = inside->reserve ? reserve->nr_slots : 0;
+		if (slot < end)
+			slot_prepare(inside, &reserve->slots[slot]);
 		spin_unlock_irq(&registry_lock);
-		if (!pool)
-			break;
+		if (slot % BATCH == 0)
+			cond_resched();
 	}
 }
 
-/* All that rest in the pool. From then on those who put elements do it themselves. */
+/* Let those who find nothing look again, as elements are in hand; returns what was so before. */
+static bool reserve_set_moving(struct mempool2_inside *inside, bool moving)
+{
+	struct mempool2_reserve *reserve;
+	bool was_moving = false;
+
+	lockdep_assert_held(&reserve_resize_mutex);
+	spin_lock_irq(&registry_lock);
+	reserve = inside->reserve;
+	if (reserve) {
+		was_moving = reserve->moving;
+		WRITE_ONCE(reserve->moving, moving);
+	}
+	spin_unlock_irq(&registry_lock);
+	return was_moving;
+}
+
+/*
+ * All that rest in the pool. From then on those who put elements do it themselves.
+ *
+ * A CPU that looks for an element may come by a slot while its element is in hand. It
+ * has preemption disabled from before it looks until it has seen whether elements are
+ * moved, and said what it found. So once all CPUs have come out of that after the last
+ * slot was open again nobody is left who has missed an element and does not look again.
+ */
 static void inside_prepare(struct mempool2_inside *inside)
 {
 	struct mempool2_reserve *reserve, *old = NULL;
 	struct mempool2_record *record;
 	struct hlist_node *next;
-	struct mempool2 *pool;
-	bool moving = false;
+	bool was_moving;
 	unsigned int i;
 
 	/* What is known of elements that rest may be out of date. */
@@ -1137,29 +1402,21 @@ static void inside_prepare(struct mempool2_inside *inside)
 				record_drop(inside, record);
 	raw_spin_unlock_irq(&inside->lock);
 
-	/* Nor does any element change its slot. */
+	/* Nor does any element change its slot, or the pool its reserve. */
 	mutex_lock(&reserve_resize_mutex);
 	spin_lock_irq(&registry_lock);
 	reserve = inside->reserve;
-	if (reserve) {
+	if (reserve)
 		old = reserve->old;
-		moving = reserve->moving;
-		WRITE_ONCE(reserve->moving, true);
-	}
 	spin_unlock_irq(&registry_lock);
+	was_moving = reserve_set_moving(inside, true);
 	if (old)
 		reserve_prepare(inside, old);
 	if (reserve)
 		reserve_prepare(inside, reserve);
-	spin_lock_irq(&registry_lock);
-	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
-	if (pool) {
-		/* As after a step of a resize. */
-		smp_mb();
-		after_put(pool);
-		WRITE_ONCE(inside->reserve->moving, moving);
-	}
-	spin_unlock_irq(&registry_lock);
+	/* Pairs with rcu_read_lock_sched() in reserve_take(). */
+	synchronize_rcu();
+	reserve_set_moving(inside, was_moving);
 	mutex_unlock(&reserve_resize_mutex);
 }
 
@@ -1173,18 +1430,6 @@ static unsigned int inside_nr_slots(struct mempool2_inside *inside)
 	return nr;
 }
 
-static bool inside_can_poison(struct mempool2_inside *inside)
-{
-	struct mempool2 *pool;
-	bool can;
-
-	spin_lock_irq(&registry_lock);
-	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
-	can = pool && poison_is_possible(pool);
-	spin_unlock_irq(&registry_lock);
-	return can;
-}
-
 /*
  * Switch checks, of FEATURES_CHECK. A check relies on something that has been done
  * for all elements that rest, and is done by all who let one rest. So this comes
@@ -1196,18 +1441,18 @@ static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks
 	int err = 0;
 
 	/* It is on for no pool that cannot have it, so that taking and putting need not ask. */
-	if (!inside_can_poison(inside))
+	if (!elements_can_be_poisoned(inside->elements))
 		checks &= ~FEATURE_CHECK_POISON;
 	needed = features_needed(checks);
 	if (features & FEATURES_CHECK & ~checks) {
 		features &= ~FEATURES_CHECK | checks;
-		err = inside_switch(inside, features, true);
+		err = inside_switch(inside, features);
 		if (err)
 			return err;
 	}
 	if (features & FEATURES_PREPARE & ~needed) {
 		features &= ~FEATURES_PREPARE | needed;
-		err = inside_switch(inside, features, false);
+		err = inside_switch(inside, features);
 		if (!err && !(features & FEATURE_RECORDS))
 			records_free(inside);
 		if (err)
@@ -1218,10 +1463,8 @@ static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks
 		depot_prepare();
 		if (missing & FEATURE_RECORDS)
 			err = records_alloc(inside, inside_nr_slots(inside), GFP_KERNEL);
-		/* Now all calls go out of line, ... */
-		err = err ?: inside_switch(inside, features, true);
-		/* ... now all of them do what is needed, ... */
-		err = err ?: inside_switch(inside, features | missing, true);
+		/* Now all calls do what is needed, ... */
+		err = err ?: inside_switch(inside, features | missing);
 		if (err) {
 			if (missing & FEATURE_RECORDS)
 				records_free(inside);
@@ -1231,7 +1474,7 @@ static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks
 		inside_prepare(inside);
 	}
 	/* ... and now that can be relied on. */
-	return inside_switch(inside, features | checks, false);
+	return inside_switch(inside, features | checks);
 }
 
 /**
@@ -1258,24 +1501,22 @@ int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
 EXPORT_SYMBOL_GPL(mempool2_set_checks);
 
 /*
- * A new pool that has no element yet: there is nothing to wait for. It goes without
- * checks if there is no memory for them.
+ * A new pool that has no element yet, and is not in the registry: there is nothing to
+ * wait for. It goes without checks if there is no memory for them.
  */
-static void inside_created(struct mempool2 *pool, gfp_t gfp)
+static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp)
 {
 	unsigned int possible = FEATURES_CHECK, checks;
-	struct mempool2_reserve *reserve;
 	struct mempool2_inside *inside;
 	unsigned long flags;
 
-	if (!poison_is_possible(pool))
+	if (!elements_can_be_poisoned(reserve->elements))
 		possible &= ~FEATURE_CHECK_POISON;
 	if (!(READ_ONCE(checks_for_new) & possible))
 		return;
 	inside = inside_create(gfp);
 	if (!inside)
 		return;
-	reserve = rcu_dereference_protected(pool->reserve, true);
 	if (records_alloc(inside, reserve->nr_slots, gfp)) {
 		inside_drop(inside);
 		return;
@@ -1285,13 +1526,51 @@ static void inside_created(struct mempool2 *pool, gfp_t gfp)
 	/* The switch may have been turned meanwhile, and pools_watched with it. */
 	checks = checks_for_new & possible;
 	if (checks) {
-		inside->features = checks | features_needed(checks);
+		features_set(inside, checks | features_needed(checks));
 		inside_attach(inside, reserve);
-		pool_set_watched(pool, true);
 		inside = NULL;
 	}
 	spin_unlock_irqrestore(&registry_lock, flags);
 	inside_drop(inside);
+}
+
+/* The checks of pools that are made from now on. */
+static void checks_for_new_set(unsigned int checks)
+{
+	lockdep_assert_held(&features_mutex);
+	if (checks) {
+		pools_watch();
+		depot_prepare();
+	}
+	spin_lock_irq(&registry_lock);
+	WRITE_ONCE(checks_for_new, checks);
+	spin_unlock_irq(&registry_lock);
+	pools_watched_update();
+}
+
+/*
+ * The module's parameter. What is given on the command line comes before anything is
+ * ready for it, and waits for checks_load().
+ */
+static unsigned int checks_to_load;
+static bool checks_are_loaded;
+
+static void checks_param_switch(unsigned int checks)
+{
+	mutex_lock(&features_mutex);
+	if (checks_are_loaded)
+		checks_for_new_set(checks);
+	else
+		checks_to_load = checks;
+	mutex_unlock(&features_mutex);
+}
+
+static void __init checks_load(void)
+{
+	mutex_lock(&features_mutex);
+	checks_are_loaded = true;
+	checks_for_new_set(checks_to_load);
+	mutex_unlock(&features_mutex);
 }
 
 static void inside_resized(struct mempool2 *pool, int from, int to, int err)

@@ -15,7 +15,7 @@
  * @name: what it is called
  * @owner: where it was made
  * @min_nr: what it guarantees
- * @nr_waiting: who waits; -1 if nobody knows where the pool is
+ * @nr_waiting: how many wait
  * @features: what is on
  * @fail_one_in: how often it fails
  * @stuck_after: how long is too long
@@ -41,7 +41,6 @@ struct pool_view {
 static int inside_view(const struct mempool2_inside *inside, struct pool_view *view)
 {
 	const struct mempool2_reserve *reserve;
-	const struct mempool2 *pool;
 
 	memset(view, 0, sizeof(*view));
 	spin_lock_irq(&registry_lock);
@@ -51,13 +50,12 @@ static int inside_view(const struct mempool2_inside *inside, struct pool_view *v
 		if (reserve->maker)
 			memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
 		view->min_nr = READ_ONCE(reserve->min_nr);
-		pool = reserve_pool(reserve);
-		view->nr_waiting = pool ? READ_ONCE(pool->nr_waiters) : -1;
-		view->features = inside->features;
+		view->features = inside_features(inside);
 	}
 	spin_unlock_irq(&registry_lock);
 	if (!reserve)
 		return -ENODEV;
+	view->nr_waiting = waiters_count(inside);
 	if (view->features & FEATURE_FAILING)
 		view->fail_one_in = READ_ONCE(inside->fail_one_in);
 	if (view->features & FEATURE_STUCK)
@@ -170,35 +168,14 @@ static int checks_parse(const char *text, unsigned int *features)
 	return 0;
 }
 
-/* On the command line of a kernel that has us built in there is nothing yet. */
-static bool slab_is_there(void)
-{
-#ifdef MODULE
-	return true;
-#else
-	return slab_is_available();
-#endif
-}
-
 static int checks_param_set(const char *text, const struct kernel_param *param)
 {
 	unsigned int checks;
 	int err = checks_parse(text, &checks);
 
-	if (err)
-		return err;
-	mutex_lock(&features_mutex);
-	if (checks) {
-		static_branch_enable(&pools_watched);
-		if (slab_is_there())
-			depot_prepare();
-	}
-	spin_lock_irq(&registry_lock);
-	WRITE_ONCE(checks_for_new, checks);
-	spin_unlock_irq(&registry_lock);
-	pools_watched_update();
-	mutex_unlock(&features_mutex);
-	return 0;
+	if (!err)
+		checks_param_switch(checks);
+	return err;
 }
 
 static int checks_param_get(char *text, const struct kernel_param *param)
@@ -230,10 +207,7 @@ static void show_min(struct seq_file *file, const struct pool_view *view)
 
 static void show_waiting(struct seq_file *file, const struct pool_view *view)
 {
-	if (view->nr_waiting < 0)
-		seq_puts(file, "unknown\n");
-	else
-		seq_printf(file, "%d\n", view->nr_waiting);
+	seq_printf(file, "%d\n", view->nr_waiting);
 }
 
 #define SHOW_FIGURE(name, value)					\
@@ -290,19 +264,14 @@ static int list_reserve(struct seq_file *file, struct mempool2_inside *inside)
 static int list_waiters(struct seq_file *file, struct mempool2_inside *inside)
 {
 	struct waiter_view *views = kcalloc(LISTED, sizeof(*views), GFP_KERNEL);
-	struct mempool2 *pool;
-	unsigned int nr = 0, i;
+	unsigned int nr, i;
 
 	if (!views)
 		return -ENOMEM;
-	spin_lock_irq(&registry_lock);
-	pool = inside->reserve ? reserve_pool(inside->reserve) : NULL;
-	if (pool)
-		nr = waiters_copy(pool, 0, views, LISTED);
-	spin_unlock_irq(&registry_lock);
+	nr = waiters_copy(inside, views, LISTED);
 	for (i = 0; i < nr; i++)
 		seq_printf(file, "%s/%d missing=%u waited_ms=%llu caller=%pS\n",
-			   views[i].comm, views[i].pid, views[i].missing,
+			   waiter_name(&views[i]), views[i].pid, views[i].missing,
 			   div_u64(views[i].ns, NSEC_PER_MSEC), (void *)views[i].caller);
 	kfree(views);
 	return 0;
@@ -625,7 +594,7 @@ static int table_show(struct seq_file *file, void *row)
 		return SEQ_SKIP;
 	seq_printf(file, " %4u %-31s %6d %7u", inside->id, view.name, view.min_nr,
 		   inside_count(inside));
-	table_figure(file, view.nr_waiting >= 0, 7, view.nr_waiting);
+	table_figure(file, true, 7, view.nr_waiting);
 	table_figure(file, view.is_counted, 6, view.statistics.reserve_allocs);
 	table_figure(file, view.is_counted, 6, view.statistics.waits);
 	table_figure(file, view.is_counted, 10,
@@ -672,8 +641,7 @@ late_initcall(inside_make_root);
 
 static int __init inside_load(void)
 {
-	if (checks_for_new)
-		depot_prepare();
+	checks_load();
 #ifdef MODULE
 	return inside_make_root();
 #else

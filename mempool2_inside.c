@@ -10,11 +10,15 @@
  * All pools are in a registry, or rather their reserves are: a pool may be copied
  * before it is used, and what is allocated stays where it is.
  *
- * What is off for a pool must not cost it anything, so there is no test for it on
- * the main paths. Instead a pool for which anything is on has a kind that none of
- * these know, and so goes out of line each time. Who has read the old kind when it
- * changes does once more what was right before; where that matters, switching
- * waits until these are through.
+ * What is off must not cost anything, so there is no test for it on the main paths.
+ * Instead, while anything is on for any pool, these know of no kind of pool that they
+ * serve directly (mempool2_direct), and all pools go out of line, where a static key
+ * has them look for what is on. A call that began before does once more what was right
+ * then; where that matters, switching waits until such calls are through.
+ *
+ * Nothing here writes to a pool, or follows an address where one was seen: a pool may
+ * be copied, and the original's memory be used for something else. What is known of a
+ * pool is in its reserve; only who waits for a pool leads there, as it stays until then.
  */
 
 #define CREATE_TRACE_POINTS
@@ -42,11 +46,14 @@ static LIST_HEAD(registry);
 /* The first one of them without a directory in debugfs; none of those after it has one. */
 static struct list_head *registry_no_dir = &registry;
 
-/* Of them, watched ones; and those that are looked after by stuck_work. */
+/* Pools for which something is on. */
 static unsigned int nr_watched;
+
+/* Those whose waiters stuck_work looks at. */
+static LIST_HEAD(stuck_insides);
 static unsigned int nr_stuck;
 
-/* Events of the reserve that somebody wants to see, so all pools are watched. */
+/* Events of the reserve that somebody wants to see. */
 static unsigned int nr_traced;
 
 /* The checks, of FEATURES_CHECK, that are on for pools made from now on. */
@@ -55,7 +62,7 @@ static unsigned int checks_for_new;
 /* Switching features of all pools; taken before all other locks. */
 static DEFINE_MUTEX(features_mutex);
 
-/* What a pool's end leaves to be done, which exit has no right to sleep for. */
+/* What the end of a pool leaves to be done, as mempool2_exit() may not sleep for it. */
 static LIST_HEAD(gone_insides);
 static void gone_insides_remove(struct work_struct *work);
 static DECLARE_WORK(gone_work, gone_insides_remove);
@@ -64,35 +71,51 @@ static void inside_drop(struct mempool2_inside *inside);
 static void records_free(struct mempool2_inside *inside);
 
 /*
- * Under the lock: the pool to which @reserve belongs, %NULL if that is not known. It
- * was last seen where it was made. Who copies a pool and gives the original's memory
- * back may leave an address there that is good for nothing, hence the look at it.
+ * Whether anything is on
  */
-static struct mempool2 *reserve_pool(const struct mempool2_reserve *reserve)
-{
-	struct mempool2 *pool = READ_ONCE(reserve->pool);
-	struct mempool2_reserve *its;
 
-	lockdep_assert_held(&registry_lock);
-	if (!pool || copy_from_kernel_nofault(&its, &pool->reserve, sizeof(its)) ||
-	    its != reserve)
-		return NULL;
-	return pool;
+struct mempool2_direct mempool2_direct __read_mostly = {
+	.custom		= MEMPOOL2_CUSTOM,
+	.slab		= MEMPOOL2_SLAB,
+	.kmalloc	= MEMPOOL2_KMALLOC,
+	.pages		= MEMPOOL2_PAGES,
+};
+EXPORT_SYMBOL_GPL(mempool2_direct);
+
+static void direct_set(bool on)
+{
+	WRITE_ONCE(mempool2_direct.custom, on ? MEMPOOL2_CUSTOM : MEMPOOL2_NO_KIND);
+	WRITE_ONCE(mempool2_direct.slab, on ? MEMPOOL2_SLAB : MEMPOOL2_NO_KIND);
+	WRITE_ONCE(mempool2_direct.kmalloc, on ? MEMPOOL2_KMALLOC : MEMPOOL2_NO_KIND);
+	WRITE_ONCE(mempool2_direct.pages, on ? MEMPOOL2_PAGES : MEMPOOL2_NO_KIND);
 }
 
-/* Let all calls on the pool go out of line, or let them not. */
-static void pool_set_watched(struct mempool2 *pool, bool watched)
+/*
+ * To be called before anything is on, so that no call sees that something is on for its
+ * pool and others on the same pool do not look for it.
+ */
+static void pools_watch(void)
 {
-	u8 kind = watched ? MEMPOOL2_WATCHED : pool->source;
-	int state = atomic_read(&pool->state), new;
+	lockdep_assert_held(&features_mutex);
+	static_branch_enable(&pools_watched);
+	direct_set(false);
+}
 
-	lockdep_assert_held(&registry_lock);
-	nr_watched += watched - pool_is_watched(pool);
-	WRITE_ONCE(pool->kind, kind);
-	do {
-		new = state & ~(MEMPOOL2_FULL(MEMPOOL2_KIND_MASK) | MEMPOOL2_WATCH);
-		new |= MEMPOOL2_FULL(kind) | (watched ? MEMPOOL2_WATCH : 0);
-	} while (!atomic_try_cmpxchg(&pool->state, &state, new));
+/* To be called after something is on no more: if nothing is, nobody needs to look. */
+static void pools_watched_update(void)
+{
+	unsigned long flags;
+	bool on;
+
+	lockdep_assert_held(&features_mutex);
+	/* Events on the kernel's command line are switched on while interrupts must be off. */
+	spin_lock_irqsave(&registry_lock, flags);
+	on = nr_watched || nr_traced || checks_for_new;
+	spin_unlock_irqrestore(&registry_lock, flags);
+	if (on)
+		return;
+	direct_set(true);
+	static_branch_disable(&pools_watched);
 }
 
 /**
@@ -155,15 +178,12 @@ static struct mempool2_maker *maker_put(struct mempool2_maker *maker)
 	return maker;
 }
 
-static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			 unsigned long caller, gfp_t gfp)
+/* Note where the pool of @reserve was made. */
+static void maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp)
 {
 	struct mempool2_maker *new = maker_alloc(caller, gfp), *maker;
 	unsigned long flags;
 
-	/* A pool on the stack does not live long, or is going to be copied. */
-	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
-	reserve->min_nr = pool->min_nr;
 	spin_lock_irqsave(&registry_lock, flags);
 	maker = maker_find(caller);
 	if (!maker && new) {
@@ -174,13 +194,25 @@ static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve
 	if (maker)
 		maker->nr_pools++;
 	reserve->maker = maker;
+	spin_unlock_irqrestore(&registry_lock, flags);
+	kfree(new);
+}
+
+/* The pool is made: from now on others find it, and may switch something on for it. */
+static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
+{
+	unsigned long flags;
+
+	/* A pool on the stack does not live long, or is going to be copied. */
+	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
+	reserve->min_nr = pool->min_nr;
+	spin_lock_irqsave(&registry_lock, flags);
+	if (reserve->inside)
+		reserve->inside->reserve = reserve;
 	list_add_tail(&reserve->registered, &registry);
 	if (registry_no_dir == &registry)
 		registry_no_dir = &reserve->registered;
-	if (nr_traced && reserve->pool)
-		pool_set_watched(pool, true);
 	spin_unlock_irqrestore(&registry_lock, flags);
-	kfree(new);
 }
 
 /* Make @reserve the pool's in place of @old, for those who look from outside too. */
@@ -191,6 +223,7 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 
 	spin_lock_irqsave(&registry_lock, flags);
 	reserve->pool = pool;
+	reserve->elements = old->elements;
 	reserve->min_nr = pool->min_nr;
 	reserve->maker = old->maker;
 	reserve->inside = old->inside;
@@ -203,37 +236,25 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 	spin_unlock_irqrestore(&registry_lock, flags);
 }
 
-/* From now on nobody looks at the pool from outside. */
-static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve)
+/*
+ * The pool is about to end: from now on nobody finds it. What is on for it stays on, as
+ * what rests was put with that on, and is to be taken with it.
+ */
+static void registry_remove(struct mempool2_reserve *reserve)
 {
 	struct mempool2_inside *inside = reserve->inside;
-	struct mempool2_maker *maker;
 	unsigned long flags;
-	bool has_dir = false, was_last = false;
 
 	spin_lock_irqsave(&registry_lock, flags);
 	if (registry_no_dir == &reserve->registered)
 		registry_no_dir = reserve->registered.next;
 	list_del(&reserve->registered);
-	maker = maker_put(reserve->maker);
-	if (pool_is_watched(pool)) {
-		pool_set_watched(pool, false);
-		was_last = !nr_watched;
-	}
 	if (inside) {
 		inside->reserve = NULL;
-		if (inside->features & FEATURE_STUCK)
-			nr_stuck--;
-		has_dir = inside->id;
-		if (has_dir)
-			list_add_tail(&inside->gone, &gone_insides);
+		nr_stuck -= !list_empty(&inside->stuck);
+		list_del_init(&inside->stuck);
 	}
 	spin_unlock_irqrestore(&registry_lock, flags);
-	kfree(maker);
-	if (has_dir || was_last)
-		schedule_work(&gone_work);
-	if (!has_dir)
-		inside_drop(inside);
 }
 
 /*
@@ -248,6 +269,7 @@ static struct mempool2_inside *inside_create(gfp_t gfp)
 		return NULL;
 	raw_spin_lock_init(&inside->lock);
 	INIT_LIST_HEAD(&inside->chunks);
+	INIT_LIST_HEAD(&inside->stuck);
 	ratelimit_state_init(&inside->ratelimit, 5 * HZ, 5);
 	ratelimit_set_flags(&inside->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	return inside;
@@ -265,9 +287,51 @@ static void inside_drop(struct mempool2_inside *inside)
 static void inside_attach(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
 {
 	lockdep_assert_held(&registry_lock);
-	inside->reserve = reserve;
+	inside->elements = reserve->elements;
 	/* Pairs with pool_inside(). */
 	smp_store_release(&reserve->inside, inside);
+}
+
+/* Under the lock: the features, and what follows from them. */
+static void features_set(struct mempool2_inside *inside, unsigned int features)
+{
+	lockdep_assert_held(&registry_lock);
+	nr_watched += !!features - inside->is_watched;
+	inside->is_watched = features;
+	nr_stuck -= !list_empty(&inside->stuck);
+	list_del_init(&inside->stuck);
+	if (features & FEATURE_STUCK) {
+		list_add_tail(&inside->stuck, &stuck_insides);
+		nr_stuck++;
+	}
+	/* Pairs with inside_features(): a figure that a feature goes by is there before. */
+	smp_store_release(&inside->features, features);
+}
+
+/* The pool has ended, or was never made, and its elements have left. */
+static void inside_ended(struct mempool2_reserve *reserve)
+{
+	struct mempool2_inside *inside = reserve->inside;
+	bool is_kept = false, was_last = false;
+	struct mempool2_maker *maker;
+	unsigned long flags;
+
+	spin_lock_irqsave(&registry_lock, flags);
+	maker = maker_put(reserve->maker);
+	if (inside) {
+		nr_watched -= inside->is_watched;
+		was_last = inside->is_watched && !nr_watched;
+		/* There are files that lead to it; or stuck_watch() may have it in hand. */
+		is_kept = inside->id || inside->features & FEATURE_STUCK;
+		if (is_kept)
+			list_add_tail(&inside->gone, &gone_insides);
+	}
+	spin_unlock_irqrestore(&registry_lock, flags);
+	kfree(maker);
+	if (is_kept || was_last)
+		schedule_work(&gone_work);
+	if (!is_kept)
+		inside_drop(inside);
 }
 
 static struct mempool2_inside *pool_inside(const struct mempool2 *pool)
@@ -286,7 +350,7 @@ static struct mempool2_inside *inside_with(const struct mempool2 *pool, unsigned
 {
 	struct mempool2_inside *inside = pool_inside(pool);
 
-	return inside && READ_ONCE(inside->features) & features ? inside : NULL;
+	return inside_features(inside) & features ? inside : NULL;
 }
 
 static bool pool_has(const struct mempool2 *pool, unsigned int features)
@@ -294,7 +358,7 @@ static bool pool_has(const struct mempool2 *pool, unsigned int features)
 	return pool_is_watched(pool) && inside_with(pool, features);
 }
 
-/* For the owner's calls: there is nobody who knows better where the pool is. */
+/* For the calls of a pool's owner. */
 static struct mempool2_inside *pool_make_inside(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
@@ -307,25 +371,12 @@ static struct mempool2_inside *pool_make_inside(struct mempool2 *pool)
 	spin_lock_irq(&registry_lock);
 	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&registry_lock));
 	WRITE_ONCE(reserve->pool, pool);
-	if (!reserve->inside)
+	if (!reserve->inside) {
+		inside->reserve = reserve;
 		inside_attach(inside, reserve);
+	}
 	spin_unlock_irq(&registry_lock);
 	return inside;
-}
-
-/* Nobody is watched any more: spare mempool2_free_slow() to look. */
-static void pools_watched_update(void)
-{
-	bool on;
-
-	lockdep_assert_held(&features_mutex);
-	spin_lock_irq(&registry_lock);
-	on = nr_watched || nr_traced || checks_for_new;
-	spin_unlock_irq(&registry_lock);
-	if (on)
-		static_branch_enable(&pools_watched);
-	else
-		static_branch_disable(&pools_watched);
 }
 
 static void stuck_watch(struct work_struct *work);
@@ -333,29 +384,22 @@ static DECLARE_DELAYED_WORK(stuck_work, stuck_watch);
 
 /*
  * Switch features; then wait until nobody is in the reserve any more who has not
- * seen it. @watch: have the pool watched, whether any is on or not.
+ * seen it. -ENODEV if the pool has ended.
  */
-static int inside_switch(struct mempool2_inside *inside, unsigned int features, bool watch)
+static int inside_switch(struct mempool2_inside *inside, unsigned int features)
 {
-	unsigned int old = inside->features;
-	struct mempool2 *pool = NULL;
 	int err = -ENODEV;
 
 	lockdep_assert_held(&features_mutex);
-	if (watch || features)
-		static_branch_enable(&pools_watched);
+	if (features)
+		pools_watch();
 	spin_lock_irq(&registry_lock);
 	if (inside->reserve) {
-		pool = reserve_pool(inside->reserve);
-		err = pool ? 0 : -ENXIO;
-	}
-	if (pool) {
-		WRITE_ONCE(inside->features, features);
-		pool_set_watched(pool, watch || features || nr_traced);
-		nr_stuck += !!(features & FEATURE_STUCK) - !!(old & FEATURE_STUCK);
+		features_set(inside, features);
+		err = 0;
 	}
 	spin_unlock_irq(&registry_lock);
-	if (pool)
+	if (!err)
 		synchronize_rcu();
 	if (features & FEATURE_STUCK)
 		schedule_delayed_work(&stuck_work, HZ);
@@ -470,23 +514,17 @@ void mempool2_trace_name(const struct mempool2 *pool, char *name)
 	pool_name(pool, name);
 }
 
-/* Under the mutex: the events of the reserve want all pools watched, or no longer. */
+/* Under the mutex: the events of the reserve are for all pools. */
 static void registry_trace(int change)
 {
-	struct mempool2_reserve *reserve;
-	struct mempool2 *pool;
+	unsigned long flags;
 
 	lockdep_assert_held(&features_mutex);
-	static_branch_enable(&pools_watched);
-	spin_lock_irq(&registry_lock);
+	pools_watch();
+	/* With trace_event= on the command line interrupts are off, and have to stay so. */
+	spin_lock_irqsave(&registry_lock, flags);
 	nr_traced += change;
-	list_for_each_entry(reserve, &registry, registered) {
-		pool = reserve_pool(reserve);
-		if (pool)
-			pool_set_watched(pool, nr_traced || (reserve->inside &&
-							     reserve->inside->features));
-	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irqrestore(&registry_lock, flags);
 	pools_watched_update();
 }
 
@@ -514,8 +552,9 @@ static bool inside_fails(struct mempool2_inside *inside)
 {
 	unsigned int one_in = READ_ONCE(inside->fail_one_in);
 
-	return one_in == 1 ||
-	       (unsigned int)atomic_inc_return(&inside->nr_calls) % one_in == 0;
+	if (one_in <= 1)
+		return one_in;
+	return (unsigned int)atomic_inc_return(&inside->nr_calls) % one_in == 0;
 }
 
 static noinline bool inside_is_failing(struct mempool2 *pool)
@@ -528,9 +567,9 @@ static noinline bool inside_is_failing(struct mempool2 *pool)
 static int inside_set_failing(struct mempool2_inside *inside, unsigned int one_in)
 {
 	if (!one_in)
-		return inside_switch(inside, inside->features & ~FEATURE_FAILING, false);
+		return inside_switch(inside, inside->features & ~FEATURE_FAILING);
 	WRITE_ONCE(inside->fail_one_in, one_in);
-	return inside_switch(inside, inside->features | FEATURE_FAILING, false);
+	return inside_switch(inside, inside->features | FEATURE_FAILING);
 }
 
 /**
@@ -560,12 +599,12 @@ EXPORT_SYMBOL_GPL(mempool2_set_failing);
 static int inside_switch_limit(struct mempool2_inside *inside, unsigned int limit)
 {
 	if (!limit)
-		return inside_switch(inside, inside->features & ~FEATURE_LIMIT, false);
+		return inside_switch(inside, inside->features & ~FEATURE_LIMIT);
 	/* What is out already was not counted, and what was counted before is history. */
 	if (!(inside->features & FEATURE_LIMIT))
 		atomic_set(&inside->nr_out, 0);
 	WRITE_ONCE(inside->limit, limit);
-	return inside_switch(inside, inside->features | FEATURE_LIMIT, false);
+	return inside_switch(inside, inside->features | FEATURE_LIMIT);
 }
 
 static int inside_set_limit(struct mempool2 *pool, int limit)
@@ -615,14 +654,14 @@ static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on
 	struct mempool2_statistics __percpu *statistics;
 
 	if (!on)
-		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS, false);
+		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS);
 	if (!inside->statistics) {
 		statistics = alloc_percpu(struct mempool2_statistics);
 		if (!statistics)
 			return -ENOMEM;
 		WRITE_ONCE(inside->statistics, statistics);
 	}
-	return inside_switch(inside, inside->features | FEATURE_STATISTICS, false);
+	return inside_switch(inside, inside->features | FEATURE_STATISTICS);
 }
 
 /**

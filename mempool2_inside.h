@@ -27,8 +27,8 @@
  * @FEATURE_CHECK_EXIT: the pool may end too early
  * @FEATURE_STUCK: a caller may wait for too long
  *
- * As long as any is on, the pool is watched: MEMPOOL2_WATCH is set in its state,
- * its kind is MEMPOOL2_WATCHED, and so each call on it goes out of line.
+ * As long as any is on for any pool, pools are watched: the calls on all pools go out
+ * of line, where they look for what is on for theirs.
  */
 enum mempool2_feature {
 	FEATURE_LIMIT		= BIT(0),
@@ -47,6 +47,19 @@ enum mempool2_feature {
 #define FEATURES_PREPARE	(FEATURE_RECORDS | FEATURE_POISON)
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
+
+/**
+ * struct mempool2_elements - what is known of a pool's elements without the pool
+ *
+ * @area: so many bytes of each may be poisoned, 0 if none may; of pages the order
+ * @are_pages: they are &struct page
+ * @may_repeat: several may have the same address
+ */
+struct mempool2_elements {
+	u16	area : 13;
+	u16	are_pages : 1;
+	u16	may_repeat : 1;
+};
 
 #define STACK_DEPTH	4
 
@@ -73,10 +86,13 @@ struct mempool2_record;
 /**
  * struct mempool2_inside - what a pool needs for features
  *
- * @reserve: the pool's reserve, %NULL when the pool has ended. Protected by
- *	registry_lock.
+ * @reserve: the pool's reserve, %NULL until the pool is made and from when it is about
+ *	to end. Protected by registry_lock.
+ * @elements: what is known of the pool's elements
  * @features: those that are on, of &enum mempool2_feature. Read it with
- *	READ_ONCE(); written with registry_lock held.
+ *	inside_features(); written with registry_lock held.
+ * @is_watched: some are
+ * @stuck: in the list of those whose waiters stuck_work looks at
  * @fail_one_in: of so many calls of the alloc function one counts as failed
  * @nr_calls: counts them
  * @limit: how many elements may be out, 0 if that is not limited
@@ -98,14 +114,17 @@ struct mempool2_record;
  * @repeats: elements have been equal, so nothing can be told by their addresses
  * @id: names the directory in debugfs, 0 if there is none
  * @dir: the directory
- * @gone: in the list of those whose directory is to be removed
+ * @gone: in the list of those that gone_work is to free
  *
  * Allocated when one is switched on for the first time, and kept until
  * mempool2_exit(), so that whoever may use the pool may use this.
  */
 struct mempool2_inside {
 	struct mempool2_reserve	*reserve;
+	struct mempool2_elements elements;
+	bool			is_watched;
 	unsigned int		features;
+	struct list_head	stuck;
 	unsigned int		fail_one_in;
 	atomic_t		nr_calls;
 	int			limit;
@@ -132,24 +151,32 @@ struct mempool2_inside {
 	struct list_head	gone;
 };
 
-/* There are watched pools. Else mempool2_free_slow() does not look for it. */
+/* Something is on for some pool, so the calls on all pools look for what is on for theirs. */
 static DEFINE_STATIC_KEY_FALSE(pools_watched);
 
-static bool pool_is_watched(const struct mempool2 *pool)
+static __always_inline bool pool_is_watched(const struct mempool2 *pool)
 {
-	return atomic_read(&pool->state) & MEMPOOL2_WATCH;
+	return static_branch_unlikely(&pools_watched);
+}
+
+/* What is on: then whatever it goes by is there too. */
+static __always_inline unsigned int inside_features(const struct mempool2_inside *inside)
+{
+	/* Pairs with features_set(). */
+	return inside ? smp_load_acquire(&inside->features) : 0;
 }
 
 static struct mempool2_inside *pool_inside(const struct mempool2 *pool);
 static bool pool_has(const struct mempool2 *pool, unsigned int features);
 
-static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			 unsigned long caller, gfp_t gfp);
+static struct mempool2_elements elements_of(const struct mempool2 *pool);
+static void maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
+static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve);
 static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			     struct mempool2_reserve *reserve);
-static void registry_remove(struct mempool2 *pool, struct mempool2_reserve *reserve);
+static void registry_remove(struct mempool2_reserve *reserve);
 
-/* Only called for watched pools, and never inline, as they would burden the others. */
+/* Only called while pools are watched, and never inline, as they would burden the others. */
 static int inside_set_limit(struct mempool2 *pool, int limit);
 static void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside, gfp_t gfp,
 			  unsigned long caller);
@@ -167,7 +194,8 @@ static void inside_filled(struct mempool2 *pool, void *element);
 static void inside_left(struct mempool2 *pool, void *element);
 
 /* Called for all pools, out of line. */
-static void inside_created(struct mempool2 *pool, gfp_t gfp);
+static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp);
+static void inside_ended(struct mempool2_reserve *reserve);
 static void inside_resized(struct mempool2 *pool, int from, int to, int err);
 static void inside_wait_begin(struct mempool2_waiter *waiter);
 static void inside_wait_end(struct mempool2_waiter *waiter);

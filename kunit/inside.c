@@ -5,6 +5,7 @@
  * A pool that is watched does what others do, what is on for one pool is off for
  * all others, and what happens to a pool can be seen.
  */
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "../mempool2_trace.h"
@@ -442,7 +443,57 @@ static void features_outlive_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 }
 
+/* A pool in memory of its own, which is then used for something else while a copy lives. */
+static struct mempool2 *copy_pool(struct fixture *fx)
+{
+	struct mempool2_reserve __rcu *reserve;
+	struct mempool2 *original;
+
+	original = kmalloc(sizeof(*original), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(fx->test, original);
+	KUNIT_EXPECT_EQ(fx->test, mempool2_init(original, 2, source_alloc, source_free,
+						&fx->src), 0);
+	fx->pool = *original;
+	init_waitqueue_head(&fx->pool.wait);
+	source_forget(&fx->src);
+	/* By chance it has what the pool had at that place. */
+	reserve = original->reserve;
+	memset(original, 0x5a, sizeof(*original));
+	original->reserve = reserve;
+	return original;
+}
+
+static void expect_left_alone(struct fixture *fx, struct mempool2 *original)
+{
+	memset(&original->reserve, 0x5a, sizeof(original->reserve));
+	KUNIT_EXPECT_NULL(fx->test, memchr_inv(original, 0x5a, sizeof(*original)));
+	kfree(original);
+}
+
+static void events_leave_alone_what_was_a_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 *original = copy_pool(fx);
+
+	see(fx);
+	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_served), 2);
+	fixture_put_all(fx);
+	see_no_more();
+	source_recover(&fx->src);
+	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_ALL), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
+	expect_left_alone(fx, original);
+}
+
 #else /* !CONFIG_TRACEPOINTS */
+
+static void events_leave_alone_what_was_a_pool(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+}
 
 static void events_tell_what_happens(struct kunit *test)
 {
@@ -502,6 +553,58 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
 	expect_no_warning(fx);
 	fx->incomplete = true;
+}
+
+/* The only user of a pool takes what is there, and finds it full in between. */
+static void caller_relies_on_the_reserve(struct caller *caller)
+{
+	struct mempool2 *pool = &caller->fx->spare;
+	void *element;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		caller->ret += !mempool2_is_saturated(pool);
+		element = mempool2_alloc_preallocated(pool);
+		caller->ret += !element;
+		mempool2_free(element, pool);
+		cond_resched();
+	}
+}
+
+static void switching_hides_no_element(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	unsigned long end;
+	int i;
+
+	/* To poison pages takes a while. */
+	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, 0), 0);
+	caller = caller_add(fx, caller_relies_on_the_reserve);
+	caller_run(caller, ANY_CPU);
+	end = jiffies + HZ;
+	for (i = 0; time_before(jiffies, end); i++)
+		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, i % 2 ? 0 :
+							  MEMPOOL2_CHECK_ALL), 0);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	expect_no_warning(fx);
+}
+
+static void made_with_interrupts_off(void *pool)
+{
+	WARN_ON_ONCE(mempool2_init_node(pool, 0, mempool2_kmalloc, mempool2_kfree, (void *)64UL,
+					GFP_ATOMIC, NUMA_NO_NODE));
+}
+
+/* run_in() looks at the interrupts. With checks for new pools there is more to be done. */
+static void pool_made_with_interrupts_off_leaves_them_off(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	allocators_are_legal(test, IN_TASK_IRQS_OFF);
+	run_in(fx, IN_TASK_IRQS_OFF, made_with_interrupts_off, &fx->spare);
+	KUNIT_EXPECT_TRUE(test, mempool2_initialized(&fx->spare));
 }
 
 /* Callers' mistakes */
@@ -570,7 +673,10 @@ static struct kunit_case inside_cases[] = {
 	KUNIT_CASE(events_tell_what_happens),
 	KUNIT_CASE(pool_made_while_events_are_on_is_seen),
 	KUNIT_CASE(features_outlive_events),
+	KUNIT_CASE(events_leave_alone_what_was_a_pool),
 	KUNIT_CASE_SLOW(switching_while_in_use_loses_nothing),
+	KUNIT_CASE_SLOW(switching_hides_no_element),
+	KUNIT_CASE(pool_made_with_interrupts_off_leaves_them_off),
 	KUNIT_CASE(switches_refuse_an_uninitialised_pool),
 	KUNIT_CASE(unknown_check_is_einval),
 	KUNIT_CASE(stuck_after_more_than_a_day_is_einval),

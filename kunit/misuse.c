@@ -389,6 +389,50 @@ static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
+static struct mempool2_waiter crowd[30];
+
+static void many_that_are_stuck_have_one_report(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
+	fixture_drain(fx);
+	for (i = 0; i < ARRAY_SIZE(crowd); i++) {
+		mempool2_waiter_init(&crowd[i], keep_element);
+		KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT,
+								   &crowd[i])),
+				(long)-EINPROGRESS);
+	}
+	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
+	/* All of them. */
+	schedule_timeout_uninterruptible(2 * HZ);
+	expect_report(fx, "waiter stuck", MADE_BY_FIXTURE);
+	for (i = 0; i < ARRAY_SIZE(crowd); i++)
+		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&crowd[i]));
+}
+
+static void stuck_waiter_of_a_copy_is_found(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2 original;
+	struct caller *caller;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&original, 1, source_alloc, source_free,
+					    &fx->src), 0);
+	fx->pool = original;
+	init_waitqueue_head(&fx->pool.wait);
+	KUNIT_EXPECT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
+	memset(&original, 0x5a, sizeof(original));
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
+	expect_report(fx, "waiter stuck", __func__);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
 /* The end of a pool */
 
 static void pool_destroyed_while_elements_are_out_is_reported(struct kunit *test)
@@ -731,6 +775,8 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(task_that_waits_after_it_has_freed_is_not_reported),
 	KUNIT_CASE(element_that_was_sent_is_not_held_by_who_freed_it),
 	KUNIT_CASE_SLOW(waiter_that_is_stuck_is_reported_once),
+	KUNIT_CASE_SLOW(many_that_are_stuck_have_one_report),
+	KUNIT_CASE_SLOW(stuck_waiter_of_a_copy_is_found),
 	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
 	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),
 	KUNIT_CASE(pool_destroyed_in_time_is_not_reported),
