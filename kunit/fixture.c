@@ -701,7 +701,8 @@ static void errand_call(struct errand *errand)
 	errand->was_hardirq = in_hardirq();
 	errand->was_softirq = in_serving_softirq() && !in_hardirq();
 	errand->fn(errand->arg);
-	errand->irqs_restored = irqs_disabled() == irqs_were_off;
+	/* What says that they are off is not 1 everywhere. */
+	errand->irqs_restored = !!irqs_disabled() == irqs_were_off;
 }
 
 static void errand_tasklet(struct tasklet_struct *tasklet)

@@ -521,6 +521,7 @@ struct batch {
 	int		nr;	/* how many are out */
 	int		target;	/* how many shall be */
 	bool		waitless;
+	bool		in_task;
 };
 
 static void batch_take(void *arg)
@@ -557,11 +558,26 @@ static void batch_begin(struct fixture *fx, struct batch *batch, int min_nr)
 	source_fail(&fx->src);
 }
 
-/* Returns whether as many as wanted are out then. */
+static int batch_put_in_task(void *arg)
+{
+	batch_put(arg);
+	return 0;
+}
+
+/*
+ * Returns whether as many as wanted are out then. Where the free function is to be
+ * called they are put by a task: no interrupt that cannot be a thread on PREEMPT_RT
+ * may free memory, and this one cannot.
+ */
 static bool batch_becomes(struct batch *batch, int target, int cpu)
 {
 	batch->target = target;
-	smp_call_function_single(cpu, target > batch->nr ? batch_take : batch_put, batch, 1);
+	if (target > batch->nr)
+		smp_call_function_single(cpu, batch_take, batch, 1);
+	else if (!batch->in_task)
+		smp_call_function_single(cpu, batch_put, batch, 1);
+	else
+		smp_call_on_cpu(cpu, batch_put_in_task, batch, false);
 	return batch->nr == target;
 }
 
@@ -574,7 +590,10 @@ static int any_cpu(struct rnd_state *random)
 	return cpu;
 }
 
-/* Around what a CPU looks through at first, and beyond. */
+/* A reserve of so many slots is small: a CPU looks through all of it at first. */
+#define SMALL		64
+
+/* Around that, and beyond. */
 static const int reserve_sizes[] = { 1, 2, 3, 5, 16, 63, 64, 65, 129, 1000 };
 
 static void reserve_size_name(const int *min_nr, char *name)
@@ -688,35 +707,46 @@ static void first_slot_find(void *arg)
 	mempool2_free(element, slot->pool);
 }
 
-/* How many cache lines the slots of a reserve take. */
-static const int lines_of_slots[] = { 1, 2, 8 };
+#define SLOTS_IN_LINE	(SMP_CACHE_BYTES / sizeof(void *))
 
-static void lines_name(const int *nr_lines, char *name)
+/*
+ * How many cache lines the slots of a reserve take: up to those of the largest small
+ * one, as in a large one a CPU begins where it was in another.
+ */
+static const struct lines {
+	const char	*name;
+	unsigned int	nr;
+} lines_of_slots[] = {
+	{ "one cache line", 1 },
+	{ "two cache lines", 2 },
+	{ "all lines of a small reserve", SMALL / SLOTS_IN_LINE },
+};
+
+static void lines_name(const struct lines *lines, char *name)
 {
-	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%d cache lines", *nr_lines);
+	strscpy(name, lines->name, KUNIT_PARAM_DESC_SIZE);
 }
 
 KUNIT_ARRAY_PARAM(lines, lines_of_slots, lines_name);
 
 static void cpus_begin_in_cache_lines_of_their_own(struct kunit *test)
 {
-	const unsigned int in_line = SMP_CACHE_BYTES / sizeof(void *);
-	unsigned int nr_cpus[8] = {}, cpu, line, most = 0;
-	const int *nr_lines = test->param_value;
+	unsigned int nr_cpus[SMALL] = {}, cpu, line, most = 0;
+	const struct lines *lines = test->param_value;
 	struct fixture *fx = test->priv;
 	struct first_slot slot = { .pool = &fx->spare };
 	unsigned long nr_slots = 0;
 
-	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, *nr_lines * in_line, slot_alloc,
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, lines->nr * SLOTS_IN_LINE, slot_alloc,
 					    slot_free, &nr_slots), 0);
 	for_each_online_cpu(cpu) {
 		smp_call_function_single(cpu, first_slot_find, &slot, 1);
-		line = slot.number / in_line;
-		KUNIT_ASSERT_LT(test, line, (unsigned int)*nr_lines);
+		line = slot.number / SLOTS_IN_LINE;
+		KUNIT_ASSERT_LT(test, line, lines->nr);
 		most = max(most, ++nr_cpus[line]);
 	}
 	/* Or at least no more of them in one line than in another. */
-	KUNIT_EXPECT_EQ(test, most, DIV_ROUND_UP(num_online_cpus(), *nr_lines));
+	KUNIT_EXPECT_EQ(test, most, DIV_ROUND_UP(num_online_cpus(), lines->nr));
 }
 
 static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *test)
@@ -727,6 +757,7 @@ static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *tes
 	int cpu, nr_freed;
 
 	batch_begin(fx, &batch, *min_nr);
+	batch.in_task = true;
 	for_each_online_cpu(cpu) {
 		batch_becomes(&batch, *min_nr, cpu);
 		batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
