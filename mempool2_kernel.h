@@ -44,6 +44,11 @@
 #define MEMPOOL2_WQ_PERCPU		0
 #endif
 
+/* Which member counts a flexible array: 6.6, and 6.1 in later ones of its releases. */
+#ifndef __counted_by
+#define __counted_by(member)
+#endif
+
 /* The largest page order: MAX_ORDER was one above it until 6.4; renamed in 6.8. */
 #ifdef MAX_PAGE_ORDER
 #define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER

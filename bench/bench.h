@@ -10,6 +10,8 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
+#include "../mempool2_kernel.h"
+
 struct kmem_cache;
 struct mempool2_waiter;
 struct mp2b_hist;
