@@ -50,7 +50,7 @@ struct mempool2_waiter;
  * Return: the element, or %NULL when there is none. An element may be any value but 1 and
  * what IS_ERR() takes for an error, and several may have the same.
  */
-typedef void *(mempool2_alloc_t)(gfp_t gfp_mask, void *pool_data);
+typedef void *mempool2_alloc_t(gfp_t gfp_mask, void *pool_data);
 
 /**
  * typedef mempool2_free_t - gives one element back to where it came from
@@ -61,7 +61,7 @@ typedef void *(mempool2_alloc_t)(gfp_t gfp_mask, void *pool_data);
  * with no lock of the pool held and with interrupts as the pool's caller had
  * them.
  */
-typedef void (mempool2_free_t)(void *element, void *pool_data);
+typedef void mempool2_free_t(void *element, void *pool_data);
 
 /**
  * enum mempool2_kind - where a pool's elements come from
@@ -615,7 +615,7 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * the element may come from mempool2_resize(), mempool2_refill() or mempool2_set_limit(),
  * which go on to use the pool.
  */
-typedef void (mempool2_function_t)(struct mempool2_waiter *waiter, void **elems);
+typedef void mempool2_function_t(struct mempool2_waiter *waiter, void **elems);
 
 /**
  * struct mempool2_waiter - somebody who waits for elements
