@@ -2290,8 +2290,10 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
  * Never calls the pool's alloc function.
  *
  * Context: Any. Does not sleep.
- * Return: the element, to be freed with mempool2_free(). %NULL when the reserve
- * is empty, or when @pool is not initialised, with a warning.
+ * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
+ * empty; while other callers wait for elements, as what the reserve still gets is
+ * theirs; when as many elements are out as mempool2_set_limit() allows; or when
+ * @pool is not initialised, with a warning.
  *
  * Matches mempool_alloc_preallocated() (6.7).
  */

@@ -494,8 +494,10 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  *
  * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context, sleeps
  * uninterruptibly, accounted as I/O wait. Without it: any context, never sleeps.
- * Return: the element. %NULL only without %__GFP_DIRECT_RECLAIM, when there is
- * neither memory nor reserve, or when @pool is not initialised, with a warning.
+ * Return: the element. %NULL only without %__GFP_DIRECT_RECLAIM: when there is no
+ * memory, and the reserve is empty or other callers wait for what it gets; when as
+ * many elements are out as mempool2_set_limit() allows; or when @pool is not
+ * initialised, with a warning.
  *
  * Matches mempool_alloc(), which wakes all waiters for each freed element and
  * lets newcomers take it from them.
@@ -538,7 +540,9 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * @gfp_mask: handed on as it is
  *
  * Context: as the alloc function with @gfp_mask.
- * Return: the element, to be freed with mempool2_free(), or %NULL.
+ * Return: the element, to be freed with mempool2_free(). %NULL when the alloc
+ * function has none; when as many elements are out as mempool2_set_limit() allows;
+ * or when @pool is not initialised, with a warning.
  *
  * Matches mempool_alloc_noreserve() (7.x).
  */
@@ -569,8 +573,8 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * Return: the element; never %NULL, but an ERR_PTR() of
  *
  * * %-ETIMEDOUT - the time is over
- * * %-ENOMEM - there is neither memory nor reserve, and @gfp_mask lacks
- *   %__GFP_DIRECT_RECLAIM, so one may not wait
+ * * %-ENOMEM - mempool2_alloc() would return %NULL: @gfp_mask lacks
+ *   %__GFP_DIRECT_RECLAIM, so the caller may not wait
  * * %-EINVAL - @pool is not initialised, with a warning
  *
  * So the elements must not have addresses that IS_ERR() takes for an error.
