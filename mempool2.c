@@ -1268,7 +1268,8 @@ static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 
 /*
  * Sleep in the given task state until the waiter has all its elements. Then 0; or
- * an error, and no element, if the time was over or the task killed before.
+ * an error, and no element, if the time was over or the task killed before. A
+ * @timeout of MAX_SCHEDULE_TIMEOUT is never over.
  */
 static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 			unsigned int task_state, unsigned long timeout)
@@ -1283,7 +1284,8 @@ static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 		set_current_state(task_state);
 		if (waiter_is_served(waiter))
 			break;
-		left = end - jiffies;
+		/* Jiffies pass any end, those of 32 bits within days: for ever has none. */
+		left = timeout < MAX_SCHEDULE_TIMEOUT ? end - jiffies : RETRY_JIFFIES;
 		if (left <= 0)
 			err = -ETIMEDOUT;
 		if (signal_pending_state(task_state, current))

@@ -563,7 +563,8 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * mempool2_alloc_timeout() - allocate an element, or wait no longer than a given time
  * @pool: the pool
  * @gfp_mask: what the allocation may do, as for mempool2_alloc()
- * @timeout: in jiffies; 0 not to wait at all
+ * @timeout: in jiffies; 0 not to wait at all, %MAX_SCHEDULE_TIMEOUT or more to wait
+ *	for ever
  *
  * Works like mempool2_alloc(), and gives up its place in the queue when the time is
  * over. An element that arrives at that moment is returned. The time that the alloc
