@@ -1426,6 +1426,13 @@ static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand
 static void pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later);
 static void pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr);
 
+/* From now on the waiter may be used again, or freed. */
+static void waiter_set_idle(struct mempool2_waiter *waiter)
+{
+	/* Pairs with waiter_is_idle(). */
+	smp_store_release(&waiter->state, WAITER_IDLE);
+}
+
 /* Nobody will call its function: leave the queue, and let go what it has collected. */
 static void function_drop(struct mempool2_waiter *waiter)
 {
@@ -1439,8 +1446,7 @@ static void function_drop(struct mempool2_waiter *waiter)
 	inside_wait_end(waiter);
 	limit_freed(pool, waiter->count - waiter->nr_missing);
 	pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing, false);
-	/* Pairs with waiter_is_idle(). */
-	smp_store_release(&waiter->state, WAITER_IDLE);
+	waiter_set_idle(waiter);
 }
 
 /* It has all its elements: tell those who look at waits. */
@@ -1448,13 +1454,6 @@ static void function_served(struct mempool2_waiter *waiter)
 {
 	inside_wait_end(waiter);
 	pool_note_arrival(waiter->pool, waiter->elems, waiter->count);
-}
-
-/* From now on the waiter may be used again, or freed. */
-static void waiter_set_idle(struct mempool2_waiter *waiter)
-{
-	/* Pairs with waiter_is_idle(). */
-	smp_store_release(&waiter->state, WAITER_IDLE);
 }
 
 static void function_call(struct errands *errands, struct mempool2_waiter *waiter)
@@ -1513,12 +1512,14 @@ static void errand_later(struct mempool2_waiter *waiter);
 static bool errands_run(struct errands *errands, bool is_late)
 {
 	struct mempool2_waiter *waiter;
+	struct task_struct *before;
 	int nr = 0;
 
 	do {
 		/* A full barrier after an errand was added. Pairs with the one below. */
 		if (xchg(&errands->running, 1))
 			return false;
+		before = this_cpu_read(function_task);
 		if (in_task())
 			this_cpu_write(function_task, current);
 		for (; nr < BATCH && (waiter = errands_next(errands)); nr++)
@@ -1526,7 +1527,7 @@ static bool errands_run(struct errands *errands, bool is_late)
 		while (nr == BATCH && !is_late && (waiter = errands_next(errands)))
 			errand_later(waiter);
 		if (in_task())
-			this_cpu_write(function_task, NULL);
+			this_cpu_write(function_task, before);
 		/*
 		 * A full barrier before we look at the list again: the context that adds an
 		 * errand and still sees @running is seen by us.
@@ -1553,10 +1554,14 @@ static void late_irq_work(struct irq_work *irq_work)
 static void late_work(struct work_struct *work)
 {
 	/* Functions are called as elsewhere; on PREEMPT_RT they may take locks that sleep. */
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		migrate_disable();
+	else
 		preempt_disable();
 	late_run(container_of(work, struct late_errands, work));
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		migrate_enable();
+	else
 		preempt_enable();
 }
 
@@ -1587,12 +1592,18 @@ static void errand_later(struct mempool2_waiter *waiter)
 	preempt_enable();
 }
 
-static void functions_call_later(struct llist_head *served)
+/* All from the oldest one on, each with its own stretch of disabled preemption. */
+static void errands_later(struct llist_node *oldest)
 {
 	struct mempool2_waiter *waiter, *next;
 
-	llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
+	llist_for_each_entry_safe(waiter, next, oldest, errand)
 		errand_later(waiter);
+}
+
+static void functions_call_later(struct llist_head *served)
+{
+	errands_later(llist_reverse_order(served->first));
 }
 
 /*
@@ -1601,20 +1612,23 @@ static void functions_call_later(struct llist_head *served)
  */
 static void functions_call(struct llist_head *served)
 {
-	struct mempool2_waiter *waiter, *next;
+	struct llist_node *oldest, *next;
+	int nr = 0;
 
 	if (likely(llist_empty(served)))
 		return;
+	oldest = llist_reverse_order(served->first);
 	preempt_disable();
-	/* In a function that is called late: its CPU goes on with these when it has returned. */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || this_cpu_read(cpu_late.errands.running)) {
-		functions_call_later(served);
-	} else {
-		llist_for_each_entry_safe(waiter, next, llist_reverse_order(served->first), errand)
-			llist_add(&waiter->errand, &this_cpu_ptr(&cpu_errands)->list);
+	/* In a function that is called late its CPU goes on with these when it has returned. */
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late.errands.running)) {
+		for (; oldest && nr < BATCH; oldest = next, nr++) {
+			next = oldest->next;
+			llist_add(oldest, &this_cpu_ptr(&cpu_errands)->list);
+		}
 		errands_run(this_cpu_ptr(&cpu_errands), false);
 	}
 	preempt_enable();
+	errands_later(oldest);
 }
 
 /* Does the task itself call this, and not a function of a request, or an interrupt? */
@@ -1623,13 +1637,16 @@ static bool by_task(void)
 	return in_task() && this_cpu_read(function_task) != current;
 }
 
-/* Is the waiter's function going to be called, or running? */
+/*
+ * Is the waiter's function going to be called, or running? Or is the waiter cancelled and still in
+ * a list? Not if it waits, which it does only if somebody has made a new request with it.
+ */
 static bool function_may_run(const struct mempool2_waiter *waiter)
 {
-	int cpu;
-
 	/* Pairs with waiter_set_idle(): the waiter that is idle is seen in @called below. */
-	if (smp_load_acquire(&waiter->state) != WAITER_IDLE)
+	int cpu, state = smp_load_acquire(&waiter->state);
+
+	if (state == WAITER_SERVED || state == WAITER_CANCELLED)
 		return true;
 	for_each_possible_cpu(cpu) {
 		/* These pair with function_call(). */
@@ -1641,8 +1658,8 @@ static bool function_may_run(const struct mempool2_waiter *waiter)
 }
 
 /*
- * Until all errands of now are done that were left to an interrupt or to a thread. Sleeps,
- * and is not to be called by a function.
+ * Until the errands are done that were left to interrupts and threads, or a batch of them on each
+ * CPU. Sleeps, and is not to be called by a function.
  */
 static void errands_sync(void)
 {
@@ -1654,6 +1671,13 @@ static void errands_sync(void)
 	mutex_lock(&mutex);
 	for_each_possible_cpu(cpu) {
 		late = per_cpu_ptr(&cpu_late, cpu);
+		/* Before there is a workqueue nobody else does them. */
+		if (!errands_wq) {
+			preempt_disable();
+			errands_run(&late->errands, true);
+			preempt_enable();
+			continue;
+		}
 		irq_work_sync(&late->irq_work);
 		/* Last: the interrupt may have left some of them to it. */
 		flush_work(&late->work);
@@ -1699,9 +1723,11 @@ static void waiters_serve_later(struct mempool2 *pool)
 
 static void pools_sync(void)
 {
-	/* Nor has any pool been left to it before there is a workqueue. */
+	/* Before there is a workqueue nobody else serves them. */
 	if (likely(errands_wq))
 		flush_work(&pools_work);
+	else
+		pools_serve(NULL);
 }
 #else
 static void pools_kick(void) {}
@@ -1722,7 +1748,11 @@ static int __init errands_init(void)
 	errands_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
 	if (!errands_wq)
 		return -ENOMEM;
-	/* Built in, pools may have been in use before. */
+	/*
+	 * Built in, pools may have been in use before. Pairs with llist_add(): what was left
+	 * by somebody who does not see the workqueue is seen here.
+	 */
+	smp_mb();
 	for_each_possible_cpu(cpu) {
 		late = per_cpu_ptr(&cpu_late, cpu);
 		if (!llist_empty(&late->errands.list))
@@ -1741,7 +1771,7 @@ static void __exit errands_exit(void)
 
 static bool waiter_is_idle(const struct mempool2_waiter *waiter)
 {
-	/* Pairs with the release in function_drop(). */
+	/* Pairs with the release in waiter_set_idle(). */
 	return smp_load_acquire(&waiter->state) == WAITER_IDLE;
 }
 
@@ -2249,8 +2279,8 @@ EXPORT_SYMBOL_GPL(mempool2_cancel);
  *
  * It waits only if the function is about to be called or is running, for a grace period of
  * RCU and for the errands of all CPUs. To end many requests call mempool2_cancel() for each
- * and then this for each: the first one that has to wait waits for all that were served by
- * then, and the others find nothing left to wait for.
+ * and then this for each: most of those that were served by then are through when the first one
+ * has waited, and there is nothing left to wait for.
  *
  * Context: Task context; sleeps.
  * Return: as mempool2_cancel(), but false says that the function has returned.
@@ -2263,12 +2293,12 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 	if (cancelled && !IS_ENABLED(CONFIG_PREEMPT_RT))
 		return true;
 	/* What is idle and not being called costs nothing, however many waiters there are. */
-	if (!function_may_run(waiter))
-		return cancelled;
-	/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
-	synchronize_rcu();
-	/* ... or until it is left to these. */
-	errands_sync();
+	while (function_may_run(waiter)) {
+		/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
+		synchronize_rcu();
+		/* ... or until it is left to these, which do a batch at a time. */
+		errands_sync();
+	}
 	return cancelled;
 }
 EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
@@ -2585,7 +2615,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 		     unsigned long caller)
 {
 	struct mempool2_reserve *reserve;
-	void *element;
+	void *element, *last = NULL;
 	int i;
 
 	memset(pool, 0, sizeof(*pool));
@@ -2615,6 +2645,8 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 			pool_end(pool);
 			return element ? -EINVAL : -ENOMEM;
 		}
+		elements_compare(&reserve->elements, element, last);
+		last = element;
 		reserve_fill(pool, &reserve->slots[i], element);
 	}
 	registry_add(pool, reserve);

@@ -613,7 +613,8 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  *
  * It may use the pool, as others may: what it frees goes to the next in turn, whose
  * function is called when this one has returned. One call or interrupt calls no more than
- * a few dozen functions; the others are called by a thread.
+ * a few dozen functions; the others are called by a thread, and perhaps after those of
+ * elements that are freed later.
  *
  * It may end the pool with mempool2_exit() or mempool2_destroy() if that has no more
  * elements out, no other request and no other call under way; not on PREEMPT_RT, and not if

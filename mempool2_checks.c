@@ -187,6 +187,7 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 			WRITE_ONCE(inside->nr_missed, inside->nr_missed + 1);
 			return;
 		}
+		inside->distinct |= inside->nr_used++ > 0;
 		record = hlist_entry(inside->unused.first, struct mempool2_record, node);
 		hlist_del(&record->node);
 		record->element = element;
@@ -206,6 +207,7 @@ static void record_drop(struct mempool2_inside *inside, struct mempool2_record *
 {
 	hlist_del(&record->node);
 	hlist_add_head(&record->node, &inside->unused);
+	inside->nr_used--;
 }
 
 /*
@@ -225,6 +227,8 @@ static int records_alloc(struct mempool2_inside *inside, unsigned int nr_slots, 
 			return -ENOMEM;
 		raw_spin_lock_irqsave(&inside->lock, flags);
 		inside->table = records;
+		inside->repeats |= inside->elements.alike == ALIKE_SOME;
+		inside->distinct |= inside->elements.alike == ALIKE_NOT_ALL;
 		if (!inside->repeats)
 			inside->records = records;
 		inside->records_mask = (1U << bits) - 1;
@@ -260,6 +264,8 @@ static void records_free(struct mempool2_inside *inside)
 	inside->records = NULL;
 	inside->records_mask = 0;
 	inside->nr_records = 0;
+	inside->nr_used = 0;
+	inside->distinct = false;
 	inside->since_made = false;
 	WRITE_ONCE(inside->nr_missed, 0);
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
@@ -313,14 +319,12 @@ static unsigned int records_copy(struct mempool2_inside *inside, const struct ta
  */
 static bool pool_may_repeat(const struct mempool2 *pool)
 {
-	return pool->kind == MEMPOOL2_CUSTOM ||
-	       (pool->kind == MEMPOOL2_KMALLOC && !pool->pool_data);
+	if (pool->alloc == mempool2_kmalloc || pool->alloc == mempool2_kvmalloc)
+		return !pool->pool_data;
+	return pool->kind == MEMPOOL2_CUSTOM;
 }
 
-/*
- * Is it memory that an allocator has given out, so that no other element can have the address?
- * Then a double free is one, though there may be elements that nobody has seen.
- */
+/* Is it memory that an allocator has given out? */
 static bool is_memory(const void *element)
 {
 	return is_vmalloc_addr(element) ||
@@ -387,9 +391,23 @@ static size_t elements_area(const struct mempool2 *pool)
 	return pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree ? size : 0;
 }
 
+/* The next element of a new pool is @element, after @last. */
+static void elements_compare(struct mempool2_elements *elements, const void *element,
+			     const void *last)
+{
+	if (elements->alike == ALIKE_NEVER || !last)
+		return;
+	if (element == last)
+		elements->alike = ALIKE_SOME;
+	else if (elements->alike == ALIKE_PERHAPS)
+		elements->alike = ALIKE_NOT_ALL;
+}
+
 static struct mempool2_elements elements_of(const struct mempool2 *pool)
 {
-	struct mempool2_elements elements = { .may_repeat = pool_may_repeat(pool) };
+	struct mempool2_elements elements = {
+		.alike = pool_may_repeat(pool) ? ALIKE_PERHAPS : ALIKE_NEVER,
+	};
 
 	if (pool->kind == MEMPOOL2_PAGES) {
 		elements.are_pages = true;
@@ -684,12 +702,14 @@ static noinline void inside_served(struct mempool2 *pool, void **elems, unsigned
 
 /*
  * An element is freed that is said to rest. Is that one too many, or another one that is equal, and
- * was out before there were records?
+ * was out before there were records? If elements are memory, and not all the same, they are what an
+ * allocator gave out for each of them, which cannot be equal.
  */
 static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_inside *inside,
 					 const void *element)
 {
-	if (pool_may_repeat(pool) && !inside->since_made && !is_memory(element)) {
+	if (pool_may_repeat(pool) && !inside->since_made &&
+	    (!inside->distinct || !is_memory(element))) {
 		records_give_up(inside);
 		return false;
 	}
@@ -1314,7 +1334,7 @@ static void record_swept(struct mempool2_inside *inside, void *element)
 	if (!inside->records)
 		return;
 	record = record_find(inside, element);
-	if (record && record->rests && !record->from && inside->elements.may_repeat)
+	if (record && record->rests && !record->from && inside->elements.alike != ALIKE_NEVER)
 		records_give_up(inside);
 	else
 		record_set(inside, record, element, true, 0, 0);
@@ -1378,6 +1398,25 @@ static bool reserve_set_moving(struct mempool2_inside *inside, bool moving)
 	return was_moving;
 }
 
+/* What is known of elements that rest may be out of date: forget it, a few lists at a time. */
+static void records_drop_resting(struct mempool2_inside *inside)
+{
+	struct mempool2_record *record;
+	struct hlist_node *next;
+	unsigned int i = 0, end;
+	bool more;
+
+	do {
+		raw_spin_lock_irq(&inside->lock);
+		more = inside->records && i <= inside->records_mask;
+		for (end = i + BATCH; more && i < end && i <= inside->records_mask; i++)
+			hlist_for_each_entry_safe(record, next, &inside->records[i], node)
+				if (record->rests)
+					record_drop(inside, record);
+		raw_spin_unlock_irq(&inside->lock);
+	} while (more);
+}
+
 /*
  * All that rest in the pool. From then on those who put elements do it themselves.
  *
@@ -1389,18 +1428,9 @@ static bool reserve_set_moving(struct mempool2_inside *inside, bool moving)
 static void inside_prepare(struct mempool2_inside *inside)
 {
 	struct mempool2_reserve *reserve, *old = NULL;
-	struct mempool2_record *record;
-	struct hlist_node *next;
 	bool was_moving;
-	unsigned int i;
 
-	/* What is known of elements that rest may be out of date. */
-	raw_spin_lock_irq(&inside->lock);
-	for (i = 0; inside->records && i <= inside->records_mask; i++)
-		hlist_for_each_entry_safe(record, next, &inside->records[i], node)
-			if (record->rests)
-				record_drop(inside, record);
-	raw_spin_unlock_irq(&inside->lock);
+	records_drop_resting(inside);
 
 	/* Nor does any element change its slot, or the pool its reserve. */
 	mutex_lock(&reserve_resize_mutex);

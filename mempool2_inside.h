@@ -49,16 +49,31 @@ enum mempool2_feature {
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
 
 /**
+ * enum mempool2_alike - have several elements of a pool the same address?
+ *
+ * @ALIKE_NEVER: no, as an allocator gives out each of them
+ * @ALIKE_PERHAPS: nothing is known yet
+ * @ALIKE_SOME: yes, when the pool was made
+ * @ALIKE_NOT_ALL: no, when the pool was made, and there were two of them or more
+ */
+enum mempool2_alike {
+	ALIKE_NEVER,
+	ALIKE_PERHAPS,
+	ALIKE_SOME,
+	ALIKE_NOT_ALL,
+};
+
+/**
  * struct mempool2_elements - what is known of a pool's elements without the pool
  *
  * @area: so many bytes of each may be poisoned, 0 if none may; of pages the order
  * @are_pages: they are &struct page
- * @may_repeat: several may have the same address
+ * @alike: what is known of their addresses, an &enum mempool2_alike
  */
 struct mempool2_elements {
 	u16	area : 13;
 	u16	are_pages : 1;
-	u16	may_repeat : 1;
+	u16	alike : 2;
 };
 
 #define STACK_DEPTH	4
@@ -109,7 +124,9 @@ struct mempool2_record;
  * @unused: records for elements to come
  * @chunks: the memory of all records
  * @nr_records: how many there are
+ * @nr_used: how many of them are of elements
  * @nr_missed: elements for which there was no record
+ * @distinct: two elements have been different
  * @since_made: there are records since the pool was made
  * @repeats: elements have been equal, so nothing can be told by their addresses
  * @id: names the directory in debugfs, 0 if there is none
@@ -142,7 +159,9 @@ struct mempool2_inside {
 	struct hlist_head	unused;
 	struct list_head	chunks;
 	unsigned int		nr_records;
+	unsigned int		nr_used;
 	unsigned int		nr_missed;
+	bool			distinct;
 	bool			since_made;
 	bool			repeats;
 
@@ -170,6 +189,8 @@ static struct mempool2_inside *pool_inside(const struct mempool2 *pool);
 static bool pool_has(const struct mempool2 *pool, unsigned int features);
 
 static struct mempool2_elements elements_of(const struct mempool2 *pool);
+static void elements_compare(struct mempool2_elements *elements, const void *element,
+			     const void *last);
 static void maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
 static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve);
 static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,

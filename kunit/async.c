@@ -974,6 +974,48 @@ static void element_stays_the_functions_when_the_waiter_is_used_again(struct kun
 	mempool2_free(second, &fx->pool);
 }
 
+/* More than are called by one call, an interrupt and a turn of a thread, and slower than RCU. */
+#define MANY_SERVED	1000
+
+static void take_some_time(struct request *request)
+{
+	udelay(200);
+}
+
+static void cancel_sync_waits_for_the_last_of_many(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request *requests;
+	void **elems;
+	int i, nr;
+
+	requests = kvcalloc(MANY_SERVED, sizeof(*requests), GFP_KERNEL);
+	elems = kvcalloc(MANY_SERVED, sizeof(*elems), GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(test, requests && elems);
+	fixture_pool(fx, MANY_SERVED);
+	source_fail(&fx->src);
+	for (nr = 0; nr < MANY_SERVED; nr++) {
+		elems[nr] = mempool2_alloc_preallocated(&fx->pool);
+		request_init(fx, &requests[nr], 1);
+		requests[nr].then = take_some_time;
+	}
+	for (nr = 0; nr < MANY_SERVED; nr++)
+		if (request_make(&requests[nr]) != -EINPROGRESS)
+			break;
+	KUNIT_EXPECT_EQ(test, nr, MANY_SERVED);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, MANY_SERVED),
+			(unsigned int)MANY_SERVED);
+	for (i = nr - 1; i >= 0; i--)
+		if (mempool2_cancel_sync(&requests[i].waiter) ||
+		    atomic_read(&requests[i].nr_calls) != 1)
+			break;
+	KUNIT_EXPECT_EQ(test, i, -1);
+	for (i = 0; i < nr; i++)
+		mempool2_free(requests[i].got[0], &fx->pool);
+	kvfree(elems);
+	kvfree(requests);
+}
+
 /* Two that use the element at once and ask for the next: each serves the other, without end. */
 #define MANY_CALLS	5000
 static atomic_t nr_many;
@@ -1708,6 +1750,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE_PARAM(function_may_free_the_waiter, context_gen_params),
 	KUNIT_CASE(functions_that_free_do_not_nest),
 	KUNIT_CASE(element_stays_the_functions_when_the_waiter_is_used_again),
+	KUNIT_CASE(cancel_sync_waits_for_the_last_of_many),
 	KUNIT_CASE(one_free_calls_no_more_functions_than_a_batch),
 	KUNIT_CASE(threads_that_request_and_free_all_come_to_their_end),
 	KUNIT_CASE(cancel_sync_of_idle_waiters_waits_for_nothing),

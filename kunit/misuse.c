@@ -87,7 +87,7 @@ static void report_names_the_pool(struct kunit *test)
 	struct fixture *fx = test->priv;
 	void *element;
 
-	fixture_pool(fx, 1);
+	fixture_pool(fx, 2);
 	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool,
 						"a-name-that-has-more-than-31-characters"), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
@@ -135,7 +135,7 @@ static void name_is_shown_as_one_printable_word(struct kunit *test)
 	const struct odd_name *name = test->param_value;
 	struct fixture *fx = test->priv;
 
-	checked_pool(fx, 1, MEMPOOL2_CHECK_DOUBLE);
+	checked_pool(fx, 2, MEMPOOL2_CHECK_DOUBLE);
 	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool, name->name), 0);
 	double_free(fx);
 	expect_report(fx, "double free", name->shown);
@@ -146,7 +146,7 @@ noinline int copied_function(struct fixture *fx) asm("copied_function.isra.0.con
 
 noinline int copied_function(struct fixture *fx)
 {
-	int err = mempool2_init(&fx->pool, 1, source_alloc, source_free, &fx->src);
+	int err = mempool2_init(&fx->pool, 2, source_alloc, source_free, &fx->src);
 
 	/* No jump to it, or it is called from elsewhere. */
 	barrier();
@@ -169,7 +169,7 @@ static void reports_of_a_pool_are_limited(struct kunit *test)
 	void *element;
 	int i;
 
-	checked_pool(fx, 1, MEMPOOL2_CHECK_DOUBLE);
+	checked_pool(fx, 2, MEMPOOL2_CHECK_DOUBLE);
 	fixture_drain(fx);
 	element = fixture_put(fx);
 	for (i = 0; i < 5; i++) {
@@ -633,6 +633,7 @@ struct permit_case {
 	int		min_nr;
 	int		nr_out_before;
 	int		nr_left;
+	bool		is_memory;
 };
 
 static const struct permit_case permit_cases[] = {
@@ -642,6 +643,9 @@ static const struct permit_case permit_cases[] = {
 	{ "four in reserve", 4, 0, 100 },
 	{ "four in reserve, others out", 4, 3, 100 },
 	{ "four in reserve, two of them out", 4, 2, 0 },
+	{ "memory, one in reserve, others out", 1, 3, 100, true },
+	{ "memory, two in reserve, one of them out", 2, 1, 0, true },
+	{ "memory, four in reserve, others out", 4, 3, 100, true },
 };
 
 static void permit_case_name(const struct permit_case *permit_case, char *name)
@@ -654,8 +658,10 @@ KUNIT_ARRAY_PARAM(permit_case, permit_cases, permit_case_name);
 static void equal_elements_are_left_alone(struct kunit *test)
 {
 	const struct permit_case *permit_case = test->param_value;
-	struct permits permits = { .address = 0x1000 };
 	struct fixture *fx = test->priv;
+	struct permits permits = {
+		.address = permit_case->is_memory ? (unsigned long)fx : 0x1000,
+	};
 	int round, i, nr;
 	void *elems[8];
 
