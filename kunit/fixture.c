@@ -886,6 +886,7 @@ void fixture_exit(struct kunit *test)
 	}
 	mempool2_exit(&fx->spare);
 	mempool2_exit(&fx->pool);
+	mempool2_exit(&fx->watched);
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_live), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_strangers), 0);
@@ -905,6 +906,16 @@ void fixture_pool(struct fixture *fx, int min_nr)
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, min_nr, source_alloc,
 					    source_free, &fx->src), 0);
 	source_forget(&fx->src);
+}
+
+void patch_no_code(struct fixture *fx)
+{
+	struct kunit *test = fx->test;
+
+	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
+		return;
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->watched, 0, sizeof(long)), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->watched, 1), 0);
 }
 
 void fixture_hold(struct fixture *fx, void *element)

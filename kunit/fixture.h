@@ -206,6 +206,7 @@ struct errand {
  * @src: a back end that always succeeds
  * @pool: zeroed; initialised by fixture_pool()
  * @spare: zeroed, for cases with two pools
+ * @watched: for patch_no_code()
  * @incomplete: the case ends with elements of @pool lost or never allocated
  * @stop: the end has come, for callers that run in a loop
  * @callers: the threads
@@ -219,6 +220,7 @@ struct fixture {
 	struct source	src;
 	struct mempool2	pool;
 	struct mempool2	spare;
+	struct mempool2	watched;
 	bool		incomplete;
 	bool		stop;
 	struct caller	callers[MAX_CALLERS];
@@ -245,6 +247,14 @@ void fixture_pool(struct fixture *fx, int min_nr);
 void fixture_hold(struct fixture *fx, void *element);
 void *fixture_put(struct fixture *fx);
 void fixture_put_all(struct fixture *fx);
+
+/*
+ * From now on nothing that is switched for pools lets the kernel patch code, until the
+ * case ends. For cases that switch hundreds of times while other CPUs run that code:
+ * QEMU before 8.1 now and then keeps the breakpoint that is there in between. Where the
+ * kernel does not patch code for static keys, this does nothing.
+ */
+void patch_no_code(struct fixture *fx);
 
 /* Let the back end fail and hold all of the reserve. Returns how many that are. */
 int fixture_drain(struct fixture *fx);

@@ -535,6 +535,7 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 
 	fixture_pool(fx, 3);
 	source_fail(&fx->src);
+	patch_no_code(fx);
 	for (i = 0; i < 4; i++)
 		caller_run(caller_add(fx, caller_in_a_hurry), ANY_CPU);
 	end = jiffies + HZ;
@@ -579,6 +580,7 @@ static void switching_hides_no_element(struct kunit *test)
 
 	/* To poison pages takes a while. */
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, 0), 0);
+	patch_no_code(fx);
 	caller = caller_add(fx, caller_relies_on_the_reserve);
 	caller_run(caller, ANY_CPU);
 	end = jiffies + HZ;

@@ -754,6 +754,7 @@ static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit 
 					    &fx->src), 0);
 	source_fail(&fx->src);
 	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&fx->pool, 2000), 0);
+	patch_no_code(fx);
 	for (i = 0; i < 3; i++)
 		caller_run(caller_add(fx, caller_waits_again_and_again), ANY_CPU);
 	caller_run(caller_add(fx, caller_switches_checks), ANY_CPU);
