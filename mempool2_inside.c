@@ -444,7 +444,7 @@ static void word_copy(char *word, const char *text, size_t size)
 	memset(word + i, 0, size - i);
 }
 
-/* Of what %pS makes of a place, the function as its source calls it: without ".isra.0", "+0x1/0x2". */
+/* Of what %pS makes of a place: the function, as its source calls it, without ".isra.0". */
 static void place_name(char *name, const char *place, size_t size)
 {
 	scnprintf(name, size, "%.*s", (int)strcspn(place, "+. "), place);

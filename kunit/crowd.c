@@ -81,7 +81,10 @@ static int name_pools(void)
 	return err;
 }
 
-/* As a compiler calls the copy of a function that it has made for some callers (objtool would want to see whose ".cold" part it is). */
+/*
+ * As a compiler calls the copy of a function that it has made for some callers. (Of a
+ * ".cold" part, objtool wants to see the function.)
+ */
 noinline int odd_pool_init(void) asm("crowd_odd_pool.isra.0.constprop.0");
 
 noinline int odd_pool_init(void)
@@ -196,8 +199,10 @@ static int longest_off_set(const char *text, const struct kernel_param *param)
 	probe_stop();
 	if (on) {
 		longest_off_ns = 0;
-		hrtimer_setup(&probe_timer, probe_fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-		hrtimer_start(&probe_timer, ns_to_ktime(PROBE_NS), HRTIMER_MODE_REL_PINNED_HARD);
+		hrtimer_setup(&probe_timer, probe_fn, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_REL_PINNED_HARD);
+		hrtimer_start(&probe_timer, ns_to_ktime(PROBE_NS),
+			      HRTIMER_MODE_REL_PINNED_HARD);
 		probe_runs = true;
 	}
 	mutex_unlock(&probe_mutex);

@@ -110,7 +110,8 @@ static const struct odd_name odd_names[] = {
 	{ "escape", "red\033[31m", "red_[31m" },
 	{ "delete", "del\177", "del_" },
 	{ "no ASCII", "csi\23331m\377", "csi_31m_" },
-	{ "too long", "\n23456789\n123456789\n123456789\n123456789", "_23456789_123456789_123456789_1" },
+	{ "too long", "\n23456789\n123456789\n123456789\n123456789",
+	  "_23456789_123456789_123456789_1" },
 	{ "usual", "nvme0n1/md-raid:cmd#2", "nvme0n1/md-raid:cmd#2" },
 };
 
