@@ -7,6 +7,7 @@
  * costs next to nothing.
  */
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -36,7 +37,11 @@ MODULE_PARM_DESC(churn, "Threads that make pools and end them all the time [0]")
 
 static unsigned int waiters;
 module_param(waiters, uint, 0400);
-MODULE_PARM_DESC(waiters, "Threads that wait, and hold an element in turn, of a pool with two [0]");
+MODULE_PARM_DESC(waiters, "Threads that wait, and hold an element in turn, of the pool \"waited\", which has two [0]");
+
+static unsigned int hold_ms = 10;
+module_param(hold_ms, uint, 0400);
+MODULE_PARM_DESC(hold_ms, "For so long [10]");
 
 static bool odd_names;
 module_param(odd_names, bool, 0400);
@@ -44,7 +49,7 @@ MODULE_PARM_DESC(odd_names, "Give pools and threads names that a table cannot sh
 
 static struct mempool2 *pools;
 static unsigned int nr_made;
-static struct mempool2 odd_pool, waited_pool;
+static struct mempool2 odd_pool, waited_pool, asked_pool;
 
 /* An element is a number that no other one has, and no address. */
 static void *number_alloc(gfp_t gfp_mask, void *unused)
@@ -96,6 +101,41 @@ noinline int odd_pool_init(void)
 	return err;
 }
 
+/* A request that is never served, for the only element of its pool. */
+
+static struct mempool2_waiter request;
+static void *asked_for;
+
+/* A name as above. */
+void asked_fn(struct mempool2_waiter *waiter, void **elems) asm("crowd_asked.constprop.0");
+
+void asked_fn(struct mempool2_waiter *waiter, void **elems)
+{
+	mempool2_free(elems[0], &asked_pool);
+}
+
+static int request_make(void)
+{
+	void *element;
+
+	mempool2_waiter_init(&request, asked_fn);
+	asked_for = mempool2_alloc_preallocated(&asked_pool);
+	element = mempool2_alloc_async(&asked_pool, GFP_NOWAIT, &request);
+	if (PTR_ERR_OR_ZERO(element) != -EINPROGRESS) {
+		mempool2_free(IS_ERR(element) ? NULL : element, &asked_pool);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void request_end(void)
+{
+	if (!asked_for)
+		return;
+	mempool2_cancel_sync(&request);
+	mempool2_free(asked_for, &asked_pool);
+}
+
 /* Threads */
 
 static struct task_struct **threads;
@@ -128,7 +168,7 @@ static int wait_fn(void *unused)
 
 	while (!kthread_should_stop()) {
 		element = mempool2_alloc(&waited_pool, GFP_KERNEL);
-		schedule_timeout_uninterruptible(max(1, HZ / 100));
+		msleep(hold_ms);
 		mempool2_free(element, &waited_pool);
 	}
 	return 0;
@@ -231,6 +271,8 @@ static void crowd_leave(void)
 	kfree(threads);
 	for (i = 0; i < nr_made; i++)
 		mempool2_exit(&pools[i]);
+	request_end();
+	mempool2_exit(&asked_pool);
 	mempool2_exit(&odd_pool);
 	mempool2_exit(&waited_pool);
 	kvfree(pools);
@@ -250,10 +292,13 @@ static int crowd_make(void)
 		cond_resched();
 	}
 	err = odd_pool_init() ?:
-	      mempool2_init(&waited_pool, 2, number_alloc_at_first, number_free, NULL);
+	      mempool2_init(&waited_pool, 2, number_alloc_at_first, number_free, NULL) ?:
+	      mempool2_set_name(&waited_pool, "waited") ?:
+	      mempool2_init(&asked_pool, 1, number_alloc_at_first, number_free, NULL) ?:
+	      mempool2_set_name(&asked_pool, "asked");
 	if (!err && odd_names)
 		err = name_pools();
-	return err ?: threads_run();
+	return err ?: request_make() ?: threads_run();
 }
 
 static int __init crowd_init(void)
