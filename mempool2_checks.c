@@ -787,7 +787,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 	pool_note_owner(&element, 1);
 	trace_mempool2_reserve_alloc(pool, 1, caller);
 	if (features & FEATURE_STATISTICS)
-		this_cpu_inc(inside->statistics->reserve_allocs);
+		inside_count_one(inside, reserve_allocs, 1);
 	if (features & FEATURE_RECORDS)
 		records_taken(pool, inside, &element, 1, __builtin_frame_address(0), _RET_IP_);
 	return element;
@@ -828,7 +828,7 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 	}
 	trace_mempool2_refill(pool, 1);
 	if (features & FEATURE_STATISTICS)
-		this_cpu_inc(inside->statistics->refills);
+		inside_count_one(inside, refills, 1);
 	/* Last, as it may call functions that end the pool. */
 	after_put(pool);
 	return true;
@@ -996,21 +996,25 @@ static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
 
 static noinline void inside_wait_end(struct mempool2_waiter *waiter)
 {
-	struct mempool2_statistics __percpu *statistics;
 	struct mempool2 *pool = waiter->pool;
+	struct mempool2_statistics *own;
+	struct mempool2_inside *inside;
+	unsigned long flags;
 	u64 ns = ktime_get_ns() - waiter->since;
 
 	waiters_list_del(waiter);
 	trace_mempool2_wait_end(pool, waiter->count, waiter->nr_missing, ns, waiter->caller);
-	if (!pool_has(pool, FEATURE_STATISTICS))
+	if (!pool_is_watched(pool))
 		return;
-	statistics = pool_inside(pool)->statistics;
-	preempt_disable();
-	this_cpu_inc(statistics->waits);
-	this_cpu_add(statistics->wait_ns, ns);
-	if (ns > this_cpu_read(statistics->longest_wait_ns))
-		this_cpu_write(statistics->longest_wait_ns, ns);
-	preempt_enable();
+	inside = inside_with(pool, FEATURE_STATISTICS);
+	if (!inside)
+		return;
+	own = figures_begin(inside, &flags);
+	figure_add(own->waits, 1);
+	figure_add(own->wait_ns, ns);
+	if (ns > own->longest_wait_ns)
+		WRITE_ONCE(own->longest_wait_ns, ns);
+	figures_end(inside, flags);
 }
 
 /* How many wait. */
@@ -1398,22 +1402,26 @@ static bool reserve_set_moving(struct mempool2_inside *inside, bool moving)
 	return was_moving;
 }
 
-/* What is known of elements that rest may be out of date: forget it, a few lists at a time. */
+/* What is known of elements that rest may be out of date. A few lists at a time. */
 static void records_drop_resting(struct mempool2_inside *inside)
 {
 	struct mempool2_record *record;
-	struct hlist_node *next;
 	unsigned int i = 0, end;
+	struct hlist_node *next;
 	bool more;
 
 	do {
 		raw_spin_lock_irq(&inside->lock);
-		more = inside->records && i <= inside->records_mask;
-		for (end = i + BATCH; more && i < end && i <= inside->records_mask; i++)
+		for (end = i + BATCH; i < end; i++) {
+			more = inside->records && i <= inside->records_mask;
+			if (!more)
+				break;
 			hlist_for_each_entry_safe(record, next, &inside->records[i], node)
 				if (record->rests)
 					record_drop(inside, record);
+		}
 		raw_spin_unlock_irq(&inside->lock);
+		cond_resched();
 	} while (more);
 }
 
@@ -1431,7 +1439,6 @@ static void inside_prepare(struct mempool2_inside *inside)
 	bool was_moving;
 
 	records_drop_resting(inside);
-
 	/* Nor does any element change its slot, or the pool its reserve. */
 	mutex_lock(&reserve_resize_mutex);
 	spin_lock_irq(&registry_lock);

@@ -60,7 +60,7 @@ static int inside_view(const struct mempool2_inside *inside, struct pool_view *v
 		view->fail_one_in = READ_ONCE(inside->fail_one_in);
 	if (view->features & FEATURE_STUCK)
 		view->stuck_after = READ_ONCE(inside->stuck_after);
-	view->is_counted = READ_ONCE(inside->statistics);
+	view->is_counted = smp_load_acquire(&inside->figures);
 	if (view->is_counted)
 		statistics_sum(inside, &view->statistics);
 	return 0;

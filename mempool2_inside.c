@@ -280,7 +280,7 @@ static void inside_drop(struct mempool2_inside *inside)
 	if (!inside)
 		return;
 	records_free(inside);
-	free_percpu(inside->statistics);
+	free_percpu(inside->figures);
 	kfree(inside);
 }
 
@@ -616,7 +616,43 @@ static int inside_set_limit(struct mempool2 *pool, int limit)
  * Statistics
  */
 
-/* Add to one of a pool's figures, if it has any, without looking twice. */
+/* The figures that a CPU counts. On 32 bits they take two steps to write, and to read. */
+struct mempool2_figures {
+	struct u64_stats_sync		sync;
+	struct mempool2_statistics	figures;
+};
+
+/* Interrupts count too. */
+static struct mempool2_statistics *figures_begin(const struct mempool2_inside *inside,
+						 unsigned long *flags)
+{
+	struct mempool2_figures *own;
+
+	local_irq_save(*flags);
+	own = this_cpu_ptr(inside->figures);
+	u64_stats_update_begin(&own->sync);
+	return &own->figures;
+}
+
+static void figures_end(const struct mempool2_inside *inside, unsigned long flags)
+{
+	u64_stats_update_end(&this_cpu_ptr(inside->figures)->sync);
+	local_irq_restore(flags);
+}
+
+#define figure_add(figure, nr)		WRITE_ONCE(figure, (figure) + (nr))
+
+/* Add to one of the figures of what a pool has for features. */
+#define inside_count_one(inside, figure, nr)				\
+	do {								\
+		unsigned long flags;					\
+		struct mempool2_statistics *own = figures_begin(inside, &flags); \
+									\
+		figure_add(own->figure, nr);				\
+		figures_end(inside, flags);				\
+	} while (0)
+
+/* The same, if the pool has any, without looking twice. */
 #define pool_count(pool, figure, nr)					\
 	do {								\
 		struct mempool2_inside *inside;				\
@@ -625,41 +661,74 @@ static int inside_set_limit(struct mempool2 *pool, int limit)
 			break;						\
 		inside = inside_with(pool, FEATURE_STATISTICS);		\
 		if (inside)						\
-			this_cpu_add(inside->statistics->figure, nr);	\
+			inside_count_one(inside, figure, nr);		\
 	} while (0)
+
+static void figures_read(struct mempool2_figures *own, struct mempool2_statistics *copy)
+{
+	const struct mempool2_statistics *figures = &own->figures;
+	unsigned long flags;
+	unsigned int start;
+
+	local_irq_save(flags);
+	do {
+		start = u64_stats_fetch_begin(&own->sync);
+		copy->reserve_allocs = READ_ONCE(figures->reserve_allocs);
+		copy->refills = READ_ONCE(figures->refills);
+		copy->waits = READ_ONCE(figures->waits);
+		copy->wait_ns = READ_ONCE(figures->wait_ns);
+		copy->longest_wait_ns = READ_ONCE(figures->longest_wait_ns);
+		copy->handed_over = READ_ONCE(figures->handed_over);
+		copy->failed = READ_ONCE(figures->failed);
+		copy->resizes = READ_ONCE(figures->resizes);
+	} while (u64_stats_fetch_retry(&own->sync, start));
+	local_irq_restore(flags);
+}
 
 static void statistics_sum(const struct mempool2_inside *inside,
 			   struct mempool2_statistics *sum)
 {
-	const struct mempool2_statistics *one;
+	struct mempool2_statistics one;
 	int cpu;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
-		one = per_cpu_ptr(inside->statistics, cpu);
-		sum->reserve_allocs += READ_ONCE(one->reserve_allocs);
-		sum->refills += READ_ONCE(one->refills);
-		sum->waits += READ_ONCE(one->waits);
-		sum->wait_ns += READ_ONCE(one->wait_ns);
-		sum->longest_wait_ns = max(sum->longest_wait_ns,
-					   READ_ONCE(one->longest_wait_ns));
-		sum->handed_over += READ_ONCE(one->handed_over);
-		sum->failed += READ_ONCE(one->failed);
-		sum->resizes += READ_ONCE(one->resizes);
+		figures_read(per_cpu_ptr(inside->figures, cpu), &one);
+		sum->reserve_allocs += one.reserve_allocs;
+		sum->refills += one.refills;
+		sum->waits += one.waits;
+		sum->wait_ns += one.wait_ns;
+		sum->longest_wait_ns = max(sum->longest_wait_ns, one.longest_wait_ns);
+		sum->handed_over += one.handed_over;
+		sum->failed += one.failed;
+		sum->resizes += one.resizes;
 	}
+}
+
+static struct mempool2_figures __percpu *figures_alloc(void)
+{
+	struct mempool2_figures __percpu *figures = alloc_percpu(struct mempool2_figures);
+	int cpu;
+
+	if (!figures)
+		return NULL;
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(figures, cpu)->sync);
+	return figures;
 }
 
 static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on)
 {
-	struct mempool2_statistics __percpu *statistics;
+	struct mempool2_figures __percpu *figures;
 
 	if (!on)
 		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS);
-	if (!inside->statistics) {
-		statistics = alloc_percpu(struct mempool2_statistics);
-		if (!statistics)
+	if (!inside->figures) {
+		figures = figures_alloc();
+		if (!figures)
 			return -ENOMEM;
-		WRITE_ONCE(inside->statistics, statistics);
+		/* Pairs with mempool2_read_statistics(). */
+		smp_store_release(&inside->figures, figures);
 	}
 	return inside_switch(inside, inside->features | FEATURE_STATISTICS);
 }
@@ -699,7 +768,8 @@ int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *
 	if (not_initialised(pool))
 		return -EINVAL;
 	inside = pool_inside(pool);
-	if (!inside || !READ_ONCE(inside->statistics))
+	/* Pairs with inside_set_statistics(). */
+	if (!inside || !smp_load_acquire(&inside->figures))
 		return -ENODATA;
 	statistics_sum(inside, sum);
 	return 0;

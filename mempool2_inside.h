@@ -96,6 +96,7 @@ struct mempool2_stack {
 	} entries[STACK_DEPTH];
 };
 
+struct mempool2_figures;
 struct mempool2_record;
 
 /**
@@ -113,7 +114,7 @@ struct mempool2_record;
  * @limit: how many elements may be out, 0 if that is not limited
  * @nr_out: how many are, as long as it is
  * @name: what the owner calls the pool, or empty
- * @statistics: for each CPU, %NULL if they were never on
+ * @figures: of the statistics, for each CPU; %NULL if these were never on
  * @stuck_after: seconds after which a waiter is reported
  * @ratelimit: for reports
  * @lock: protects the records and @stack
@@ -147,7 +148,7 @@ struct mempool2_inside {
 	int			limit;
 	atomic_t		nr_out;
 	char			name[MEMPOOL2_NAME_LEN];
-	struct mempool2_statistics __percpu *statistics;
+	struct mempool2_figures __percpu *figures;
 	unsigned int		stuck_after;
 	struct ratelimit_state	ratelimit;
 
