@@ -476,7 +476,7 @@ static void pool_name(const struct mempool2 *pool, char *name)
  * The name is shown in debugfs, events and reports, with "_" for each blank and each
  * other character that is not printable ASCII. Before, that is the name of the
  * function that made the pool. Not to be called while others use the pool's
- * name: best right after the pool was made, and, if it was copied, for the copy.
+ * name: best right after the pool was made.
  *
  * Context: Task context; sleeps.
  * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
