@@ -208,83 +208,6 @@ static void timeout_beyond_all_jiffies_does_not_end_the_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
 }
 
-/*
- * A wait of LONG_MAX jiffies, 25 days or more where they have 32 bits, in a moment:
- * it begins with jiffies as they were so long ago. Nobody but the waiter must see
- * that. So from then on, until it is queued, all other CPUs are held in an interrupt,
- * and interrupts are disabled on its own. Then one of the others sets jiffies right.
- */
-struct long_ago {
-	struct mempool2	*pool;
-	atomic_t	nr_held;
-	bool		begun;
-	bool		over;
-};
-
-static void hold_cpu(void *arg)
-{
-	struct long_ago *ago = arg;
-	bool is_first = atomic_inc_return(&ago->nr_held) == 1;
-
-	while (!READ_ONCE(ago->over)) {
-		/* Pairs with the release in begin_long_ago(). */
-		if (is_first && smp_load_acquire(&ago->begun) &&
-		    READ_ONCE(ago->pool->nr_waiters)) {
-			jiffies_64 += LONG_MAX;
-			WRITE_ONCE(ago->over, true);
-		}
-		cpu_relax();
-	}
-	atomic_dec(&ago->nr_held);
-}
-
-/* The alloc function's last call before its caller waits. */
-static void begin_long_ago(struct source *src, gfp_t gfp_mask)
-{
-	struct long_ago *ago = src->hook_arg;
-
-	if (ago->begun || !(gfp_mask & __GFP_DIRECT_RECLAIM))
-		return;
-	preempt_disable();
-	smp_call_function(hold_cpu, ago, 0);
-	while (atomic_read(&ago->nr_held) < num_online_cpus() - 1)
-		cpu_relax();
-	/* The scheduler enables them again, when the waiter sleeps. */
-	local_irq_disable();
-	jiffies_64 -= LONG_MAX;
-	/* Pairs with the acquire in hold_cpu(). */
-	smp_store_release(&ago->begun, true);
-	preempt_enable();
-}
-
-static void wait_without_end_outlasts_jiffies(struct kunit *test)
-{
-	struct fixture *fx = test->priv;
-	struct long_ago ago = { .pool = &fx->pool };
-	struct caller *caller;
-	void *element;
-
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "needs two CPUs");
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: the queue cannot be joined with interrupts disabled");
-	fixture_pool(fx, 1);
-	fixture_drain(fx);
-	element = fx->held[0];
-	fx->src.pool = NULL;
-	fx->src.hook_arg = &ago;
-	fx->src.hook = begin_long_ago;
-	caller = caller_that_waits(fx);
-	KUNIT_EXPECT_TRUE(test, READ_ONCE(ago.over));
-	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
-	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
-	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
-	/* They use @ago, which is on our stack. */
-	while (atomic_read(&ago.nr_held))
-		cpu_relax();
-}
-
 static void bare_wake_up_does_not_lengthen_the_time(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -592,7 +515,6 @@ static struct kunit_case giveup_cases[] = {
 	KUNIT_CASE(largest_timeout_is_for_ever),
 	KUNIT_CASE_PARAM(timeout_beyond_all_jiffies_does_not_end_the_wait,
 			 long_timeout_gen_params),
-	KUNIT_CASE(wait_without_end_outlasts_jiffies),
 	KUNIT_CASE(bare_wake_up_does_not_lengthen_the_time),
 	KUNIT_CASE(killed_caller_gives_up),
 	KUNIT_CASE(killable_caller_gets_a_freed_element),
