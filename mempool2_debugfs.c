@@ -485,6 +485,7 @@ static int registry_make_dir(void)
 		reserve = list_entry(registry_no_dir, struct mempool2_reserve, registered);
 		registry_no_dir = registry_no_dir->next;
 		if (!reserve->inside) {
+			new->reserve = reserve;
 			inside_attach(new, reserve);
 			new = NULL;
 		}

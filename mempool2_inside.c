@@ -242,10 +242,12 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
  */
 static void registry_remove(struct mempool2_reserve *reserve)
 {
-	struct mempool2_inside *inside = reserve->inside;
+	struct mempool2_inside *inside;
 	unsigned long flags;
 
 	spin_lock_irqsave(&registry_lock, flags);
+	/* Under the lock, as somebody may just have made it to have a directory for it. */
+	inside = reserve->inside;
 	if (registry_no_dir == &reserve->registered)
 		registry_no_dir = reserve->registered.next;
 	list_del(&reserve->registered);

@@ -97,14 +97,19 @@ takes() {
 	[ "$(cat "$1")" = "$3" ] || fail "$1 is \"$(cat "$1")\" and not \"$3\" after \"$2\""
 }
 
+# The first switch of all, and the last one back, patch code that others run. The emulated CPUs of QEMU's TCG now and
+# then go on with what was there before, for ever; so there is one pool for which something is on throughout.
+example=$pools/$(id mempool2_example_init)
+echo 1 >"$example/statistics" || fail "statistics of the example"
+
 headline "odd names, waiters and holders"
 insmod $crowd nr=20 churn=2 waiters=4 hold_ms=2000 odd_names=1 || exit 1
 cat $pools/pools >/tmp/table
 grep -n '[^ -~]' /tmp/table && fail "the table has what is not printable"
 awk 'NF != 13 { print; bad = 1 } END { exit bad }' /tmp/table || fail "a line without 13 columns"
 for name in two_lines _1_begins-with-a-row tab_here 'clear_[2J' bell_ _ quite-usual waited asked crowd_odd_pool \
-	mempool2_example_init crowd_init churn_fn; do
-	[ -n "$(id $name)" ] || fail "there is no pool $name in the table: $(cat /tmp/table)"
+	mempool2_example_init crowd_init; do
+	[ -n "$(id $name)" ] || fail "there is no pool $name in the table"
 done
 waited=$pools/$(id waited)
 echo exit >"$waited/checks" || fail "checks of $waited"
@@ -163,11 +168,12 @@ takes "$kept/checks" 'all\n' 'double_free nested exit'
 takes "$kept/checks" 'nested, exit' 'nested exit'
 takes "$kept/checks" 'double_free double_free' double_free
 takes "$kept/checks" none none
-takes "$pools/$(id mempool2_example_init)/checks" all 'poison double_free nested exit'
-takes "$pools/$(id mempool2_example_init)/checks" none none
+takes "$example/checks" all 'poison double_free nested exit'
+takes "$example/checks" none none
 # Those of pools that end meanwhile: any answer will do.
 for round in 1 2 3; do
 	for file in "$pools"/[0-9]*/*; do
+		[ "${file%/*}" != "$example" ] || continue
 		cat "$file"
 		echo "$round" >"$file"
 		echo none >"$file"
