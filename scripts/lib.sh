@@ -38,10 +38,11 @@ lock() {
 	flock "$fd"
 }
 
-# spawn COMMAND...: run something in the background in a process group of its own, so that an interrupt of
-# this script takes all of its children along. await WHAT LOG [REGEX SECONDS]: wait for it, with a line every ten
-# seconds; and stop it if by then nothing in LOG matches REGEX.
+# spawn COMMAND...: run something in the background, so that an interrupt of this script takes all of its children
+# along. await WHAT LOG [GUEST...]: wait for it, with a line every ten seconds; and if there is more to say of it, it is
+# a guest with a limit, see guest_begin. SPAWN_SIGNAL is what ends it before its time.
 SPAWNED=
+SPAWN_SIGNAL=TERM
 spawn() {
 	set -m
 	(trap - EXIT INT TERM; set +m; "$@") &
@@ -49,17 +50,43 @@ spawn() {
 	set +m
 }
 
-spawn_stop() { [[ -z $SPAWNED ]] || kill -TERM -- "-$SPAWNED" 2>/dev/null || :; }
+# spawn_look: SPAWN_PIDS are its processes, those with a process group of their own included, and SPAWN_CPU is their CPU
+# time, in hundredths of a second, with that of their children that have ended.
+spawn_look() {
+	read -r SPAWN_CPU SPAWN_PIDS < <(cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$SPAWNED" -v hz="$(getconf CLK_TCK)" '
+		{ pid = $1; sub(/^.*\) /, ""); parent[pid] = $2; cpu[pid] = $12 + $13 + $14 + $15 }
+		END {
+			for (pid in parent) {
+				for (up = pid; up != root && up in parent; )
+					up = parent[up]
+				if (up == root) {
+					sum += cpu[pid]
+					pids = pids " " pid
+				}
+			}
+			printf "%d%s\n", 100 * sum / hz, pids
+		}') || :
+}
+
+spawn_stop() {
+	[[ -n $SPAWNED ]] || return 0
+	spawn_look
+	# Words are split on purpose, here and below.
+	# shellcheck disable=SC2086
+	kill "-$SPAWN_SIGNAL" -- "-$SPAWNED" $SPAWN_PIDS 2>/dev/null || :
+}
 trap spawn_stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
 await() {
-	local start=$SECONDS next=10 nap=0.05 rc=0 sign=${3:-}
+	local start=$SECONDS next=10 nap=0.05 rc=0
+	(($# == 2)) || guest_begin "${@:2}"
 	while kill -0 "$SPAWNED" 2>/dev/null; do
-		if [[ -n $sign ]] && ((SECONDS - start >= $4)); then
-			grep -qE "$sign" "$2" || spawn_stop
-			sign=
+		if (($# > 2)) && guest_is_over; then
+			# Nor does bash have to say what happens to it.
+			guest_stop 2>/dev/null
+			break
 		fi
 		if ((SECONDS - start >= next)); then
 			say "  $1: $((SECONDS - start)) s, log $2"
@@ -71,6 +98,78 @@ await() {
 	wait "$SPAWNED" || rc=$?
 	SPAWNED=
 	return "$rc"
+}
+
+# The limit of a guest is what it may take on a machine with nothing else to do. On a busy one it takes longer, and
+# that is no verdict on it. So what counts is not the time of day but
+#
+#   - the CPU time of its processes: LIMIT seconds for each of its CPUs;
+#   - the time in which it sleeps without a word, LIMIT seconds: no file of it grows, it uses less than a twentieth of a
+#     CPU, and none of its threads is seen to run, or to wait for a CPU or a disk;
+#   - and last of all the clock, ten times LIMIT, for a guest that is neither busy nor quiet.
+#
+# guest_begin LOG LIMIT CPUS SIGN PATIENCE [FILE...]: from now on. FILEs grow besides LOG. As long as nothing in LOG
+# matches SIGN, if that is not empty, the limit is PATIENCE, if that is less.
+# guest_is_over: has it passed a limit? GUEST_OVER says which, and is empty if it has not.
+GUEST_OVER=
+guest_begin() {
+	G_log=$1 G_limit=$2 G_cpus=$3 G_sign=$4 G_patience=$5
+	G_files=("$1" "${@:6}")
+	((G_cpus <= $(nproc))) || G_cpus=$(nproc)
+	G_began=$SECONDS G_looked=$SECONDS G_cpu=0 G_asleep=0 G_size=
+	GUEST_OVER=
+}
+
+guest_is_over() {
+	local passed=$((SECONDS - G_looked)) limit=$G_limit used size
+	((passed)) || return 1
+	G_looked=$SECONDS
+	[[ -z $G_sign ]] || ! grep -qE "$G_sign" "$G_log" 2>/dev/null || G_sign=
+	[[ -z $G_sign ]] || ((limit <= G_patience)) || limit=$G_patience
+
+	spawn_look
+	# A process for which nobody waits takes its CPU time with it when it ends.
+	used=$((SPAWN_CPU > G_cpu ? SPAWN_CPU - G_cpu : 0))
+	((G_cpu += used)) || :
+	size=$(stat -c %s "${G_files[@]}" 2>/dev/null) || :
+	if [[ $size != "$G_size" ]]; then
+		G_size=$size G_asleep=0
+	elif ((used < 5 * passed)) && ! guest_wants; then
+		((G_asleep += passed))
+	else
+		G_asleep=$((G_asleep > passed ? G_asleep - passed : 0))
+	fi
+	if ((G_cpu >= 100 * limit * G_cpus)); then
+		GUEST_OVER="it has used $((G_cpu / 100)) s of CPU time"
+	elif ((G_asleep >= limit)); then
+		GUEST_OVER="it sleeps, and has said nothing for $G_asleep s"
+	elif ((SECONDS - G_began >= 10 * limit)); then
+		GUEST_OVER="it has taken $((SECONDS - G_began)) s"
+	fi
+	[[ -n $GUEST_OVER ]]
+}
+
+# guest_wants: is there a thread that runs or would run, or that waits for a disk?
+guest_wants() {
+	local pid files=()
+	for pid in $SPAWN_PIDS; do
+		files+=("/proc/$pid"/task/*/stat)
+	done
+	((${#files[@]})) && cat "${files[@]}" 2>/dev/null | grep -E '\) [RD] ' >/dev/null
+}
+
+# guest_stop: all of its processes, and in ten seconds those that have not heard.
+guest_stop() {
+	local pid
+	spawn_stop
+	for _ in {1..100}; do
+		# shellcheck disable=SC2086
+		kill -0 $SPAWN_PIDS || return 0
+		sleep 0.1
+	done
+	for pid in $SPAWN_PIDS; do
+		kill -KILL "$pid" || :
+	done
 }
 
 # step WHAT NAME COMMAND...: run something long with its output in a log of that name.
