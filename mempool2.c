@@ -1795,7 +1795,7 @@ static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
 	waiter->count = count;
 	waiter->nr_missing = nr_missing;
 	waiter->caller = caller;
-	inside_wait_begin(waiter);
+	inside_wait_begin(waiter, 0);
 	WRITE_ONCE(waiter->state, WAITER_ARRIVING);
 	if (!queue_can_be_locked()) {
 		errand_later(waiter);
@@ -1950,7 +1950,7 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 	};
 	int err;
 
-	inside_wait_begin(&waiter);
+	inside_wait_begin(&waiter, timeout);
 	err = waiter_sleep(&waiter, gfp, task_state, timeout);
 	inside_wait_end(&waiter);
 	if (!err)

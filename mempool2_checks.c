@@ -972,7 +972,8 @@ static int waiters_look_at(struct waiters_look *look, const struct mempool2_insi
 	return err;
 }
 
-static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
+/* @timeout: how long the caller itself is ready to wait; not at all where a function is called */
+static noinline void inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
 {
 	struct mempool2 *pool = waiter->pool;
 	struct mempool2_reserve *reserve;
@@ -989,8 +990,7 @@ static noinline void inside_wait_begin(struct mempool2_waiter *waiter)
 		WRITE_ONCE(reserve->pool, pool);
 	rcu_read_unlock_sched();
 	waiters_list_add(waiter);
-	/* Whose function will be called does not wait itself. */
-	if (!waiter->function && pool_has(pool, FEATURE_CHECK_NESTED))
+	if (timeout && pool_has(pool, FEATURE_CHECK_NESTED))
 		check_nested(pool);
 }
 

@@ -219,7 +219,7 @@ static void inside_left(struct mempool2 *pool, void *element);
 static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp);
 static void inside_ended(struct mempool2_reserve *reserve);
 static void inside_resized(struct mempool2 *pool, int from, int to, int err);
-static void inside_wait_begin(struct mempool2_waiter *waiter);
+static void inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout);
 static void inside_wait_end(struct mempool2_waiter *waiter);
 static void inside_handed_over(struct mempool2 *pool, const void *element);
 static void inside_failed(struct mempool2 *pool, unsigned long caller);

@@ -324,6 +324,7 @@ static void pointer_passed_without_barriers_refills_the_pool(struct kunit *test)
 	long produced = 0, consumed = 0;
 	int i;
 
+	checks_may_report();
 	fixture_pool(fx, *min_nr);
 	fx->src.pool = NULL;
 	source_fail(&fx->src);
@@ -610,6 +611,7 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 		seed = get_random_u32() | 1;
 	kunit_info(test, "mempool2_kunit.seed=%u", seed);
 
+	checks_may_report();
 	fixture_pool(fx, 12);
 	fx->src.pool = NULL;
 	memset(left_behind, 0, sizeof(left_behind));
