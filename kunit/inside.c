@@ -556,14 +556,14 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 	fx->incomplete = true;
 }
 
-/* The only user of a pool takes what is there, and finds it full in between. */
+/* The only user of two pools takes what is there, and always finds the larger one full. */
 static void caller_relies_on_the_reserve(struct caller *caller)
 {
 	struct mempool2 *pool = &caller->fx->spare;
 	void *element;
 
 	while (!READ_ONCE(caller->fx->stop)) {
-		caller->ret += !mempool2_is_saturated(pool);
+		caller->ret += !mempool2_is_saturated(&caller->fx->pool);
 		element = mempool2_alloc_preallocated(pool);
 		caller->ret += !element;
 		mempool2_free(element, pool);
@@ -580,13 +580,17 @@ static void switching_hides_no_element(struct kunit *test)
 
 	/* To poison pages takes a while. */
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, 0), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->pool, 256, 0), 0);
 	patch_no_code(fx);
 	caller = caller_add(fx, caller_relies_on_the_reserve);
 	caller_run(caller, ANY_CPU);
 	end = jiffies + HZ;
-	for (i = 0; time_before(jiffies, end); i++)
+	for (i = 0; time_before(jiffies, end); i++) {
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, i % 2 ? 0 :
 							  MEMPOOL2_CHECK_ALL), 0);
+		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, i % 2 ? 0 :
+							  MEMPOOL2_CHECK_ALL), 0);
+	}
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
