@@ -242,6 +242,23 @@ sync_sources() {
 		"$TOP/" "$1/" | grep -v '/$' || :
 }
 
+# in_guest SERIES EXAMPLE SCRIPT [ARG...]: run a script of scripts/guest beside the module and an example of
+# build/SERIES. In the script, "#: vm=" are options of scripts/vm, "#: put=" modules that the script loads itself, and
+# "#: provokes=" is a regex for what it makes the kernel complain of.
+in_guest() {
+	local modules=$TOP/build/$1 series=$1 example=$2 script=$TOP/scripts/guest/$3 args=() file provokes
+	shift 3
+	read -ra args <<<"$(setting "$script" vm)"
+	((${#args[@]})) || args=(--cpus 2 --memory 256)
+	for file in $(setting "$script" put); do
+		args+=(--file "$modules/$file:/modules/${file##*/}")
+	done
+	provokes=$(setting "$script" provokes)
+	[[ -z $provokes ]] || args+=(--allow "$provokes")
+	"$TOP/scripts/vm" --kernel "$series" "${args[@]}" "$@" --module "$modules/mempool2.ko" \
+		--module "$modules/examples/$example.ko" --script "$script"
+}
+
 # complaints FILE [REGEX...]: print what a kernel complained of in a console log, nothing if it did not.
 # A warning's block, from its "cut here" to its "end trace", is forgiven as a whole when a line of it matches
 # one of the REGEXes; so is a line that matches, and a call trace that follows such a line closely, as in

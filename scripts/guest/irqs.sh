@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In a guest with mempool2 and its example loaded, whose one CPU executes an instruction each ns of its clock: to look
+# into pools, and to switch something on for one, keeps interrupts off for no longer where there are many pools, a
+# pool has many elements, or many of them are out.
+#: vm=--icount --memory 256
+#: put=kunit/mempool2_crowd.ko
+
+pools=/sys/kernel/debug/mempool2
+crowd=/modules/mempool2_crowd.ko
+longest=/sys/module/mempool2_crowd/parameters/longest_off_ns
+# With nothing to do it is about 10 us, most of it the timer's own.
+most=40000
+bad=0
+
+# measure WHAT COMMAND...
+measure() {
+	what=$1
+	shift
+	echo 1 >$longest
+	"$@" >/tmp/out || { echo "FAILED: $what" >&2; exit 1; }
+	ns=$(cat $longest)
+	echo "$ns ns with interrupts off: $what"
+	[ "$ns" -le $most ] || { echo "FAILED: $what, $ns ns" >&2; bad=1; }
+}
+# put TEXT FILE, for measure.
+# shellcheck disable=SC2317
+put() { echo "$1" >"$2"; }
+
+rmmod mempool2_example || exit 1
+insmod $crowd nr=2000 || exit 1
+measure "nothing" sleep 0.1
+measure "the table of 2,000 pools, with their directories" cat $pools/pools
+measure "the table once more" cat $pools/pools
+rmmod mempool2_crowd || exit 1
+# What comes next is not to be measured with what the kernel does to free so many files, later and in its own way.
+while [ "$(echo $pools/[0-9]*)" != "$pools/[0-9]*" ]; do sleep 0.1; done
+sleep 1
+
+insmod $crowd nr=1 min_nr=100000 || exit 1
+pool=$pools/$(awk '$2 == "crowd_init" { print $1 }' $pools/pools)
+measure "the table of a pool of 100,000" cat $pools/pools
+for file in "$pool"/*; do
+	measure "${file##*/} of a pool of 100,000" cat "$file"
+done
+measure "its checks on" put all "$pool/checks"
+measure "its statistics on" put 1 "$pool/statistics"
+measure "its holders" cat "$pool/holders"
+# When they are switched off, so much memory is freed that the kernel's allocator keeps interrupts off for longer.
+rmmod mempool2_crowd || exit 1
+
+insmod $crowd nr=1 min_nr=1 waiters=300 hold_ms=1 || exit 1
+pool=$pools/$(awk '$2 == "waited" { print $1 }' $pools/pools)
+sleep 0.1
+measure "the table while 300 wait for a pool" cat $pools/pools
+measure "its waiters" cat "$pool/waiters"
+measure "its statistics on" put 1 "$pool/statistics"
+measure "its checks on" put exit "$pool/checks"
+sleep 0.1
+measure "its waiters with checks on" cat "$pool/waiters"
+measure "its holders" cat "$pool/holders"
+rmmod mempool2_crowd && rmmod mempool2 || exit 1
+exit $bad
