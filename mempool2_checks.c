@@ -1745,21 +1745,17 @@ static noinline bool inside_freed_to_none(const struct mempool2 *pool, const voi
 	if (found)
 		copy = *found;
 	raw_spin_unlock_irqrestore(&gone_lock, flags);
-	if (!found && !READ_ONCE(checks_for_new))
+	if (!found)
 		return false;
 	if (!__ratelimit(&gone_ratelimit))
 		return true;
 
-	flags = report_begin(found ? "free into a destroyed pool" :
-				     "free into an uninitialised pool",
-			     found ? copy.name : "(none)");
+	flags = report_begin("free into a destroyed pool", copy.name);
 	report_line("element %p stays as it is; the pool was at %p\n", element, pool);
 	report_here("freed");
-	if (found) {
-		report_line("destroyed by task %s/%d %u ms ago:\n", copy.who.comm,
-			    copy.who.pid, jiffies_to_msecs(jiffies - copy.who.since));
-		stack_print(copy.who.stack);
-	}
+	report_line("destroyed by task %s/%d %u ms ago:\n", copy.who.comm,
+		    copy.who.pid, jiffies_to_msecs(jiffies - copy.who.since));
+	stack_print(copy.who.stack);
 	report_end(flags, "free into a destroyed pool");
 	return true;
 }

@@ -171,14 +171,14 @@ static void alloc_noreserve_from_an_uninitialised_pool_returns_null(struct kunit
 static void free_to_an_uninitialised_pool_leaves_the_element_alone(struct kunit *test)
 {
 	void *element = fixture_foreign(test->priv);
+	/* There never was a pool in this place, of which checks would know. */
+	static struct mempool2 never_a_pool;
 	struct fixture *fx = test->priv;
 	static bool spent;
 	int i;
 
-	/* That there was another pool in this place. */
-	checks_may_report();
 	for (i = 0; i < 2; i++)
-		mempool2_free(element, &fx->pool);
+		mempool2_free(element, &never_a_pool);
 	expect_one_warning(fx, &spent, "not initialised");
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 1);
 	source_free(element, &fx->src);
