@@ -184,7 +184,8 @@ static bool element_rest(struct mempool2 *pool, void *element)
 	if (pool->kind == MEMPOOL2_PAGES)
 		return mempool2_kasan_rest_pages(element,
 						 (unsigned long)pool->pool_data);
-	if (pool->kind == MEMPOOL2_SLAB || pool->kind == MEMPOOL2_KMALLOC)
+	/* Memory of no size is no object of any slab. */
+	if (pool->kind == MEMPOOL2_SLAB || (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data))
 		return mempool2_kasan_rest_object(element);
 	return true;
 }
@@ -197,7 +198,7 @@ static void element_use(struct mempool2 *pool, void *element)
 	else if (pool->kind == MEMPOOL2_SLAB)
 		mempool2_kasan_use_object(element,
 					  kmem_cache_size(pool->pool_data));
-	else if (pool->kind == MEMPOOL2_KMALLOC)
+	else if (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data)
 		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
