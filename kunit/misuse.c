@@ -757,6 +757,7 @@ static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit 
 	KUNIT_ASSERT_NOT_NULL(test, elems);
 	fixture_pool(fx, nr);
 	source_fail(&fx->src);
+	patch_no_code(fx);
 	for (i = 0; i < nr; i++)
 		elems[i] = mempool2_alloc_preallocated(&fx->pool);
 	for (i = 0; i < 3; i++)
