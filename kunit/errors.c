@@ -317,6 +317,22 @@ static void freed_error_never_gets_to_a_waiter(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
+/* mempool2_free() of a pool that is known to be full is another function while pools are watched. */
+static void freed_error_never_gets_past_the_checks(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 2);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
+	mempool2_free(mempool2_alloc(&fx->pool, GFP_KERNEL), &fx->pool);
+	KUNIT_ASSERT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	for (i = 0; i < ARRAY_SIZE(no_elements); i++)
+		mempool2_free(no_elements[i], &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+}
+
 /* Those before it are taken, and it and the others stay the caller's. */
 static void free_bulk_ends_at_an_error(struct kunit *test)
 {
@@ -379,6 +395,24 @@ static void refill_keeps_no_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	fx->incomplete = true;
+	expect_one_warning_from(fx, &spent, "error_alloc", "is no element");
+}
+
+static void bulk_call_takes_no_error(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+	void *elems[2];
+	int i;
+
+	failure = ERR_PTR(-ENOMEM);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 2, error_alloc, source_free, &fx->src), 0);
+	source_fail(&fx->src);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 2), 0);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, elems[i]);
+		fixture_hold(fx, elems[i]);
+	}
 	expect_one_warning_from(fx, &spent, "error_alloc", "is no element");
 }
 
@@ -453,9 +487,11 @@ static struct kunit_case errors_cases[] = {
 	KUNIT_CASE(resize_to_more_than_can_be_counted_is_einval),
 	KUNIT_CASE(freed_error_never_gets_into_the_reserve),
 	KUNIT_CASE(freed_error_never_gets_to_a_waiter),
+	KUNIT_CASE(freed_error_never_gets_past_the_checks),
 	KUNIT_CASE(free_bulk_ends_at_an_error),
 	KUNIT_CASE(init_refuses_an_alloc_fn_that_returns_errors),
 	KUNIT_CASE(refill_keeps_no_error),
+	KUNIT_CASE(bulk_call_takes_no_error),
 	KUNIT_CASE(retry_of_a_waiter_takes_no_error),
 	KUNIT_CASE(gfp_zero_has_one_warning_and_works),
 	KUNIT_CASE(cache_with_a_constructor_has_one_warning_and_works),

@@ -637,8 +637,9 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count)
 	return caller_queue(fx, caller);
 }
 
-struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int ms)
+void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state)
 {
+	int before = state ? READ_ONCE(*state) : 0;
 	struct llist_head served = {};
 	/* What the wake function of a waiter is given. */
 	struct {
@@ -649,14 +650,15 @@ struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int m
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	mdelay(ms);
+	while (ms-- && (!state || READ_ONCE(*state) == before))
+		mdelay(1);
 	entry = list_first_entry_or_null(&pool->wait.head, struct wait_queue_entry, entry);
-	if (entry)
+	if (entry && (!state || READ_ONCE(*state) != before))
 		/* The flags say that there is something to be taken. */
 		entry->func(entry, TASK_NORMAL, BIT(30), &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	WARN_ON_ONCE(!llist_empty(&served));
 	mempool2_free(hand.element, pool);
-	return served;
 }
 
 void rest_unseen(struct mempool2 *pool, void *element)

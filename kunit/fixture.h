@@ -289,9 +289,10 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count);
 /*
  * For a caller on another CPU: with the queue locked, let so many ms pass, in which
  * the oldest waiter may come to want the lock, and then give it @element as mempool2
- * does. What is left in the list has a function that is to be called.
+ * does. With @state, of a request, the time is over when that changes, and only then
+ * is the element given so: nobody here could call the function of a request.
  */
-struct llist_head give_late(struct mempool2 *pool, void *element, unsigned int ms);
+void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state);
 
 /*
  * Put an element into the reserve of a pool that nobody resizes, behind the back of those

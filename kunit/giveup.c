@@ -372,7 +372,7 @@ static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
 /* And just when it has seen that there is none, and wants the lock in order to leave. */
 static void caller_gives_late(struct caller *caller)
 {
-	give_late(caller->pool, caller->elems[0], 200);
+	give_late(caller->pool, caller->elems[0], 200, NULL);
 	caller->elems[0] = NULL;
 }
 
