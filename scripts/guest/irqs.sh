@@ -10,8 +10,8 @@
 pools=/sys/kernel/debug/mempool2
 crowd=/modules/mempool2_crowd.ko
 longest=/sys/module/mempool2_crowd/parameters/longest_off_ns
-# With nothing to do it is about 10 us, most of it the timer's own.
-most=30000
+# With nothing to do it is about 10 us, most of it the timer's own; now and then the kernel's allocator takes 60.
+most=100000
 bad=0
 
 # measure WHAT COMMAND...
