@@ -21,6 +21,7 @@ enum mp2b_kind_id {
 	MP2B_MEMPOOL,		/* the kernel's mempool */
 	MP2B_MEMPOOL2,
 	MP2B_OBJPOOL,		/* the kernel's objpool: elements without an allocator */
+	MP2B_FREELIST,		/* the same with a lock, and as little as possible */
 	MP2B_BARE,		/* no pool: the allocator itself */
 	MP2B_INDIRECT,		/* the same through pointers to its functions */
 	MP2B_EMPTY,		/* nothing at all */
@@ -100,6 +101,9 @@ extern const struct mp2b_scenario mp2b_resize;
 extern const struct mp2b_scenario mp2b_resize_irq;
 extern const struct mp2b_scenario mp2b_latency;
 extern const struct mp2b_scenario mp2b_memory;
+extern const struct mp2b_scenario mp2b_flat;
+extern const struct mp2b_scenario mp2b_comeback;
+extern const struct mp2b_scenario mp2b_stretch;
 
 bool mp2b_supports_waiting(const struct mp2b_params *params);
 
@@ -128,6 +132,16 @@ void mp2b_dry_free(void *element, void *dry);
 /* A back end that costs next to nothing and never fails: its one element is @data. */
 void *mp2b_static_alloc(gfp_t gfp_mask, void *data);
 void mp2b_static_free(void *element, void *data);
+
+/*
+ * A back end as mp2b_dry_alloc() whose elements are numbers, so that a large pool of them
+ * costs next to nothing. An element that is out need not be remembered: any number is as
+ * good to be freed in its place.
+ */
+#define mp2b_number(n)	((void *)(PAGE_SIZE + (unsigned long)(n)))
+
+void *mp2b_number_alloc(gfp_t gfp_mask, void *dry);
+void mp2b_number_free(void *element, void *dry);
 
 struct mp2b_hist *mp2b_hist_create(void);
 void mp2b_hist_destroy(struct mp2b_hist *hist);
@@ -184,6 +198,24 @@ int mp2b_crew_run(struct mp2b_crew *crew, int seconds, void (*each_tick)(void *p
 		  bool *rescue);
 void mp2b_crew_destroy(struct mp2b_crew *crew);
 void mp2b_crew_abandon(struct mp2b_crew *crew);
+
+/*
+ * Sleepers: threads that wait for an element of a pool with none left, keep what they get
+ * (for its pool it stays out, see mp2b_number()), and wait again.
+ */
+struct mp2b_sleepers {
+	const struct mp2b_kind	*kind;
+	void			*pool;
+	bool			leave;
+	atomic_t		nr_got;
+	u64			got_ns;		/* when the last one got its element */
+	int			nr;
+	struct task_struct	*tasks[3];
+};
+
+int mp2b_sleepers_begin(struct mp2b_sleepers *sleepers, int nr);
+void mp2b_sleepers_await(const struct mp2b_sleepers *sleepers);
+void mp2b_sleepers_end(struct mp2b_sleepers *sleepers);
 
 void mp2b_hold(const struct mp2b_params *params);
 void *mp2b_timed_alloc(struct mp2b_worker *worker, const struct mp2b_kind *kind,

@@ -36,6 +36,9 @@ static const struct mp2b_scenario *const scenarios[] = {
 	&mp2b_resize_irq,
 	&mp2b_latency,
 	&mp2b_memory,
+	&mp2b_flat,
+	&mp2b_comeback,
+	&mp2b_stretch,
 };
 
 /* One run at a time; also protects the result. */
@@ -75,8 +78,8 @@ static const struct {
 } numbers[] = {
 	{ "seconds",	offsetof(struct mp2b_params, seconds),	1,	600 },
 	{ "threads",	offsetof(struct mp2b_params, threads),	1,	1024 },
-	{ "elements",	offsetof(struct mp2b_params, elements),	1,	1 << 18 },
-	{ "to",		offsetof(struct mp2b_params, to),	1,	1 << 18 },
+	{ "elements",	offsetof(struct mp2b_params, elements),	1,	1 << 20 },
+	{ "to",		offsetof(struct mp2b_params, to),	1,	1 << 20 },
 	{ "hold_us",	offsetof(struct mp2b_params, hold_us),	0,	1000000 },
 	{ "depth",	offsetof(struct mp2b_params, depth),	1,	1 << 20 },
 	{ "cpu",	offsetof(struct mp2b_params, cpu),	MP2B_CPU_ANY,	8191 },

@@ -16,6 +16,7 @@
 #endif
 
 #include "../mempool2.h"
+#include "freelist.h"
 
 /* Never sleeps, so that pairs may run with interrupts off. */
 #define MP2B_PAIR_GFP	GFP_NOWAIT
@@ -37,6 +38,16 @@ static __always_inline bool mp2b_mempool2_pair(void *pool)
 	if (unlikely(!element))
 		return false;
 	mempool2_free(element, pool);
+	return true;
+}
+
+static __always_inline bool mp2b_freelist_pair(void *pool)
+{
+	void *element = mp2b_freelist_alloc(pool);
+
+	if (unlikely(!element))
+		return false;
+	mp2b_freelist_free(pool, element);
 	return true;
 }
 

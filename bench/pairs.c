@@ -174,6 +174,13 @@ PAIR(mempool2)
 
 LOOP(mempool2)
 
+PAIR(freelist)
+{
+	return mp2b_freelist_pair(from);
+}
+
+LOOP(freelist)
+
 #ifdef HAVE_OBJPOOL
 PAIR(objpool)
 {
@@ -253,6 +260,10 @@ static u64 (*const loops[MP2B_NR_KINDS][MP2B_NR_WORKS])(const struct pairs *run)
 	[MP2B_OBJPOOL] = {
 		[MP2B_RESERVE]		= objpool_loop,
 		[MP2B_PREALLOCATED]	= objpool_loop,
+	},
+	[MP2B_FREELIST] = {
+		[MP2B_RESERVE]		= freelist_loop,
+		[MP2B_PREALLOCATED]	= freelist_loop,
 	},
 	[MP2B_BARE] = {
 		[MP2B_HEALTHY_SLAB]	= bare_slab_loop,

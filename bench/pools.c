@@ -5,6 +5,7 @@
 #include <linux/atomic.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/limits.h>
 #include <linux/mempool.h>
 #ifdef HAVE_OBJPOOL
 #include <linux/objpool.h>
@@ -13,6 +14,7 @@
 
 #include "../mempool2.h"
 #include "bench.h"
+#include "freelist.h"
 
 static void *mainline_create(int min_nr, void *(*alloc_fn)(gfp_t, void *),
 			     void (*free_fn)(void *, void *), void *data)
@@ -165,6 +167,12 @@ const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS] = {
 		.create		= objpool_kind_create,
 		.destroy	= objpool_kind_destroy,
 	},
+	[MP2B_FREELIST] = {
+		.name		= "freelist",
+		.struct_size	= sizeof(struct mp2b_freelist),
+		.create		= mp2b_freelist_create,
+		.destroy	= mp2b_freelist_destroy,
+	},
 	[MP2B_BARE]	= { .name = "bare" },
 	[MP2B_INDIRECT]	= { .name = "indirect" },
 	[MP2B_EMPTY]	= { .name = "empty" },
@@ -218,6 +226,20 @@ void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
 		worker->turn = atomic_read(&dry->nr_freed);
 	}
 	return NULL;
+}
+
+void *mp2b_number_alloc(gfp_t gfp_mask, void *data)
+{
+	static atomic_long_t next = ATOMIC_LONG_INIT(0);
+	const struct mp2b_dry *dry = data;
+
+	if ((gfp_mask & __GFP_NOMEMALLOC) && !READ_ONCE(dry->serves))
+		return NULL;
+	return mp2b_number(atomic_long_inc_return(&next) & (LONG_MAX >> 1));
+}
+
+void mp2b_number_free(void *element, void *data)
+{
 }
 
 void mp2b_dry_free(void *element, void *data)

@@ -4,8 +4,8 @@
  * pool's reserve and free again, as fast as they can
  *
  * Their back end refuses everybody. With at least as many elements as threads
- * there is always one for each, and none may get NULL. The floor is threads that
- * share nothing: how much faster more CPUs are at all.
+ * there is always one for each, and none may get NULL; a pair that got NULL is none.
+ * The floor is threads that share nothing: how much faster more CPUs are at all.
  */
 #include <linux/atomic.h>
 #include <linux/cache.h>
@@ -17,6 +17,26 @@
 #include <linux/string.h>
 
 #include "bench.h"
+
+/*
+ * objpool disables interrupts, which is a system call in User-Mode Linux with several
+ * CPUs. No interrupt uses it here, so what is left of that is that nobody else may run on
+ * the CPU in between. See freelist.h.
+ */
+#if defined(CONFIG_UML) && defined(HAVE_OBJPOOL)
+#include <linux/irqflags.h>
+#include <linux/preempt.h>
+#pragma push_macro("raw_local_irq_save")
+#pragma push_macro("raw_local_irq_restore")
+#undef raw_local_irq_save
+#undef raw_local_irq_restore
+#define raw_local_irq_save(flags)	do { (flags) = 0; preempt_disable(); } while (0)
+#define raw_local_irq_restore(flags)	do { (void)(flags); preempt_enable(); } while (0)
+#include <linux/objpool.h>
+#pragma pop_macro("raw_local_irq_restore")
+#pragma pop_macro("raw_local_irq_save")
+#endif
+
 #include "pair.h"
 
 /* Between two looks at whether it is time to stop. */
@@ -100,6 +120,11 @@ static void mempool2_work(struct mp2b_worker *worker)
 	pair_until_stopped(worker, pool_of(worker), mp2b_mempool2_pair);
 }
 
+static void freelist_work(struct mp2b_worker *worker)
+{
+	pair_until_stopped(worker, pool_of(worker), mp2b_freelist_pair);
+}
+
 #ifdef HAVE_OBJPOOL
 static void objpool_work(struct mp2b_worker *worker)
 {
@@ -114,6 +139,7 @@ static void (*const works[MP2B_NR_KINDS])(struct mp2b_worker *worker) = {
 	[MP2B_MEMPOOL]	= mempool_work,
 	[MP2B_MEMPOOL2]	= mempool2_work,
 	[MP2B_OBJPOOL]	= objpool_work,
+	[MP2B_FREELIST]	= freelist_work,
 };
 
 static bool scaling_supports(const struct mp2b_params *params)
