@@ -350,6 +350,10 @@ static int pairs_run(const struct mp2b_params *params)
 	if (params->work == MP2B_HEALTHY_CUSTOM) {
 		back_end.alloc_fn = mp2b_static_alloc;
 		back_end.free_fn = mp2b_static_free;
+	} else if (params->work == MP2B_CHECKED) {
+		/* Records are found by a hash, so addresses at random would make a difference. */
+		back_end.alloc_fn = mp2b_number_alloc;
+		back_end.free_fn = mp2b_number_free;
 	}
 	if (!params->elements)
 		run.params.elements = params->work == MP2B_BULK ? params->count : ELEMENTS;
