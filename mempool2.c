@@ -72,6 +72,9 @@
 /* Elements handled in one go, with a lock held or preemption disabled. */
 #define BATCH		64
 
+/* Elements given to waiters in one go, as each may wake a task. */
+#define GIVE_BATCH	3U
+
 /* A caller's mistake: said once, with who made it and what was wrong. */
 #define mistake_by(caller, condition, fmt, ...)				\
 	WARN_ONCE(condition, "mempool2: %pS: " fmt "\n",		\
@@ -91,168 +94,6 @@
 	 mistake((count) > READ_ONCE((pool)->min_nr),			\
 		 "%u elements at once from a pool that guarantees %d",	\
 		 (count), READ_ONCE((pool)->min_nr)))
-
-/*
- * The reserve
- *
- * One slot for each element: the element's address, or NULL. Taking and putting
- * are one compare-and-exchange each, and a full barrier. No two CPUs write to the
- * same place unless they use the same slot, and every slot is within every CPU's
- * reach. Preemption is disabled meanwhile, so that a reserve that was replaced
- * can be freed by RCU.
- *
- * Looking for a slot is not atomic: elements may move behind one's back. Who
- * finds nothing has to make sure, see "What is known of the reserve" below.
- */
-struct mempool2_reserve {
-	union {
-		struct {
-			unsigned int		nr_slots;
-			/* A resize is under way, and may have claimed a slot. */
-			bool			moving;
-			/* Which of its places is the one at which a CPU begins to look. */
-			u8			place;
-			struct mempool2_elements elements;
-			/* Slots for which there may never have been an element. */
-			unsigned int		nr_never_filled;
-			/* The pool's. This and what follows @old is for mempool2_inside.c. */
-			int			min_nr;
-			/* The reserve that this one replaces, until it is empty. */
-			struct mempool2_reserve	*old;
-			union {
-				struct list_head	registered;
-				struct rcu_head		rcu;
-			};
-			/* Where the pool was seen last: for comparison, never to be followed. */
-			struct mempool2		*pool;
-			struct mempool2_maker	*maker;
-			struct mempool2_inside	*inside;
-		};
-		/* All CPUs read the above, so none should write beside it. */
-		char	pad[SMP_CACHE_BYTES];
-	};
-	void	*slots[];
-};
-
-/* One cache line, where these have 64 bytes. */
-static_assert(offsetof(struct mempool2_reserve, slots) <=
-	      (SMP_CACHE_BYTES > 64 ? SMP_CACHE_BYTES : 64));
-
-/*
- * In a slot that will never be used again, or that a resize is about to fill. No
- * element has this address; and NULL and it are told from elements by one
- * comparison.
- */
-#define CLOSED		((void *)1UL)
-
-/* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
-#define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
-
-/* So many slots are near a CPU's place. A reserve that has no more of them is small. */
-#define NEAR		64
-
-/*
- * The slots at which a CPU begins to look: one for each number of slots that a small
- * reserve can have, and one for all large reserves up to each power of two, which
- * have room for as many slots as that. They serve all pools. In a small reserve the
- * place stays; in a large one it goes on to where there was something, so that a CPU
- * that drains or fills it need not pass the same slots again and again.
- */
-#define NR_PLACES	(NEAR + ilog2(roundup_pow_of_two(MAX_MIN_NR)) - ilog2(NEAR))
-
-static DEFINE_PER_CPU(unsigned long [NR_PLACES], reserve_places);
-
-/* By an address, as UBSAN would check an index each time. */
-#define PLACE(reserve)		(*(&reserve_places[0] + (reserve)->place))
-
-/* Resizes of all pools; never held while a callback runs. */
-static DEFINE_MUTEX(reserve_resize_mutex);
-
-/*
- * Held while an element is on its way from one slot to another, so that who makes
- * sure that there are no elements, or no empty slots, does not miss one; and while
- * MEMPOOL2_GATE is set.
- */
-static DEFINE_RAW_SPINLOCK(reserve_move_lock);
-
-/* Checks that others may spoil before something else is done. */
-#define CHECKS		4
-
-/* Let KASAN catch who uses an element that rests. False if it is no element. */
-static bool element_rest(struct mempool2 *pool, void *element)
-{
-	if (pool->kind == MEMPOOL2_PAGES)
-		return mempool2_kasan_rest_pages(element,
-						 (unsigned long)pool->pool_data);
-	/* Memory of no size is no object of any slab. */
-	if (pool->kind == MEMPOOL2_SLAB || (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data))
-		return mempool2_kasan_rest_object(element);
-	return true;
-}
-
-static void element_use(struct mempool2 *pool, void *element)
-{
-	if (pool->kind == MEMPOOL2_PAGES)
-		mempool2_kasan_use_pages(element,
-					 (unsigned long)pool->pool_data);
-	else if (pool->kind == MEMPOOL2_SLAB)
-		mempool2_kasan_use_object(element,
-					  kmem_cache_size(pool->pool_data));
-	else if (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data)
-		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
-}
-
-static void elements_use(struct mempool2 *pool, void **elems, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		element_use(pool, elems[i]);
-}
-
-/* How many slots a reserve has so that @min_nr elements are guaranteed. */
-static int reserve_size(int min_nr)
-{
-	return max(min_nr, 1);
-}
-
-/* Which of a CPU's places is the one in a reserve of @nr_slots, and how many it is for. */
-static unsigned int place_index(unsigned int nr_slots)
-{
-	return nr_slots <= NEAR ? nr_slots - 1 :
-				  NEAR + ilog2(nr_slots - 1) - ilog2(NEAR);
-}
-
-static unsigned int place_range(unsigned int index)
-{
-	return index < NEAR ? index + 1 : min(NEAR << (index - NEAR + 1), MAX_MIN_NR);
-}
-
-static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
-{
-	unsigned int nr_slots = reserve_size(min_nr), place = place_index(nr_slots);
-	unsigned int range = place_range(place);
-	struct mempool2_reserve *reserve;
-	size_t size = struct_size(reserve, slots, range);
-
-	/* vfree() sleeps, and whoever may not has to free it if there are no elements. */
-	if (gfpflags_allow_blocking(gfp))
-		reserve = kvzalloc_node(size, gfp, node);
-	else
-		reserve = kzalloc_node(size, gfp, node);
-	if (!reserve)
-		return NULL;
-	reserve->nr_slots = nr_slots;
-	reserve->place = place;
-	/* Where there is none a CPU may look, and find nothing to take and nowhere to put. */
-	memset_p(&reserve->slots[nr_slots], CLOSED, range - nr_slots);
-	return reserve;
-}
-
-static bool is_element(const void *element)
-{
-	return (unsigned long)element > (unsigned long)CLOSED;
-}
 
 /*
  * Is this what no pool can keep: %NULL, 1, or what IS_ERR() takes for an error? These are
@@ -287,554 +128,86 @@ static bool elements_are_suspect(void **elems, unsigned int nr)
 	(is_no_element(element) &&						\
 	 mistake_by(caller, true, "%p is no element: %ld", element, (long)(element)))
 
-/*
- * A full barrier, if true: between what we saw of pool->state before and after.
- * Pairs with the smp_rmb() of who frees the element, and with state_check().
- */
-static __always_inline bool slot_take(void **slot, void **element)
-{
-	void *found = READ_ONCE(*slot);
+#include "core/reserve.c"
 
-	if (!is_element(found) || !try_cmpxchg(slot, &found, NULL))
-		return false;
-	*element = found;
+/*
+ * Elements in the reserve are parked: KASAN and the checks watch for those that use them all the same.
+ */
+
+/* False if KASAN has reported that it must not be freed: it is lost rather than given out again. */
+static __always_inline bool element_kasan_park(struct mempool2 *pool, void *element)
+{
+	if (pool->kind == MEMPOOL2_PAGES)
+		return mempool2_kasan_rest_pages(element,
+						 (unsigned long)pool->pool_data);
+	/* Memory of no size is no object of any slab. */
+	if (pool->kind == MEMPOOL2_SLAB || (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data))
+		return mempool2_kasan_rest_object(element);
 	return true;
 }
 
-/*
- * A full barrier, if true: before we look whether anybody waits for it. Pairs with
- * waiter_queue() and with state_check(); and for the element, with slot_take().
- * For a slot that is probably empty; slot_put() is cheaper if not.
- */
-static __always_inline bool slot_put_here(void **slot, void *element)
+static __always_inline void element_kasan_unpark(struct mempool2 *pool, void *element)
 {
-	void *empty = NULL;
-
-	return try_cmpxchg(slot, &empty, element);
+	if (pool->kind == MEMPOOL2_PAGES)
+		mempool2_kasan_use_pages(element,
+					 (unsigned long)pool->pool_data);
+	else if (pool->kind == MEMPOOL2_SLAB)
+		mempool2_kasan_use_object(element,
+					  kmem_cache_size(pool->pool_data));
+	else if (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data)
+		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
 }
 
-static __always_inline bool slot_put(void **slot, void *element)
+/* Returns how many of @nr elements are parked. */
+static unsigned int elements_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {
-	return !READ_ONCE(*slot) && slot_put_here(slot, element);
-}
+	unsigned int parked = 0;
 
-/* The slot at the CPU's place: of a reserve that is shrinking it may be a closed one. */
-static __always_inline void **reserve_here(struct mempool2_reserve *reserve)
-{
-	void **slot = &reserve->slots[this_cpu_read(PLACE(reserve))];
-
-	/* Else gcc computes the address twice, for reading and for writing. */
-	OPTIMIZER_HIDE_VAR(slot);
-	return slot;
-}
-
-/*
- * Begin at @slot next time. Not so in a small reserve, where near is everywhere:
- * all CPUs that use one would end up at the same place in all others.
- */
-static void reserve_place_set(const struct mempool2_reserve *reserve, void **slot)
-{
-	unsigned long place = slot - reserve->slots;
-
-	if (READ_ONCE(reserve->nr_slots) > NEAR)
-		this_cpu_write(PLACE(reserve), place);
-}
-
-/* How many slots from @from on to try first: none if a resize made @to smaller. */
-static unsigned long slot_run(void **from, void **to, unsigned int nr)
-{
-	return to > from ? min_t(unsigned long, nr, to - from) : 0;
-}
-
-/*
- * Take up to @nr elements from @slot on, upwards and not from @end on. The last
- * one is where elements will be put then, from there downwards, and taken again:
- * each CPU has its own stack, as it were.
- */
-static unsigned int reserve_take_up(struct mempool2_reserve *reserve, void **slot,
-				    void **end, void **elems, unsigned int nr)
-{
-	void **first = slot, **run_end = slot + slot_run(slot, end, nr);
-	unsigned long distance = (unsigned long)elems - (unsigned long)slot, i;
-
-	/*
-	 * Who wants many finds them side by side; unrolled, a bulk of 64 is worth it. With one
-	 * variable for both arrays each step is an instruction less.
-	 */
-#pragma GCC unroll 8
-	for (; slot < run_end; slot++) {
-		if (unlikely(!slot_take(slot, (void **)((unsigned long)slot + distance))))
-			break;
-	}
-	for (i = slot - first; i < nr && slot < end; slot++) {
-		if (slot_take(slot, &elems[i]))
-			i++;
-	}
-	if (i)
-		reserve_place_set(reserve, slot - 1);
-	return i;
-}
-
-/* Put up to @nr elements, which rest already, below @slot, but not below @end. */
-static unsigned int reserve_put_down(struct mempool2_reserve *reserve, void **slot,
-				     void **end, void **elems, unsigned int nr)
-{
-	unsigned long run = slot_run(end, slot, nr), i;
-
-	slot -= run;
-#pragma GCC unroll 8
-	for (i = 0; i < run; i++) {
-		if (unlikely(!slot_put_here(&slot[i], elems[i])))
-			break;
-	}
-	for (slot += i < run ? run : 0; i < nr && slot > end;) {
-		if (slot_put(--slot, elems[i]))
-			i++;
-	}
-	if (i)
-		reserve_place_set(reserve, slot);
-	return i;
-}
-
-/* Near a CPU's place; in a small reserve that is everywhere. */
-static unsigned int reserve_take_near(struct mempool2_reserve *reserve, void **elems,
-				      unsigned int nr)
-{
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
-	void **end = &reserve->slots[nr_slots], **here = min(reserve_here(reserve), end);
-
-	/* Who wants most of them takes them in one go. */
-	if (nr > nr_slots / 2)
-		here = reserve->slots;
-	i = reserve_take_up(reserve, here, min(here + NEAR, end), elems, nr);
-	if (i < nr && nr_slots <= NEAR)
-		i += reserve_take_up(reserve, reserve->slots, here, elems + i, nr - i);
-	return i;
-}
-
-static unsigned int reserve_put_near(struct mempool2_reserve *reserve, void **elems,
-				     unsigned int nr)
-{
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i;
-	void **end = &reserve->slots[nr_slots], **above = min(reserve_here(reserve) + 1, end);
-
-	if (nr > nr_slots / 2)
-		above = end;
-	i = reserve_put_down(reserve, above, max_t(void **, above - NEAR, reserve->slots),
-			     elems, nr);
-	if (i < nr && nr_slots <= NEAR)
-		i += reserve_put_down(reserve, end, above, elems + i, nr - i);
-	return i;
-}
-
-/*
- * Take up to @nr elements from wherever they are: where other CPUs begin to look,
- * they probably put some, and in a large reserve that is found sooner than by
- * looking everywhere.
- */
-static unsigned int reserve_take_anywhere(struct mempool2_reserve *reserve, void **elems,
-					  unsigned int nr)
-{
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i = 0;
-	void **slot, **end = &reserve->slots[nr_slots];
-	int cpu;
-
-	for_each_online_cpu(cpu) {
-		if (i == nr || nr_slots <= NEAR)
-			break;
-		slot = &reserve->slots[READ_ONCE(per_cpu(PLACE(reserve), cpu))];
-		i += reserve_take_up(reserve, slot, min(slot + NEAR, end), elems + i, nr - i);
-	}
-	return i + reserve_take_up(reserve, reserve->slots, end, elems + i, nr - i);
-}
-
-/* What a reserve that is replaced still has is quickly found: it is not sparse. */
-static unsigned int reserve_take_far(struct mempool2_reserve *reserve, void **elems,
-				     unsigned int nr)
-{
-	struct mempool2_reserve *old = READ_ONCE(reserve->old);
-	unsigned int i = old ? reserve_take_anywhere(old, elems, nr) : 0;
-
-	return i == nr ? i : i + reserve_take_anywhere(reserve, elems + i, nr - i);
-}
-
-static unsigned int reserve_put_far(struct mempool2_reserve *reserve, void **elems,
-				    unsigned int nr)
-{
-	return reserve_put_down(reserve, &reserve->slots[READ_ONCE(reserve->nr_slots)],
-				reserve->slots, elems, nr);
-}
-
-/* A closed slot, when no element is on its way. */
-static noinline void *slot_settled(void *const *slot)
-{
-	unsigned long flags;
-	void *element;
-
-	raw_spin_lock_irqsave(&reserve_move_lock, flags);
-	element = READ_ONCE(*slot);
-	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
-	return element;
-}
-
-/* An element that somebody has in hand only to look at it rests. */
-static unsigned int reserve_count(const struct mempool2_reserve *reserve)
-{
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), i, nr = 0;
-	void *element;
-
-	for (i = 0; i < nr_slots; i++) {
-		element = READ_ONCE(reserve->slots[i]);
-		if (unlikely(element == CLOSED))
-			element = slot_settled(&reserve->slots[i]);
-		nr += is_element(element);
-	}
-	return nr;
-}
-
-/* An empty slot among the first @nr_slots, from the CPU's place downwards; or %NULL. */
-static void **reserve_find_empty(struct mempool2_reserve *reserve, unsigned int nr_slots)
-{
-	unsigned long slot = this_cpu_read(PLACE(reserve));
-	unsigned int i;
-
-	if (slot >= nr_slots)
-		slot = nr_slots - 1;
-	for (i = 0; i < nr_slots; i++) {
-		if (!READ_ONCE(reserve->slots[slot])) {
-			reserve_place_set(reserve, &reserve->slots[slot]);
-			return &reserve->slots[slot];
-		}
-		slot = (slot ?: nr_slots) - 1;
-	}
-	return NULL;
-}
-
-/*
- * What is known of the reserve
- *
- * That it is full, which is when MEMPOOL2_ROOM is not set, spares mempool2_free()
- * a look at it. That it is dry spares one those who find no memory. Both are made
- * sure of before they are said:
- *
- *	MEMPOOL2_FULL_CHECK is set, all slots are looked at, and if pool->state is
- *	still the same then, MEMPOOL2_ROOM is cleared;
- *
- *	who takes an element makes sure that MEMPOOL2_ROOM was set before and after
- *	that and that there was no check; else stops the check and sets the bit.
- *
- * So "full" is never seen by those who free the elements that the reserve misses.
- * In the same way there are MEMPOOL2_DRY_CHECK and MEMPOOL2_DRY, and who puts an
- * element clears them after it. The count in pool->state tells one check from the
- * next. A check that is spoilt again and again goes on behind MEMPOOL2_GATE, where
- * those who want to take wait until it is over.
- */
-#define NOT_DRY		(MEMPOOL2_DRY | MEMPOOL2_DRY_CHECK)
-
-/*
- * Begin to check, or join those who do, unless it is known: then the bits @known
- * of the state are @are. Else a full barrier before we look, which pairs with
- * slot_take() and slot_put().
- */
-static int state_check(struct mempool2 *pool, int check, int known, int are)
-{
-	int state = atomic_read(&pool->state);
-
-	do {
-		if ((state & known) == are)
-			return state;
-		if (state & check) {
-			smp_mb();
-			return state;
-		}
-	} while (!atomic_try_cmpxchg(&pool->state, &state,
-				     (state | check) + MEMPOOL2_STATE_COUNT));
-	return (state | check) + MEMPOOL2_STATE_COUNT;
-}
-
-/* Is the reserve the one that we looked at, and the state the same? Then say it. */
-static bool state_known(struct mempool2 *pool, const struct mempool2_reserve *reserve,
-			int state, int clear, int set)
-{
-	/* Pairs with the full barrier of a resize, before it closes a slot. */
-	smp_rmb();
-	return rcu_access_pointer(pool->reserve) == reserve &&
-	       atomic_cmpxchg(&pool->state, state, (state & ~clear) | set) == state;
-}
-
-/* There is room. A full barrier, which pairs with mempool2_free()'s smp_rmb(). */
-static noinline void *say_room(struct mempool2 *pool, void *element)
-{
-	/* The check first: it does not notice that a bit is set which was set. */
-	atomic_fetch_andnot(MEMPOOL2_FULL_CHECK, &pool->state);
-	atomic_fetch_or(MEMPOOL2_ROOM, &pool->state);
-	return element;
-}
-
-/*
- * After taking, which is a full barrier: what was read before? If it said that
- * there is room and nobody was checking, that is seen by all who learn an element's
- * address from us. If it is still the same, nobody was checking in between, who did
- * not see our empty slot.
- */
-static __always_inline bool room_is_said(int state)
-{
-	return (state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK)) == MEMPOOL2_ROOM;
-}
-
-/* Look everywhere, and be sure not to miss what a resize has in hand. */
-static unsigned int reserve_take_all(struct mempool2_reserve *reserve, void **elems,
-				     unsigned int nr)
-{
-	unsigned int taken = reserve_take_far(reserve, elems, nr);
-	unsigned long flags;
-
-	/* Pairs with the compare-and-exchanges of reserve_move(). */
-	smp_rmb();
-	if (likely(taken) || !READ_ONCE(reserve->moving))
-		return taken;
-	raw_spin_lock_irqsave(&reserve_move_lock, flags);
-	taken = reserve_take_far(reserve, elems, nr);
-	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
-	return taken;
-}
-
-static noinline void wait_for_gate(void)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&reserve_move_lock, flags);
-	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
-}
-
-/*
- * Take up to @nr elements. None only if the reserve was dry at some moment, or if
- * others spoilt all our checks; whoever did that by putting an element then sees
- * MEMPOOL2_WAITERS, if it was set before.
- */
-static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned int nr)
-{
-	struct mempool2_reserve *reserve;
-	unsigned int taken, tries = 0;
-	int state, check;
-
-	rcu_read_lock_sched();
-	if (unlikely(atomic_read(&pool->state) & MEMPOOL2_GATE))
-		wait_for_gate();
-	state = atomic_read(&pool->state);
-	do {
-		reserve = rcu_dereference_sched(pool->reserve);
-		taken = reserve_take_near(reserve, elems, nr);
-		if (likely(taken == nr))
-			break;
-		check = state_check(pool, MEMPOOL2_DRY_CHECK, MEMPOOL2_DRY, MEMPOOL2_DRY);
-		if (check & MEMPOOL2_DRY)
-			break;
-		taken += reserve_take_all(reserve, elems + taken, nr - taken);
-	} while (!taken && !state_known(pool, reserve, check, NOT_DRY, MEMPOOL2_DRY) &&
-		 ++tries < CHECKS);
-	if (!room_is_said(state) || atomic_read(&pool->state) != state)
-		say_room(pool, NULL);
-	elements_use(pool, elems, taken);
-	if (unlikely(pool_is_watched(pool)))
-		inside_use(pool, elems, taken);
-	rcu_read_unlock_sched();
-	return taken;
-}
-
-static void waiters_serve(struct mempool2 *pool, struct llist_head *served);
-static void waiters_serve_and_call(struct mempool2 *pool);
-
-/*
- * The element that was put may not be the only one by now, but there is one. True if
- * somebody waits.
- */
-static bool say_not_dry(struct mempool2 *pool)
-{
-	return atomic_fetch_andnot(NOT_DRY, &pool->state) & MEMPOOL2_WAITERS;
-}
-
-/* After putting an element, which is a full barrier: is anybody in need of it? */
-static __always_inline bool is_needed(const struct mempool2 *pool)
-{
-	return unlikely(atomic_read(&pool->state) & (NOT_DRY | MEMPOOL2_WAITERS));
-}
-
-/* The last thing that a call does with the pool: functions may end it. */
-static noinline void serve_after_put(struct mempool2 *pool)
-{
-	if (say_not_dry(pool))
-		waiters_serve_and_call(pool);
-}
-
-static __always_inline void after_put(struct mempool2 *pool)
-{
-	if (is_needed(pool))
-		serve_after_put(pool);
-}
-
-/* Put wherever there is room, and be sure not to miss a slot that a resize has claimed. */
-static unsigned int reserve_put_all(struct mempool2_reserve *reserve, void **elems,
-				    unsigned int nr)
-{
-	unsigned int put = reserve_put_far(reserve, elems, nr);
-	unsigned long flags;
-
-	/* As in reserve_take_all(). */
-	smp_rmb();
-	if (likely(put) || !READ_ONCE(reserve->moving))
-		return put;
-	raw_spin_lock_irqsave(&reserve_move_lock, flags);
-	put = reserve_put_far(reserve, elems, nr);
-	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
-	return put;
-}
-
-/*
- * Put up to @nr elements, or be sure that the reserve is full; else false. @gated:
- * the lock is held.
- */
-static bool reserve_put_or_know(struct mempool2 *pool, void **elems, unsigned int nr,
-				unsigned int *put, bool gated)
-{
-	int check = state_check(pool, MEMPOOL2_FULL_CHECK, MEMPOOL2_ROOM, 0);
-	struct mempool2_reserve *reserve;
-
-	*put = 0;
-	if (!(check & MEMPOOL2_ROOM))
-		return true;
-	reserve = rcu_dereference_sched(pool->reserve);
-	*put = gated ? reserve_put_far(reserve, elems, nr) :
-		       reserve_put_all(reserve, elems, nr);
-	return *put || state_known(pool, reserve, check,
-				   MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | NOT_DRY, 0);
-}
-
-/* The same while nobody begins to take, so that nothing can go wrong for long. */
-static noinline void reserve_put_gated(struct mempool2 *pool, void **elems,
-				       unsigned int nr, unsigned int *put)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&reserve_move_lock, flags);
-	atomic_or(MEMPOOL2_GATE, &pool->state);
-	while (!reserve_put_or_know(pool, elems, nr, put, true))
-		;
-	atomic_andnot(MEMPOOL2_GATE, &pool->state);
-	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
-}
-
-/*
- * Put up to @nr elements. None only if the reserve was full at some moment. If there are
- * some the caller has to look afterwards whether one is needed.
- */
-static unsigned int reserve_put_unseen(struct mempool2 *pool, void **elems, unsigned int nr)
-{
-	unsigned int resting, put, tries = 0;
-
-	rcu_read_lock_sched();
 	if (unlikely(pool_is_watched(pool)))
 		inside_rest(pool, elems, nr);
-	for (resting = 0; resting < nr; resting++) {
-		if (!element_rest(pool, elems[resting]))
-			break;
-	}
-	/* KASAN has told what it was; it is nobody's now. */
-	if (!resting) {
-		rcu_read_unlock_sched();
-		return 1;
-	}
-	nr = resting;
+	while (parked < nr && element_kasan_park(pool, elems[parked]))
+		parked++;
+	return parked;
+}
 
-	put = reserve_put_near(rcu_dereference_sched(pool->reserve), elems, nr);
-	while (unlikely(!put) && !reserve_put_or_know(pool, elems, nr, &put, false)) {
-		if (++tries < CHECKS)
-			continue;
-		reserve_put_gated(pool, elems, nr, &put);
-		break;
+static void elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		element_kasan_unpark(pool, elems[i]);
+	if (unlikely(pool_is_watched(pool)))
+		inside_use(pool, elems, nr);
+}
+
+/* Up to @nr elements for a caller or for waiters: reserve_take(). */
+static unsigned int pool_take_from_reserve(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int taken;
+
+	rcu_read_lock_sched();
+	taken = reserve_take(pool, elems, nr);
+	elements_unpark(pool, elems, taken);
+	rcu_read_unlock_sched();
+	return taken;
+}
+
+/* Up to @nr elements: reserve_put(). The caller has to look for waiters then. */
+static unsigned int pool_put_into_reserve(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int parked, put = 1;
+
+	rcu_read_lock_sched();
+	parked = elements_park(pool, elems, nr);
+	/* KASAN has reported the first one: it is lost. */
+	if (parked) {
+		put = reserve_put(pool, elems, parked);
+		elements_unpark(pool, elems + put, parked - put);
 	}
 	rcu_read_unlock_sched();
-	elements_use(pool, elems + put, nr - put);
 	if (unlikely(pool_is_watched(pool)))
 		inside_refilled(pool, put);
 	return put;
-}
-
-/* The same; then waiters get theirs, as by waiters_serve(). */
-static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned int nr,
-				struct llist_head *served)
-{
-	unsigned int put = reserve_put_unseen(pool, elems, nr);
-
-	if (put && is_needed(pool) && say_not_dry(pool))
-		waiters_serve(pool, served);
-	return put;
-}
-
-/*
- * Close the slot @from. If an element rests there it is moved to one of the first
- * @nr slots of @to, or if all these are full, returned. It can be taken from where
- * it was until it can be taken from where it is, but for a moment under the lock.
- * @full tells the next call that there is no use in looking; @was_empty that no
- * element rested there.
- */
-static void *reserve_move(struct mempool2 *pool, void **from,
-			  struct mempool2_reserve *to, unsigned int nr, bool *full,
-			  bool *was_empty)
-{
-	void *element, *empty, **slot;
-	bool closed = false;
-	unsigned long flags;
-
-	do {
-		element = READ_ONCE(*from);
-		slot = NULL;
-		if (element && !*full) {
-			slot = reserve_find_empty(to, nr);
-			*full = !slot;
-		}
-		empty = NULL;
-		raw_spin_lock_irqsave(&reserve_move_lock, flags);
-		if (!slot || try_cmpxchg(slot, &empty, CLOSED)) {
-			closed = try_cmpxchg(from, &element, CLOSED);
-			/* Pairs with slot_take(). */
-			if (slot)
-				smp_store_release(slot, closed ? element : NULL);
-		}
-		raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
-		/* Taken in the meantime: who checks may have seen no empty slot. */
-		if (slot && !closed)
-			say_room(pool, NULL);
-	} while (!closed);
-	*was_empty = !element;
-	return slot ? NULL : element;
-}
-
-/*
- * Take slots away from the end of @from until @nr are left, but no more than a
- * batch, and move what rests there to the first slots of @to; if they are all
- * full, to @surplus. Returns how many these are.
- */
-static unsigned int reserve_shrink(struct mempool2 *pool, struct mempool2_reserve *from,
-				   unsigned int nr, struct mempool2_reserve *to,
-				   bool *full, void **surplus)
-{
-	unsigned int nr_slots = from->nr_slots, left = max_t(int, nr, nr_slots - BATCH);
-	unsigned int nr_surplus = 0, slot;
-	bool was_empty;
-
-	lockdep_assert_held(&reserve_resize_mutex);
-	for (slot = nr_slots; slot > left; slot--) {
-		surplus[nr_surplus] = reserve_move(pool, &from->slots[slot - 1], to,
-						   from == to ? left : to->nr_slots, full,
-						   &was_empty);
-		if (surplus[nr_surplus])
-			nr_surplus++;
-		else if (was_empty && from == to && from->nr_never_filled)
-			from->nr_never_filled--;
-	}
-	WRITE_ONCE(from->nr_slots, left);
-	return nr_surplus;
 }
 
 static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
@@ -863,6 +236,7 @@ static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
  */
 
 static void functions_call_later(struct llist_head *served);
+static void waiters_serve(struct mempool2 *pool, struct llist_head *served);
 
 static int limit_of(const struct mempool2 *pool)
 {
@@ -1073,10 +447,10 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 {
 	int i;
 
-	for (i = 0; i < BATCH; i++) {
+	for (i = 0; i < GIVE_BATCH; i++) {
 		if (!pool->nr_waiters || !limit_enter_waiter(pool))
 			return false;
-		if (!reserve_take(pool, &hand->element, 1)) {
+		if (!pool_take_from_reserve(pool, &hand->element, 1)) {
 			if (pool_is_limited(pool))
 				limit_give(pool, 1);
 			return false;
@@ -1122,13 +496,23 @@ static void waiters_serve_and_call(struct mempool2 *pool)
 	rcu_read_unlock();
 }
 
+/*
+ * After an element was put, which is a full barrier. The last thing that a call does with the pool:
+ * functions may end it.
+ */
+static __always_inline void after_put(struct mempool2 *pool)
+{
+	if (reserve_is_waited_for(pool))
+		waiters_serve_and_call(pool);
+}
+
 /* Give elements to those who wait, oldest first. Returns how many. As waiters_serve(). */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 					  unsigned int nr, struct llist_head *served)
 {
 	struct handover hand = { .served = served };
+	unsigned int given = 0, batch, i;
 	unsigned long flags;
-	unsigned int i;
 
 	/*
 	 * Where the lock may not be taken they come by way of the reserve. If that is full
@@ -1139,15 +523,18 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 		return 0;
 	}
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
-	for (i = 0; i < nr; i++) {
-		if (!pool->nr_waiters || !limit_enter_waiter(pool))
-			break;
-		hand.element = elems[i];
-		waiters_accept(pool, &hand);
-	}
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	return i;
+	do {
+		spin_lock_irqsave(&pool->wait.lock, flags);
+		for (batch = min(nr - given, GIVE_BATCH), i = 0; i < batch; i++) {
+			if (!pool->nr_waiters || !limit_enter_waiter(pool))
+				break;
+			hand.element = elems[given + i];
+			waiters_accept(pool, &hand);
+		}
+		spin_unlock_irqrestore(&pool->wait.lock, flags);
+		given += i;
+	} while (i == GIVE_BATCH);
+	return given;
 }
 
 static bool waiter_is_served(const struct mempool2_waiter *waiter)
@@ -1158,9 +545,9 @@ static bool waiter_is_served(const struct mempool2_waiter *waiter)
 
 /*
  * Under the lock: queue, and have those who wait served, among them the waiter
- * itself, if they can be.
+ * itself, if they can be. True if waiters_serve() has to go on with that.
  */
-static void waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
+static bool waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 {
 	struct mempool2 *pool = waiter->pool;
 
@@ -1172,8 +559,7 @@ static void waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 	 * learns an address from us sees that the reserve is not full.
 	 */
 	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
-	while (waiters_serve_batch(pool, hand))
-		;
+	return waiters_serve_batch(pool, hand);
 }
 
 /*
@@ -1186,14 +572,17 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 	struct llist_head served = {};
 	struct handover hand = { .served = &served };
 	unsigned long flags;
+	bool more;
 
 	init_waitqueue_func_entry(&waiter->entry, sleeper_wake);
 	waiter->entry.private = current;
 
 	rcu_read_lock();
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	waiter_queue(waiter, &hand);
+	more = waiter_queue(waiter, &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	if (unlikely(more))
+		waiters_serve(pool, &served);
 	functions_call(&served);
 	rcu_read_unlock();
 }
@@ -1234,7 +623,7 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 	void *element;
 
 	if (!waiter_is_served(waiter))
-		serve_after_put(pool);
+		after_put(pool);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
 		element = pool_call_alloc(pool, gfp);
 		if (!element || refused(element, waiter->caller)) {
@@ -1414,14 +803,16 @@ static bool entry_is_ours(const struct wait_queue_entry *entry)
 static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand)
 {
 	struct mempool2 *pool = waiter->pool;
+	bool queued, more = false;
 	unsigned long flags;
-	bool queued;
 
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	queued = cmpxchg(&waiter->state, WAITER_ARRIVING, WAITER_QUEUED) == WAITER_ARRIVING;
 	if (queued)
-		waiter_queue(waiter, hand);
+		more = waiter_queue(waiter, hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	if (unlikely(more))
+		waiters_serve(pool, hand->served);
 	return queued;
 }
 
@@ -1902,9 +1293,10 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 
 	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS)
 		return false;
-	taken = reserve_take(pool, elems, nr);
+	taken = pool_take_from_reserve(pool, elems, nr);
 	if (unlikely(taken < nr)) {
-		pool_free(pool, elems, taken, true);
+		if (taken)
+			pool_free(pool, elems, taken, true);
 		return false;
 	}
 	pool_note_owner(elems, nr);
@@ -1916,7 +1308,7 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 /*
  * The element at the CPU's place, or %NULL: what nearly always does, so all of it
  * is inline in those who want it. If @said is false afterwards they have to call
- * say_room(). Not if pools are watched.
+ * reserve_set_not_full(). Not if pools are watched.
  */
 static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 {
@@ -1925,14 +1317,12 @@ static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
 
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
-	if (likely((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
-			     MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM) &&
-	    !pool_is_watched(pool))
-		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
+	if (likely((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL) && !pool_is_watched(pool))
+		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
 	*said = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
 	if (likely(element)) {
-		element_use(pool, element);
+		element_kasan_unpark(pool, element);
 		pool_note_owner(&element, 1);
 	}
 	return element;
@@ -2019,7 +1409,7 @@ static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, 
 	if (gfp_mask & __GFP_DIRECT_RECLAIM)
 		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
 			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
-	else
+	else if (unlikely(pool_is_watched(pool)))
 		inside_failed(pool, caller);
 	return element;
 }
@@ -2050,7 +1440,7 @@ void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 
 	if (unlikely(!element))
 		return pool_alloc_unlucky(pool, gfp_mask, 0, _RET_IP_);
-	return likely(said) ? element : say_room(pool, element);
+	return likely(said) ? element : reserve_set_not_full(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
 
@@ -2340,7 +1730,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 	element = pool_take_here(pool, &said);
 	if (unlikely(!element))
 		return not_initialised(pool) ? NULL : pool_alloc_preallocated(pool, _RET_IP_);
-	return likely(said) ? element : say_room(pool, element);
+	return likely(said) ? element : reserve_set_not_full(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
 
@@ -2368,13 +1758,15 @@ static unsigned int pool_return(struct mempool2 *pool, void **elems,
 				nr += given;
 				continue;
 			}
-		} else if (!(state & MEMPOOL2_ROOM)) {
+		} else if (!(state & MEMPOOL2_NOT_FULL)) {
 			break;
 		}
-		given = reserve_put(pool, elems + nr, batch, served);
+		given = pool_put_into_reserve(pool, elems + nr, batch);
 		if (!given)
 			break;
 		nr += given;
+		if (reserve_is_waited_for(pool))
+			waiters_serve(pool, served);
 	}
 	return nr;
 }
@@ -2386,28 +1778,47 @@ static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigne
 	pool_free(pool, &element, 1, false);
 }
 
-/* mempool2_free(), when the reserve may have room. */
-void mempool2_free_slow(struct mempool2 *pool, void *element)
+/* When the CPU's slot has no room: to another one. What has no place at all goes where it came from. */
+static noinline void pool_free_parked(struct mempool2 *pool, void *element)
 {
 	bool put;
 
+	rcu_read_lock_sched();
+	put = reserve_put(pool, &element, 1);
+	rcu_read_unlock_sched();
+	if (put) {
+		after_put(pool);
+	} else {
+		element_kasan_unpark(pool, element);
+		pool_free(pool, &element, 1, false);
+	}
+}
+
+/* mempool2_free(), when the reserve may have room, and nobody waits. */
+void mempool2_free_slow(struct mempool2 *pool, void *element)
+{
 	if (refused(element, _RET_IP_))
 		return;
-	/* KASAN has told what it was; it is nobody's now. */
-	if (unlikely(!element_rest(pool, element)))
-		return;
-
-	/* At the CPU's place, as in pool_take_here(). */
 	rcu_read_lock_sched();
-	put = !pool_is_watched(pool) &&
-	      slot_put_here(reserve_here(rcu_dereference_sched(pool->reserve)), element);
-	rcu_read_unlock_sched();
-	if (likely(put)) {
+	if (unlikely(pool_is_watched(pool))) {
+		rcu_read_unlock_sched();
+		pool_free_one(pool, element, _RET_IP_);
+		return;
+	}
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!element_kasan_park(pool, element))) {
+		rcu_read_unlock_sched();
+		return;
+	}
+	/* At the CPU's hint, as in pool_take_here(). */
+	if (likely(slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)),
+				 element))) {
+		rcu_read_unlock_sched();
 		after_put(pool);
 		return;
 	}
-	element_use(pool, element);
-	pool_free_one(pool, element, _RET_IP_);
+	rcu_read_unlock_sched();
+	pool_free_parked(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);
 
@@ -2453,9 +1864,9 @@ static unsigned int pool_return_unseen(struct mempool2 *pool, void **elems, unsi
 {
 	int state = atomic_read(&pool->state);
 
-	if (!count || (state & (MEMPOOL2_ROOM | MEMPOOL2_WAITERS)) != MEMPOOL2_ROOM)
+	if (!count || (state & (MEMPOOL2_NOT_FULL | MEMPOOL2_WAITERS)) != MEMPOOL2_NOT_FULL)
 		return 0;
-	return reserve_put_unseen(pool, elems, min_t(unsigned int, count, BATCH));
+	return pool_put_into_reserve(pool, elems, min_t(unsigned int, count, BATCH));
 }
 
 /**
@@ -2494,10 +1905,10 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 
 	/* All that is to be done as long as nobody waits and the reserve misses so many. */
 	nr = pool_return_unseen(pool, elems, count);
-	if (likely(nr == count && !is_needed(pool)))
+	if (likely(nr == count && !reserve_is_waited_for(pool)))
 		return nr;
 	rcu_read_lock();
-	if (nr && say_not_dry(pool))
+	if (nr && reserve_is_waited_for(pool))
 		waiters_serve(pool, &served);
 	nr += pool_return(pool, elems + nr, count - nr, &served);
 	functions_call(&served);
@@ -2563,36 +1974,41 @@ static enum mempool2_kind pool_kind(mempool2_alloc_t *alloc_fn,
 }
 
 /*
- * Fill and empty a reserve that nobody else uses, by slots: a CPU's place is not moved,
- * or all CPUs that make and end pools would begin to look in the same cache line. The
- * pool is not in the registry then, so nothing is switched on or off for it meanwhile.
+ * Fill and empty a reserve that nobody else uses. The pool is not in the registry then, so nothing is
+ * switched on or off for it meanwhile.
  */
-static void reserve_fill(struct mempool2 *pool, void **slot, void *element)
+static void reserve_populate(struct mempool2 *pool, struct mempool2_reserve *reserve,
+			     unsigned int slot, void *element)
 {
-	if (unlikely(pool_is_watched(pool)))
-		inside_rest(pool, &element, 1);
 	/* KASAN has told what it was; it is nobody's now. */
-	if (!element_rest(pool, element))
+	if (!elements_park(pool, &element, 1))
 		return;
-	WRITE_ONCE(*slot, element);
+	if (slot < reserve->nr_slots)
+		WRITE_ONCE(reserve->slots[slot], element);
+	else
+		reserve->store[reserve->nr_stored++] = element;
 	if (unlikely(pool_is_watched(pool))) {
 		inside_filled(pool, element);
 		inside_refilled(pool, 1);
 	}
 }
 
-static void reserve_empty(struct mempool2 *pool, struct mempool2_reserve *reserve)
+static void reserve_drain(struct mempool2 *pool, struct mempool2_reserve *reserve)
 {
-	void **slot, *element;
+	void **slot = reserve->slots, **end = &reserve->slots[reserve->nr_slots], *element;
 
-	for (slot = reserve->slots; slot < &reserve->slots[reserve->nr_slots]; slot++) {
-		element = *slot;
+	for (;;) {
+		if (slot < end) {
+			element = *slot;
+			WRITE_ONCE(*slot++, NULL);
+		} else if (reserve->nr_stored) {
+			element = reserve->store[--reserve->nr_stored];
+		} else {
+			return;
+		}
 		if (!is_element(element))
 			continue;
-		WRITE_ONCE(*slot, NULL);
-		element_use(pool, element);
-		if (unlikely(pool_is_watched(pool)))
-			inside_use(pool, &element, 1);
+		elements_unpark(pool, &element, 1);
 		pool_call_free(pool, element);
 	}
 }
@@ -2603,7 +2019,7 @@ static void pool_end(struct mempool2 *pool)
 	struct mempool2_reserve *reserve;
 
 	reserve = rcu_dereference_protected(pool->reserve, true);
-	reserve_empty(pool, reserve);
+	reserve_drain(pool, reserve);
 	inside_ended(reserve);
 	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
@@ -2631,7 +2047,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	init_waitqueue_head(&pool->wait);
 	RCU_INIT_POINTER(pool->reserve, reserve);
 	pool->kind = pool_kind(alloc_fn, free_fn);
-	atomic_set(&pool->state, pool->kind | MEMPOOL2_ROOM);
+	atomic_set(&pool->state, pool->kind | MEMPOOL2_NOT_FULL);
 	pool->pool_data = pool_data;
 	pool->alloc = alloc_fn;
 	pool->free = free_fn;
@@ -2649,7 +2065,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 		}
 		elements_compare(&reserve->elements, element, last);
 		last = element;
-		reserve_fill(pool, &reserve->slots[i], element);
+		reserve_populate(pool, reserve, i, element);
 	}
 	registry_add(pool, reserve);
 	return 0;
@@ -2659,8 +2075,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
  * mempool2_nr_reserved() - how many elements are in the reserve?
  * @pool: a pool
  *
- * A snapshot: it may be out of date when the caller looks at it. It counts,
- * which takes time in proportion to @min_nr.
+ * A snapshot: it may be out of date when the caller looks at it.
  *
  * Context: Any. Does not sleep.
  * Return: the number; 0 if @pool is not initialised.
@@ -2669,13 +2084,12 @@ static int pool_init(struct mempool2 *pool, int min_nr,
  */
 int mempool2_nr_reserved(const struct mempool2 *pool)
 {
-	const struct mempool2_reserve *reserve;
-	int nr = 0;
+	struct mempool2_reserve *reserve;
+	int nr;
 
 	rcu_read_lock_sched();
 	reserve = rcu_dereference_sched(pool->reserve);
-	for (; reserve; reserve = READ_ONCE(reserve->old))
-		nr += reserve_count(reserve);
+	nr = reserve ? reserve_count(reserve) : 0;
 	rcu_read_unlock_sched();
 	return nr;
 }
@@ -2754,108 +2168,7 @@ void mempool2_destroy(struct mempool2 *pool)
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
-static struct mempool2_reserve *resize_reserve(const struct mempool2 *pool)
-{
-	return rcu_dereference_protected(pool->reserve,
-					 lockdep_is_held(&reserve_resize_mutex));
-}
-
-/*
- * Do one step of what resizes have left to do: move some elements out of the
- * reserve that was replaced, or out of what is more than min_nr of the present
- * one. False if nothing is left to do. @full tells the next step that the reserve
- * was seen full.
- */
-static bool resize_step(struct mempool2 *pool, bool *full)
-{
-	struct mempool2_reserve *reserve, *old;
-	unsigned int size, nr_surplus = 0;
-	bool more, with_slots = false, is_waited_for;
-	void *surplus[BATCH];
-
-	mutex_lock(&reserve_resize_mutex);
-	reserve = resize_reserve(pool);
-	size = reserve_size(pool->min_nr);
-	old = reserve->old;
-	if (old) {
-		nr_surplus = reserve_shrink(pool, old, 0, reserve, full, surplus);
-		if (!old->nr_slots) {
-			WRITE_ONCE(reserve->old, NULL);
-			kvfree_rcu(old, rcu);
-		}
-	} else if (reserve->nr_slots > size) {
-		WRITE_ONCE(reserve->moving, true);
-		nr_surplus = reserve_shrink(pool, reserve, size, reserve, full,
-					    surplus);
-		with_slots = !reserve->nr_never_filled;
-	}
-	more = reserve->old || reserve->nr_slots > size;
-	/*
-	 * A full barrier, which pairs with waiter_queue() and state_check(), as the one in
-	 * slot_put(). It stops the checks of those who may have missed an element.
-	 */
-	is_waited_for = atomic_fetch_andnot(NOT_DRY, &pool->state) & MEMPOOL2_WAITERS;
-	if (!more)
-		WRITE_ONCE(reserve->moving, false);
-	mutex_unlock(&reserve_resize_mutex);
-	/* This may call functions, with no lock held. */
-	if (is_waited_for)
-		waiters_serve_and_call(pool);
-
-	/*
-	 * Where each slot has its element, in the reserve or with somebody, these
-	 * may go with their slots. Else the reserve may have room for them, as
-	 * others may have taken some since it was seen full.
-	 */
-	elements_use(pool, surplus, nr_surplus);
-	if (!with_slots || atomic_read(&pool->state) & MEMPOOL2_WAITERS)
-		pool_free(pool, surplus, nr_surplus, false);
-	else
-		while (nr_surplus)
-			pool_call_free(pool, surplus[--nr_surplus]);
-	return more;
-}
-
-static void resize_finish(struct mempool2 *pool)
-{
-	bool full = false;
-
-	while (resize_step(pool, &full))
-		cond_resched();
-}
-
-/*
- * Go on in @reserve, if @min_nr is still more than the pool has; or if @shrunk
- * still what it has. What is not needed is freed.
- */
-static void resize_switch(struct mempool2 *pool, struct mempool2_reserve *reserve,
-			  int min_nr, bool shrunk)
-{
-	struct mempool2_reserve *old;
-
-	mutex_lock(&reserve_resize_mutex);
-	/* One after the other: what replaces a reserve may be replaced when full. */
-	while (resize_reserve(pool)->old) {
-		mutex_unlock(&reserve_resize_mutex);
-		resize_finish(pool);
-		mutex_lock(&reserve_resize_mutex);
-	}
-	if (shrunk ? min_nr == pool->min_nr : min_nr > pool->min_nr) {
-		old = resize_reserve(pool);
-		reserve->nr_never_filled = old->nr_never_filled + reserve->nr_slots -
-					   min(reserve->nr_slots, old->nr_slots);
-		reserve->old = old;
-		reserve->moving = true;
-		WRITE_ONCE(pool->min_nr, min_nr);
-		registry_replace(pool, old, reserve);
-		/* A full barrier before we close a slot; see state_known(). */
-		say_room(pool, NULL);
-		reserve = NULL;
-	}
-	mutex_unlock(&reserve_resize_mutex);
-	kvfree(reserve);
-	resize_finish(pool);
-}
+#include "core/resize.c"
 
 static int nr_missing_now(const struct mempool2 *pool)
 {
@@ -2914,49 +2227,10 @@ static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_
 	return nr_given;
 }
 
-/*
- * The pool is larger from the moment the reserve is; then come the elements. That
- * there is no memory for the reserve is the caller's to say, not the allocator's.
- */
-static int resize_up(struct mempool2 *pool, int min_nr)
-{
-	struct mempool2_reserve *reserve;
-	unsigned int nr_given;
-
-	reserve = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
-	if (!reserve)
-		return -ENOMEM;
-	resize_switch(pool, reserve, min_nr, false);
-	nr_given = pool_fill(pool, GFP_KERNEL, min_nr);
-
-	mutex_lock(&reserve_resize_mutex);
-	reserve = resize_reserve(pool);
-	reserve->nr_never_filled -= min(nr_given, reserve->nr_never_filled);
-	mutex_unlock(&reserve_resize_mutex);
-	return 0;
-}
-
-/* The elements go first; the smaller reserve is worth having, but no must. */
-static void resize_down(struct mempool2 *pool, int min_nr)
-{
-	struct mempool2_reserve *reserve;
-
-	mutex_lock(&reserve_resize_mutex);
-	if (min_nr < pool->min_nr) {
-		WRITE_ONCE(pool->min_nr, min_nr);
-		WRITE_ONCE(resize_reserve(pool)->min_nr, min_nr);
-	}
-	mutex_unlock(&reserve_resize_mutex);
-	resize_finish(pool);
-
-	reserve = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
-	if (reserve)
-		resize_switch(pool, reserve, min_nr, true);
-}
-
 int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 {
-	int min_nr, err = 0;
+	struct mempool2_reserve *reserve;
+	int min_nr, nr_new;
 
 	if (not_initialised(pool) ||
 	    mistake(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
@@ -2966,12 +2240,18 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 	might_sleep();
 
 	min_nr = READ_ONCE(pool->min_nr);
-	if (new_min_nr > min_nr)
-		err = resize_up(pool, new_min_nr);
-	else if (new_min_nr < min_nr)
-		resize_down(pool, new_min_nr);
-	inside_resized(pool, min_nr, new_min_nr, err);
-	return err;
+	if (new_min_nr == min_nr)
+		return 0;
+	nr_new = pool_resize(pool, new_min_nr);
+	if (nr_new > 0) {
+		nr_new = pool_fill(pool, GFP_KERNEL, new_min_nr);
+		reserve = pool_own(pool);
+		reserve->nr_unfilled = max(reserve->nr_unfilled - nr_new, 0);
+		pool_disown(pool);
+		nr_new = 0;
+	}
+	inside_resized(pool, min_nr, new_min_nr, nr_new);
+	return nr_new;
 }
 EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
 
@@ -3087,44 +2367,9 @@ static int __init slab_find_ctor(void)
 	return 0;
 }
 
-/*
- * Where a CPU begins to look at first, in a reserve with room for so many slots: in a
- * cache line of its own while there are enough of them, as far from those of others as
- * can be; and where lines have to be shared, as far from the others in its line.
- */
-static unsigned int __init place_first(unsigned int cpu, unsigned int range)
-{
-	unsigned int in_line = SMP_CACHE_BYTES / sizeof(void *);
-	unsigned int nr_lines = DIV_ROUND_UP(range, in_line), first;
-	u32 half = BIT(31), fraction = 0;
-	u64 line;
-
-	/* 0, 1/2, 1/4, 3/4, 1/8, ..., in units of 2^-32: each halves what is between two. */
-	for (; cpu; cpu >>= 1, half >>= 1) {
-		if (cpu & 1)
-			fraction |= half;
-	}
-	line = (u64)fraction * nr_lines;
-	first = (line >> 32) * in_line;
-	return first + ((u64)(u32)line * min(in_line, range - first) >> 32);
-}
-
-/* Pools that are made before do without. */
-static int __init place_init(void)
-{
-	unsigned int index;
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		for (index = 0; index < NR_PLACES; index++)
-			per_cpu(reserve_places[index], cpu) = place_first(cpu, place_range(index));
-	}
-	return 0;
-}
-
 static int __init mempool2_load(void)
 {
-	return slab_find_ctor() ?: place_init() ?: errands_init() ?: inside_load();
+	return slab_find_ctor() ?: hints_init() ?: errands_init() ?: inside_load();
 }
 core_initcall(mempool2_load);
 

@@ -79,11 +79,11 @@ typedef void mempool2_free_t(void *element, void *pool_data);
  */
 enum mempool2_kind {
 	MEMPOOL2_NONE		= 0x00,
-	MEMPOOL2_CUSTOM		= 0x20,
-	MEMPOOL2_SLAB		= 0x40,
-	MEMPOOL2_KMALLOC	= 0x60,
-	MEMPOOL2_PAGES		= 0x80,
-	MEMPOOL2_NO_KIND	= 0xe0,
+	MEMPOOL2_CUSTOM		= 0x08,
+	MEMPOOL2_SLAB		= 0x10,
+	MEMPOOL2_KMALLOC	= 0x18,
+	MEMPOOL2_PAGES		= 0x20,
+	MEMPOOL2_NO_KIND	= 0x38,
 };
 
 /**
@@ -111,18 +111,15 @@ extern struct mempool2_direct mempool2_direct;
 #define mempool2_is_direct(kind, name)	((kind) == data_race(mempool2_direct.name))
 
 /*
- * The state of a pool. Its lowest byte is the kind and no flag at all while the
- * reserve is full, so that mempool2_free() needs one comparison to know both that
- * and whose function to call.
+ * The state of a pool: its kind, and no flag at all while the reserve is full, so that
+ * mempool2_free() needs one comparison to know both that and which function to call.
  */
-#define MEMPOOL2_ROOM		0x01	/* the reserve may have an empty slot */
-#define MEMPOOL2_FULL_CHECK	0x02	/* somebody makes sure that it has none */
-#define MEMPOOL2_DRY		0x04	/* the reserve has no element */
-#define MEMPOOL2_DRY_CHECK	0x08	/* somebody makes sure that it has none */
-#define MEMPOOL2_WAITERS	0x10	/* somebody waits for an element */
-/* Above it: takers have to wait for a check; and the number of checks begun. */
-#define MEMPOOL2_GATE		0x100
-#define MEMPOOL2_STATE_COUNT	0x200
+#define MEMPOOL2_NOT_FULL	0x01	/* the reserve may have room */
+#define MEMPOOL2_FULL_SCAN	0x02	/* a CPU makes sure that it has none */
+#define MEMPOOL2_WAITERS	0x80	/* callers wait for elements */
+
+/* NOT_FULL without WAITERS. By the sign it is one instruction. */
+#define mempool2_has_room(state)	((s8)((state) & (MEMPOOL2_NOT_FULL | MEMPOOL2_WAITERS)) > 0)
 
 /**
  * struct mempool2 - a pool
@@ -131,7 +128,7 @@ extern struct mempool2_direct mempool2_direct;
  *	protects the queue and writes of @nr_waiters. Others may have entries in it: they
  *	are woken by each element that is given to a caller which waits behind them, and by
  *	nothing else.
- * @state: What is known of the reserve and of waiters, see %MEMPOOL2_ROOM. All
+ * @state: What is known of the reserve and of waiters, see %MEMPOOL2_NOT_FULL. All
  *	that mempool2_free() looks at while the reserve is full, and not written
  *	as long as it is, nor while it is neither full nor dry.
  * @kind: What @alloc and @free are, an &enum mempool2_kind.
@@ -778,7 +775,7 @@ static inline void mempool2_free(void *element, struct mempool2 *pool)
 		mempool2_call_free(pool, MEMPOOL2_CUSTOM, element);
 	else if (likely(mempool2_is_direct(state, slab)))
 		mempool2_call_free(pool, MEMPOOL2_SLAB, element);
-	else if (state & MEMPOOL2_ROOM)
+	else if (mempool2_has_room(state))
 		mempool2_free_slow(pool, element);
 	else if (mempool2_is_direct(state, kmalloc))
 		mempool2_call_free(pool, MEMPOOL2_KMALLOC, element);

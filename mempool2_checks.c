@@ -770,13 +770,12 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 	/* Again: who switches waits for those who take without having seen it. */
 	features = inside_features(inside);
 	state = atomic_read(&pool->state);
-	if ((state & (MEMPOOL2_ROOM | MEMPOOL2_FULL_CHECK | MEMPOOL2_DRY |
-		      MEMPOOL2_WAITERS | MEMPOOL2_GATE)) == MEMPOOL2_ROOM)
-		slot_take(reserve_here(rcu_dereference_sched(pool->reserve)), &element);
+	if ((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL)
+		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
 	if (unlikely(atomic_read(&pool->state) != state))
-		say_room(pool, NULL);
+		reserve_set_not_full(pool, NULL);
 	if (element) {
-		element_use(pool, element);
+		element_kasan_unpark(pool, element);
 		if (features & FEATURE_CHECK_POISON)
 			poison_check(pool, inside, element);
 	}
@@ -812,18 +811,18 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 	}
 	if (features & FEATURE_POISON)
 		poison_set(inside, element);
-	rests = element_rest(pool, element);
+	rests = element_kasan_park(pool, element);
 	if (unlikely(features & FEATURE_LIMIT))
 		limit_freed(pool, 1);
 	/* To who waits it goes by the shortest way, and is counted as handed over. */
 	put = rests && !(atomic_read(&pool->state) & MEMPOOL2_WAITERS) &&
-	      slot_put(reserve_here(reserve), element);
+	      slot_put(reserve_hint_slot(reserve), element);
 	rcu_read_unlock_sched();
 	/* KASAN has told what it was; it is nobody's now. */
 	if (unlikely(!rests))
 		return true;
 	if (!put) {
-		element_use(pool, element);
+		element_kasan_unpark(pool, element);
 		return false;
 	}
 	trace_mempool2_refill(pool, 1);
@@ -1344,62 +1343,57 @@ static void record_swept(struct mempool2_inside *inside, void *element)
 		record_set(inside, record, element, true, 0, 0);
 }
 
-/*
- * Poison an element that rests, and make a record of it, as if it were freed now.
- * Meanwhile its slot looks as if a resize had an element in hand, but it comes back
- * to that slot: so the slot counts as full all the time.
- */
-static void slot_prepare(struct mempool2_inside *inside, void **slot)
+/* Poison an element that rests, and make a record of it, as if it were freed now. */
+static void element_sweep(struct mempool2_inside *inside, void *element)
 {
-	unsigned long flags;
-	void *element;
-
-	raw_spin_lock_irqsave(&reserve_move_lock, flags);
-	element = READ_ONCE(*slot);
-	if (is_element(element) && try_cmpxchg(slot, &element, CLOSED)) {
-		if (inside->features & FEATURE_POISON)
-			element_prepare(inside, element);
-		raw_spin_lock(&inside->lock);
-		record_swept(inside, element);
-		raw_spin_unlock(&inside->lock);
-		/* Pairs with slot_take(). */
-		smp_store_release(slot, element);
-	}
-	raw_spin_unlock_irqrestore(&reserve_move_lock, flags);
+	if (inside->features & FEATURE_POISON)
+		element_prepare(inside, element);
+	raw_spin_lock(&inside->lock);
+	record_swept(inside, element);
+	raw_spin_unlock(&inside->lock);
 }
 
-/* All that rest in @reserve, one at a time as the pool may end in the meantime. */
-static void reserve_prepare(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+/* A CPU that comes by this slot meanwhile looks again under the lock. */
+static void slot_sweep(struct mempool2_inside *inside, void **slot)
 {
-	unsigned int slot, end = 1;
+	void *element = READ_ONCE(*slot);
 
-	for (slot = 0; slot < end; slot++) {
+	if (!is_element(element) || !try_cmpxchg(slot, &element, SLOT_CLOSED))
+		return;
+	element_sweep(inside, element);
+	/* Pairs with slot_take(). */
+	smp_store_release(slot, element);
+}
+
+/*
+ * All that rest in @reserve, one at a time, as the pool may end in the meantime. Elements that are
+ * put from now on are swept by those who put them. The store is swept from the top, and what
+ * is taken from there, or put there, leaves the ones below as they are.
+ */
+static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+{
+	unsigned int slot = 0, below = UINT_MAX;
+
+	while (below) {
 		spin_lock_irq(&registry_lock);
 		/* From when the pool is about to end its reserve is not ours to look at. */
-		end = inside->reserve ? reserve->nr_slots : 0;
-		if (slot < end)
-			slot_prepare(inside, &reserve->slots[slot]);
+		if (!inside->reserve) {
+			spin_unlock_irq(&registry_lock);
+			return;
+		}
+		raw_spin_lock(&reserve->lock);
+		if (slot < reserve->nr_slots) {
+			slot_sweep(inside, &reserve->slots[slot++]);
+		} else {
+			below = min(below, reserve->nr_stored);
+			if (below)
+				element_sweep(inside, reserve->store[--below]);
+		}
+		raw_spin_unlock(&reserve->lock);
 		spin_unlock_irq(&registry_lock);
-		if (slot % BATCH == 0)
+		if ((slot + below) % BATCH == 0)
 			cond_resched();
 	}
-}
-
-/* Let those who find nothing look again, as elements are in hand; returns what was so before. */
-static bool reserve_set_moving(struct mempool2_inside *inside, bool moving)
-{
-	struct mempool2_reserve *reserve;
-	bool was_moving = false;
-
-	lockdep_assert_held(&reserve_resize_mutex);
-	spin_lock_irq(&registry_lock);
-	reserve = inside->reserve;
-	if (reserve) {
-		was_moving = reserve->moving;
-		WRITE_ONCE(reserve->moving, moving);
-	}
-	spin_unlock_irq(&registry_lock);
-	return was_moving;
 }
 
 /* What is known of elements that rest may be out of date. A few lists at a time. */
@@ -1425,36 +1419,49 @@ static void records_drop_resting(struct mempool2_inside *inside)
 	} while (more);
 }
 
-/*
- * All that rest in the pool. From then on those who put elements do it themselves.
- *
- * A CPU that looks for an element may come by a slot while its element is in hand. It
- * has preemption disabled from before it looks until it has seen whether elements are
- * moved, and said what it found. So once all CPUs have come out of that after the last
- * slot was open again nobody is left who has missed an element and does not look again.
- */
-static void inside_prepare(struct mempool2_inside *inside)
+/* False if the pool has ended. Else its reserve, or %NULL while it has another owner. */
+static bool inside_try_own(struct mempool2_inside *inside, struct mempool2_reserve **found)
 {
-	struct mempool2_reserve *reserve, *old = NULL;
-	bool was_moving;
+	struct mempool2_reserve *reserve;
 
-	records_drop_resting(inside);
-	/* Nor does any element change its slot, or the pool its reserve. */
-	mutex_lock(&reserve_resize_mutex);
+	spin_lock_irq(&registry_lock);
+	reserve = inside->reserve;
+	*found = reserve && !reserve->old && reserve_own(reserve) ? reserve : NULL;
+	spin_unlock_irq(&registry_lock);
+	return reserve;
+}
+
+/* False if the pool has ended. */
+static bool inside_set_moving(struct mempool2_inside *inside, bool moving)
+{
+	struct mempool2_reserve *reserve;
+
 	spin_lock_irq(&registry_lock);
 	reserve = inside->reserve;
 	if (reserve)
-		old = reserve->old;
+		reserve_set_moving(reserve, moving);
 	spin_unlock_irq(&registry_lock);
-	was_moving = reserve_set_moving(inside, true);
-	if (old)
-		reserve_prepare(inside, old);
-	if (reserve)
-		reserve_prepare(inside, reserve);
-	/* Pairs with rcu_read_lock_sched() in reserve_take(). */
+	return reserve;
+}
+
+/* All that rest in the pool. From then on those who put elements do it themselves. */
+static void inside_prepare(struct mempool2_inside *inside)
+{
+	struct mempool2_reserve *reserve = NULL;
+
+	records_drop_resting(inside);
+	/* Nor does any element change its slot, or the pool its reserve. */
+	wait_event(owner_wait, !inside_try_own(inside, &reserve) || reserve);
+	if (!reserve || !inside_set_moving(inside, true))
+		return;
+	/* From now on each CPU knows that it has to look again. */
 	synchronize_rcu();
-	reserve_set_moving(inside, was_moving);
-	mutex_unlock(&reserve_resize_mutex);
+	reserve_sweep(inside, reserve);
+	inside_set_moving(inside, false);
+	spin_lock_irq(&registry_lock);
+	if (inside->reserve)
+		reserve_disown(reserve);
+	spin_unlock_irq(&registry_lock);
 }
 
 static unsigned int inside_nr_slots(struct mempool2_inside *inside)
@@ -1462,7 +1469,7 @@ static unsigned int inside_nr_slots(struct mempool2_inside *inside)
 	unsigned int nr;
 
 	spin_lock_irq(&registry_lock);
-	nr = inside->reserve ? inside->reserve->nr_slots : 0;
+	nr = inside->reserve ? reserve_room(inside->reserve) : 0;
 	spin_unlock_irq(&registry_lock);
 	return nr;
 }
@@ -1554,7 +1561,7 @@ static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp)
 	inside = inside_create(gfp);
 	if (!inside)
 		return;
-	if (records_alloc(inside, reserve->nr_slots, gfp)) {
+	if (records_alloc(inside, reserve_room(reserve), gfp)) {
 		inside_drop(inside);
 		return;
 	}
@@ -1712,7 +1719,7 @@ static noinline void inside_exit(struct mempool2 *pool)
 
 	if (!pool_has(pool, FEATURE_CHECK_EXIT))
 		return;
-	nr_out = reserve->nr_slots - reserve->nr_never_filled - mempool2_nr_reserved(pool);
+	nr_out = reserve_room(reserve) - reserve->nr_unfilled - reserve_count(reserve);
 	if (nr_waiters || nr_out > 0)
 		report_exit(pool, pool_inside(pool), nr_waiters, max(nr_out, 0));
 	gone_add(pool);

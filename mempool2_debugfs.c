@@ -66,42 +66,15 @@ static int inside_view(const struct mempool2_inside *inside, struct pool_view *v
 	return 0;
 }
 
-/* Count a batch of slots from @from on; where the next batch begins, 0 if this was the last. */
-static unsigned int slots_count(const struct mempool2_reserve *reserve, unsigned int from,
-				unsigned int *nr)
-{
-	unsigned int nr_slots = READ_ONCE(reserve->nr_slots), slot = from;
-
-	for (; slot < nr_slots && slot < from + BATCH; slot++)
-		*nr += is_element(READ_ONCE(reserve->slots[slot]));
-	return slot < nr_slots ? slot : 0;
-}
-
-/* A pool has a million slots, so interrupts are enabled in between, and it may end. */
-static unsigned int inside_count_slots(const struct mempool2_inside *inside, bool in_old)
-{
-	const struct mempool2_reserve *reserve;
-	unsigned int slot = 0, nr = 0;
-
-	do {
-		spin_lock_irq(&registry_lock);
-		/* Keeps the old one, which a resize may be through with. */
-		rcu_read_lock();
-		reserve = inside->reserve;
-		if (reserve && in_old)
-			reserve = READ_ONCE(reserve->old);
-		slot = reserve ? slots_count(reserve, slot, &nr) : 0;
-		rcu_read_unlock();
-		spin_unlock_irq(&registry_lock);
-		cond_resched();
-	} while (slot);
-	return nr;
-}
-
-/* Elements in the reserve. Those that a resize moves in the meantime may be missed. */
+/* Elements in the reserve. */
 static unsigned int inside_count(const struct mempool2_inside *inside)
 {
-	return inside_count_slots(inside, false) + inside_count_slots(inside, true);
+	unsigned int nr;
+
+	spin_lock_irq(&registry_lock);
+	nr = inside->reserve ? reserve_count(inside->reserve) : 0;
+	spin_unlock_irq(&registry_lock);
+	return nr;
 }
 
 /* Words for checks, in debugfs and as the module's parameter. */

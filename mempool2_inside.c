@@ -36,11 +36,6 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_alloc_failed);
  * The registry
  */
 
-/*
- * Protects the registry and what the reserves have for it. Taken before the lock of
- * a pool's wait queue, and all the others but the mutexes.
- */
-static DEFINE_SPINLOCK(registry_lock);
 static LIST_HEAD(registry);
 
 /* The first one of them without a directory in debugfs; none of those after it has one. */

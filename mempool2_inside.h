@@ -12,6 +12,7 @@
 #include <linux/spinlock.h>
 
 #include "mempool2.h"
+#include "core/reserve.h"
 
 /**
  * enum mempool2_feature - what may be on for one pool and costs no other a thing
@@ -47,34 +48,6 @@ enum mempool2_feature {
 #define FEATURES_PREPARE	(FEATURE_RECORDS | FEATURE_POISON)
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
-
-/**
- * enum mempool2_alike - have several elements of a pool the same address?
- *
- * @ALIKE_NEVER: no, as an allocator gives out each of them
- * @ALIKE_PERHAPS: nothing is known yet
- * @ALIKE_SOME: yes, when the pool was made
- * @ALIKE_NOT_ALL: no, when the pool was made, and there were two of them or more
- */
-enum mempool2_alike {
-	ALIKE_NEVER,
-	ALIKE_PERHAPS,
-	ALIKE_SOME,
-	ALIKE_NOT_ALL,
-};
-
-/**
- * struct mempool2_elements - what is known of a pool's elements without the pool
- *
- * @area: so many bytes of each may be poisoned, 0 if none may; of pages the order
- * @are_pages: they are &struct page
- * @alike: what is known of their addresses, an &enum mempool2_alike
- */
-struct mempool2_elements {
-	u16	area : 13;
-	u16	are_pages : 1;
-	u16	alike : 2;
-};
 
 #define STACK_DEPTH	4
 
@@ -170,6 +143,12 @@ struct mempool2_inside {
 	struct dentry		*dir;
 	struct list_head	gone;
 };
+
+/*
+ * Protects the registry and what the reserves have for it. Taken before the lock of
+ * a pool's wait queue, and all the others but the mutexes.
+ */
+static DEFINE_SPINLOCK(registry_lock);
 
 /* Something is on for some pool, so the calls on all pools look for what is on for theirs. */
 static DEFINE_STATIC_KEY_FALSE(pools_watched);

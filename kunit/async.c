@@ -1567,29 +1567,29 @@ static void every_request_is_called_or_cancelled_once(struct kunit *test)
 
 /*
  * A function that is called by a resize, for an element that lies in the reserve unnoticed:
- * others may resize their pools meanwhile, so none of what they need is held.
+ * others may make their pools meanwhile, so none of what they need is held.
  */
-static bool other_has_resized;
+static bool other_has_made_one;
 
-static void await_other_resize(struct request *request)
+static void await_other_pool(struct request *request)
 {
 	unsigned int i;
 
-	for (i = 0; i < 1000 && !READ_ONCE(other_has_resized); i++)
+	for (i = 0; i < 1000 && !READ_ONCE(other_has_made_one); i++)
 		mdelay(1);
-	request->result = READ_ONCE(other_has_resized);
+	request->result = READ_ONCE(other_has_made_one);
 }
 
 /* As soon as the function is running. */
-static void caller_resizes_the_spare(struct caller *caller)
+static void caller_makes_a_pool(struct caller *caller)
 {
 	struct request *request = caller->elems[0];
 
 	caller->elems[0] = NULL;
 	while (!atomic_read(&request->nr_calls))
 		schedule_timeout_uninterruptible(1);
-	caller->ret = mempool2_resize(&caller->fx->spare, 2);
-	WRITE_ONCE(other_has_resized, true);
+	caller->ret = mempool2_init_kmalloc_pool(&caller->fx->spare, 1, 32);
+	WRITE_ONCE(other_has_made_one, true);
 }
 
 static void caller_resizes(struct caller *caller)
@@ -1612,14 +1612,13 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	request = kunit_kzalloc(test, sizeof(*request), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, request);
 	fixture_pool(fx, 1);
-	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 32), 0);
 	fixture_drain(fx);
 	request_queue(fx, request, 1);
-	request->then = await_other_resize;
-	other_has_resized = false;
+	request->then = await_other_pool;
+	other_has_made_one = false;
 	element = fx->held[--fx->nr_held];
 	rest_unseen(&fx->pool, element);
-	other = caller_add(fx, caller_resizes_the_spare);
+	other = caller_add(fx, caller_makes_a_pool);
 	other->elems[0] = request;
 	caller_run(other, cpu);
 	resize = caller_add(fx, caller_resizes);

@@ -12,6 +12,7 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
+#include "../core/reserve.h"
 #include "fixture.h"
 
 /*
@@ -663,8 +664,7 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
 
 void rest_unseen(struct mempool2 *pool, void *element)
 {
-	/* The slots begin behind what all CPUs read. */
-	void **slot = (void **)((char *)rcu_access_pointer(pool->reserve) + SMP_CACHE_BYTES);
+	void **slot = rcu_access_pointer(pool->reserve)->slots;
 
 	while (cmpxchg(slot, NULL, element))
 		slot++;

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The reserve of a pool
+ *
+ * Elements rest in slots, one in each, and in a reserve that is too large for
+ * that, in its store:
+ *
+ *	slots	taken from and filled without a lock, by one cmpxchg() each, which is
+ *		a full barrier; few, so that looking at all of them is cheap
+ *	store	an array used as a stack, under the lock of the reserve; whenever
+ *		it is used half as many elements as there are slots move on between
+ *		it and the slots, so that the next calls do not need it
+ *
+ * So no call costs more because the reserve is larger. A CPU that finds nothing in
+ * the slots, or no room there, and does not know that this is all, looks again under
+ * the lock, where nothing moves. Preemption is disabled meanwhile, so that RCU can
+ * free a reserve that was replaced.
+ */
+#ifndef _MEMPOOL2_RESERVE_H
+#define _MEMPOOL2_RESERVE_H
+
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+
+#include "../mempool2.h"
+
+/**
+ * enum mempool2_alike - have several elements of a pool the same address?
+ *
+ * @ALIKE_NEVER: no, as an allocator gives out each of them
+ * @ALIKE_PERHAPS: nothing is known yet
+ * @ALIKE_SOME: yes, when the pool was made
+ * @ALIKE_NOT_ALL: no, when the pool was made, and there were two of them or more
+ */
+enum mempool2_alike {
+	ALIKE_NEVER,
+	ALIKE_PERHAPS,
+	ALIKE_SOME,
+	ALIKE_NOT_ALL,
+};
+
+/**
+ * struct mempool2_elements - what is known of a pool's elements without the pool
+ *
+ * @area: so many bytes of each may be poisoned, 0 if none may; of pages the order
+ * @are_pages: they are &struct page
+ * @alike: what is known of their addresses, an &enum mempool2_alike
+ */
+struct mempool2_elements {
+	u16	area : 13;
+	u16	are_pages : 1;
+	u16	alike : 2;
+};
+
+/**
+ * struct mempool2_reserve - where the elements of a pool rest
+ *
+ * @nr_slots: slots in use; the first ones
+ * @hint: which of a CPU's hints is for reserves of this size
+ * @elements: what is known of the elements
+ * @is_owned: by a resize or a sweep: nobody else replaces the reserve or moves its elements.
+ *	Protected by registry_lock.
+ * @is_moving: elements are being moved: CPUs that find nothing look again with @lock held. Set for at
+ *	least a grace period before any is moved. Written by the owner.
+ * @old: the reserve that this one replaces, until nothing is left in it. Protected by @lock.
+ * @min_nr: copy of the member of the pool, for debugging
+ * @registered: in the list of all reserves
+ * @rcu: for the end of one that was replaced
+ * @pool: where the pool was seen last: to be compared with, never to be followed
+ * @maker: the place in the code that made the pool
+ * @inside: what the pool needs for features
+ * @lock: protects what follows, and every element that is in no slot
+ * @nr_stored: elements in the store
+ * @max_stored: room in the store
+ * @nr_unfilled: elements for which there never was memory, or less than 0 while a resize takes
+ *	room away. Written by the owner.
+ * @store: the store, behind the slots
+ * @slots: %NULL, an element, or %SLOT_CLOSED
+ */
+struct mempool2_reserve {
+	/* All CPUs read this, so none should write beside it. */
+	u16				nr_slots;
+	u8				hint;
+	bool				is_owned;
+	bool				is_moving;
+	struct mempool2_elements	elements;
+	int				min_nr;
+	struct mempool2_reserve		*old;
+	union {
+		struct list_head	registered;
+		struct rcu_head		rcu;
+	};
+	struct mempool2			*pool;
+	struct mempool2_maker		*maker;
+	struct mempool2_inside		*inside;
+
+	raw_spinlock_t			lock ____cacheline_aligned_in_smp;
+	unsigned int			nr_stored;
+	unsigned int			max_stored;
+	int				nr_unfilled;
+	void				**store;
+
+	void				*slots[] ____cacheline_aligned_in_smp;
+};
+
+/*
+ * In a slot beyond the end of a reserve, or one whose element a sweep has in hand. No element has
+ * this address, and one comparison tells elements from it and %NULL.
+ */
+#define SLOT_CLOSED	((void *)1UL)
+
+static inline bool is_element(const void *element)
+{
+	return (unsigned long)element > (unsigned long)SLOT_CLOSED;
+}
+
+/*
+ * A full barrier, if true: between what we saw of pool->state before and after.
+ * Pairs with the smp_rmb() of the CPU that frees the element, and with
+ * reserve_put_locked().
+ */
+static __always_inline bool slot_take(void **slot, void **element)
+{
+	void *found = READ_ONCE(*slot);
+
+	if (!is_element(found) || !try_cmpxchg(slot, &found, NULL))
+		return false;
+	*element = found;
+	return true;
+}
+
+/*
+ * A full barrier, if true: before we look whether anybody waits for it. Pairs with
+ * waiter_queue(); and for the element, with slot_take(). For a slot that is probably
+ * empty; slot_put() is cheaper if not.
+ */
+static __always_inline bool slot_put_here(void **slot, void *element)
+{
+	void *empty = NULL;
+
+	return try_cmpxchg(slot, &empty, element);
+}
+
+static __always_inline bool slot_put(void **slot, void *element)
+{
+	return !READ_ONCE(*slot) && slot_put_here(slot, element);
+}
+
+/*
+ * May an element that is in none of the slots be in the reserve all the same? To be asked before
+ * the slots are looked at: what moves to a slot after that is put there by a CPU that looks for
+ * waiters afterwards. Pairs with store_set_nr() and reserve_set_moving().
+ */
+static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
+{
+	return smp_load_acquire(&reserve->nr_stored) | smp_load_acquire(&reserve->is_moving);
+}
+
+/*
+ * FULL, which is when MEMPOOL2_NOT_FULL is not set, spares mempool2_free() a look at the
+ * reserve. It is made sure of before it is said:
+ *
+ *	scanner: holding the lock, sets MEMPOOL2_FULL_SCAN, looks at all slots, and if they have
+ *		 elements and MEMPOOL2_FULL_SCAN is still set, clears it and MEMPOOL2_NOT_FULL
+ *	taker:	 takes an element; unless NOT_FULL was set before and is now, and there was no
+ *		 FULL_SCAN either time, clears FULL_SCAN and sets NOT_FULL
+ *
+ * So a CPU that frees an element which the reserve is missing never sees FULL. A taker that
+ * sees FULL_SCAN before it takes waits for the lock, so each CPU can spoil a scan but once.
+ */
+static __always_inline bool not_full_is_said(int state)
+{
+	return (state & (MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN)) == MEMPOOL2_NOT_FULL;
+}
+
+/* With one of these bits, or without NOT_FULL, it is not enough to take what is in a slot. */
+#define FAST_TAKE_MASK	(MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN | MEMPOOL2_WAITERS)
+
+#endif /* _MEMPOOL2_RESERVE_H */
