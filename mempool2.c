@@ -4,11 +4,11 @@
  *
  * The one difficulty of such a pool is the moment when nothing is left: somebody
  * goes to sleep just as somebody else brings an element back. There is no lock
- * that both take: the reserve has none. So each of the two looks at the other's
- * side after it has changed its own, with a full barrier in between:
+ * that both take. So each of the two looks at the other's side after it has changed
+ * its own, with a full barrier in between:
  *
- *	who queues	sets MEMPOOL2_WAITERS, then looks into the reserve
- *	who puts	fills a slot of the reserve, then looks at MEMPOOL2_WAITERS
+ *	waiter		sets MEMPOOL2_WAITERS, then looks into the reserve
+ *	freeing CPU	puts an element into the reserve, then looks at MEMPOOL2_WAITERS
  *
  * and whoever finds both an element and a waiter gives the one to the other: to
  * the oldest waiter, under the lock of the wait queue, and only that one is woken.
@@ -66,8 +66,13 @@
 #include "mempool2.h"
 #include "mempool2_inside.h"
 
-/* A waiter asks the alloc function again after this time without an element. */
+/*
+ * A waiter asks the alloc function again after this time without an element. The head of the
+ * queue asks after the first pause already, and doubles the pause each time, up to the longest.
+ */
 #define RETRY_JIFFIES	(5 * HZ)
+#define FIRST_PAUSE	msecs_to_jiffies(10)
+#define LONGEST_PAUSE	HZ
 
 /* Elements handled in one go, with a lock held or preemption disabled. */
 #define BATCH		64
@@ -360,6 +365,179 @@ struct handover {
  */
 #define WAKE_HANDOVER	BIT(30)
 
+static bool entry_is_ours(const struct wait_queue_entry *entry);
+
+/* Under the lock: the head of the queue, which is the oldest waiter; or %NULL. */
+static struct mempool2_waiter *queue_head(struct mempool2 *pool)
+{
+	struct wait_queue_entry *entry;
+
+	lockdep_assert_held(&pool->wait.lock);
+	list_for_each_entry(entry, &pool->wait.head, entry) {
+		if (entry_is_ours(entry))
+			return container_of(entry, struct mempool2_waiter, entry);
+	}
+	return NULL;
+}
+
+/*
+ * Memory that comes back
+ *
+ * Memory may come back while nobody frees an element. The head of the queue notices that: a
+ * sleeper wakes and asks the alloc function itself, see waiter_sleep(). For a request a
+ * retrier does it, which is a work of a workqueue. A request is known to its retrier only
+ * while it is the head, so a pool without requests costs nothing, and a queue of any length
+ * costs as much as one request.
+ *
+ * The alloc function may sleep for a request that somebody cancels or serves meanwhile.
+ * A cancel does not wait for it: the retrier does not touch the request any more, and only
+ * the end of the pool waits. A request that is served is not called before the retrier has
+ * come back, as its function may end the pool.
+ */
+
+/* All pools share them. A pool has the one that its address leads to. */
+#define NR_RETRIERS	16
+
+/**
+ * struct retrier - asks the alloc functions of some pools for their oldest requests
+ *
+ * @lock: protects all but @work. Nests in the locks of the queues.
+ * @heads: requests that are the heads of their queues, except for @waiter
+ * @work: asks for one that is due
+ * @next: when @work comes, in jiffies
+ * @is_armed: @work comes
+ * @pool: the pool whose alloc function is being asked; %NULL if none is
+ * @waiter: for whom; written under the lock of the queue too
+ * @is_over: @waiter was cancelled meanwhile: its address is only for comparison
+ */
+struct retrier {
+	raw_spinlock_t		lock;
+	struct hlist_head	heads;
+	struct delayed_work	work;
+	unsigned long		next;
+	bool			is_armed;
+	struct mempool2		*pool;
+	struct mempool2_waiter	*waiter;
+	bool			is_over;
+} ____cacheline_aligned_in_smp;
+
+/* Built in, pools may be in use before any initcall: then the lists are all that is needed. */
+static struct retrier retriers[NR_RETRIERS] = {
+	[0 ... NR_RETRIERS - 1] = { .lock = __RAW_SPIN_LOCK_UNLOCKED(retriers.lock) },
+};
+
+/* Those who wait until a retrier has come back from an alloc function. */
+static DECLARE_WAIT_QUEUE_HEAD(retriers_back);
+
+/*
+ * Not the workqueue that calls functions: an alloc function that reclaims memory here may wait
+ * for what these do, and callers wait for that workqueue where they must not wait for memory.
+ */
+static struct workqueue_struct *retry_wq __read_mostly;
+
+static struct retrier *retrier_of(const struct mempool2 *pool)
+{
+	return &retriers[hash_ptr(pool, ilog2(NR_RETRIERS))];
+}
+
+/* Under the lock: have the work come at @due, or before. */
+static void retrier_arm(struct retrier *retrier, unsigned long due)
+{
+	unsigned long now = jiffies;
+
+	lockdep_assert_held(&retrier->lock);
+	/* Before there is a workqueue requests wait in the list, see retriers_init(). */
+	if (!READ_ONCE(retry_wq) || (retrier->is_armed && time_before_eq(retrier->next, due)))
+		return;
+	retrier->is_armed = true;
+	retrier->next = due;
+	mod_delayed_work(retry_wq, &retrier->work, time_after(due, now) ? due - now : 0);
+}
+
+/* Under both locks: the retrier is to ask for @waiter after a pause. */
+static void retrier_add(struct retrier *retrier, struct mempool2_waiter *waiter,
+			unsigned long pause)
+{
+	waiter->pause = pause;
+	waiter->due = jiffies + pause;
+	hlist_add_head(&waiter->retry, &retrier->heads);
+	retrier_arm(retrier, waiter->due);
+}
+
+static int function_wake(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key);
+
+/* Under the lock: if a request has become the head it has a retrier from now on. */
+static void retry_begin(struct mempool2 *pool)
+{
+	struct mempool2_waiter *head = queue_head(pool);
+	struct retrier *retrier;
+	unsigned long flags;
+
+	if (!head || head->entry.func != function_wake || head->pause)
+		return;
+	retrier = retrier_of(pool);
+	raw_spin_lock_irqsave(&retrier->lock, flags);
+	head->look_at = jiffies + RETRY_JIFFIES;
+	retrier_add(retrier, head, FIRST_PAUSE);
+	raw_spin_unlock_irqrestore(&retrier->lock, flags);
+}
+
+/*
+ * Under the lock: a request has left the queue, because it was cancelled or served. True if
+ * the retrier is asking for it at the moment. If it was served, the retrier does the rest.
+ */
+static bool retry_end(struct mempool2_waiter *waiter, bool is_cancelled)
+{
+	struct retrier *retrier = retrier_of(waiter->pool);
+	unsigned long flags;
+	bool is_asking;
+
+	lockdep_assert_held(&waiter->pool->wait.lock);
+	/* It was never the head. */
+	if (!waiter->pause)
+		return false;
+	raw_spin_lock_irqsave(&retrier->lock, flags);
+	if (!hlist_unhashed(&waiter->retry))
+		hlist_del_init(&waiter->retry);
+	is_asking = READ_ONCE(retrier->waiter) == waiter && !retrier->is_over;
+	if (is_asking)
+		retrier->is_over = is_cancelled;
+	raw_spin_unlock_irqrestore(&retrier->lock, flags);
+	return is_asking;
+}
+
+static bool retrier_uses(const struct retrier *retrier, const struct mempool2 *pool)
+{
+	/* Pairs with retrier_leave(): the retrier does not use the pool after it. */
+	return smp_load_acquire(&retrier->pool) == pool;
+}
+
+static bool retrier_asks_for(const struct retrier *retrier, const struct mempool2_waiter *waiter)
+{
+	/* Pairs with retrier_leave(), too. */
+	return smp_load_acquire(&retrier->waiter) == waiter;
+}
+
+/* Until no alloc function is being asked any more for @pool, which has no waiters. */
+static void retry_sync_pool(const struct mempool2 *pool)
+{
+	struct retrier *retrier = retrier_of(pool);
+
+	if (unlikely(retrier_uses(retrier, pool)))
+		wait_event(retriers_back, !retrier_uses(retrier, pool));
+}
+
+/* The same for a request, of which the pool may be unknown. */
+static void retry_sync(const struct mempool2_waiter *waiter)
+{
+	struct retrier *retrier;
+
+	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++) {
+		if (unlikely(retrier_asks_for(retrier, waiter)))
+			wait_event(retriers_back, !retrier_asks_for(retrier, waiter));
+	}
+}
+
 /* Under the lock: the next element goes to its place. */
 static void waiter_accept(struct mempool2_waiter *waiter, void *element)
 {
@@ -382,6 +560,8 @@ static void waiter_leave(struct mempool2_waiter *waiter)
 	 * so this comes last. Pairs with finish_wait() in waiter_sleep().
 	 */
 	list_del_init_careful(&waiter->entry.entry);
+	if (pool->nr_waiters)
+		retry_begin(pool);
 }
 
 /* Under the lock: the same for one that sleeps. With the last one it is woken. */
@@ -409,12 +589,12 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 		sleeper_accept(waiter, hand->element);
 		hand->element = NULL;
 	} else {
+		/* It may be awake, and about to sleep. */
+		WRITE_ONCE(waiter->look_at, jiffies);
 		wake_up_process(entry->private);
 	}
 	return 1;
 }
-
-static bool entry_is_ours(const struct wait_queue_entry *entry);
 
 /*
  * Under the lock: give an element to the oldest waiter, for which one has entered. Others
@@ -550,16 +730,21 @@ static bool waiter_is_served(const struct mempool2_waiter *waiter)
 static bool waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 {
 	struct mempool2 *pool = waiter->pool;
+	bool more;
 
 	__add_wait_queue_entry_tail_exclusive(&pool->wait, &waiter->entry);
 	pool->nr_waiters++;
 	/*
-	 * A full barrier before we look, which pairs with the one in slot_put():
-	 * who put an element and does not see that we wait is seen by us. And who
-	 * learns an address from us sees that the reserve is not full.
+	 * A full barrier before we look, which pairs with the one in slot_put()
+	 * (queue-or-reserve) and in reserve_put_locked() (queue-or-stored): if the CPU
+	 * that put an element does not see that we wait, we see the element. And the CPU
+	 * that learns an address from us sees the state as it is now, or later
+	 * (address-handed-over).
 	 */
 	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
-	return waiters_serve_batch(pool, hand);
+	more = waiters_serve_batch(pool, hand);
+	retry_begin(pool);
+	return more;
 }
 
 /*
@@ -580,11 +765,43 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 	rcu_read_lock();
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	more = waiter_queue(waiter, &hand);
+	waiter->is_head = queue_head(pool) == waiter;
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	if (unlikely(more))
 		waiters_serve(pool, &served);
 	functions_call(&served);
 	rcu_read_unlock();
+}
+
+/*
+ * The time that a waiter sleeps, unless it is woken. It doubles, for the head because memory
+ * that was away for long need not be noticed at once, and for the others because they have
+ * to notice that they are the head: nobody wakes them for that, as each element that is
+ * freed makes somebody the head.
+ */
+static long sleeper_nap(const struct mempool2_waiter *waiter)
+{
+	return clamp_t(long, READ_ONCE(waiter->look_at) - jiffies, 0, waiter->pause);
+}
+
+/* After a nap, which may have been the whole @pause: does the waiter ask, as it is the head? */
+static bool sleeper_asks(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+
+	if (!waiter->is_head) {
+		spin_lock_irqsave(&pool->wait.lock, flags);
+		waiter->is_head = queue_head(pool) == waiter;
+		spin_unlock_irqrestore(&pool->wait.lock, flags);
+		if (waiter->is_head) {
+			waiter->pause = FIRST_PAUSE;
+			return true;
+		}
+	}
+	waiter->pause = min_t(unsigned long, 2 * waiter->pause,
+			      waiter->is_head ? LONGEST_PAUSE : RETRY_JIFFIES);
+	return waiter->is_head;
 }
 
 /*
@@ -612,18 +829,15 @@ static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 }
 
 /*
- * A queued waiter looks for memory itself, without losing its place. It may be
- * given an element at the same time; what it then has too much goes back. First it has
- * the queue served: an element that rests beside waiters was overlooked by somebody.
+ * A queued waiter asks for memory itself, without losing its place. It may be
+ * given an element at the same time; what it then has too much goes back.
  */
-static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
+static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 {
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
 	void *element;
 
-	if (!waiter_is_served(waiter))
-		after_put(pool);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
 		element = pool_call_alloc(pool, gfp);
 		if (!element || refused(element, waiter->caller)) {
@@ -640,6 +854,19 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
 		mempool2_free(element, pool);
 	}
+}
+
+/*
+ * The same, but first the waiter has the queue served: an element that rests beside waiters
+ * was overlooked by somebody.
+ */
+static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
+{
+	/* First, or a wake_up() by others that comes meanwhile were lost. */
+	WRITE_ONCE(waiter->look_at, jiffies + RETRY_JIFFIES);
+	if (!waiter_is_served(waiter))
+		after_put(waiter->pool);
+	sleeper_ask(waiter, gfp);
 }
 
 /* Give up, unless the waiter is served at the same moment: then it is too late. */
@@ -666,9 +893,11 @@ static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 			unsigned int task_state, unsigned long timeout)
 {
 	unsigned long end = jiffies + timeout;
+	long left, nap;
 	int err = 0;
-	long left;
 
+	waiter->pause = FIRST_PAUSE;
+	waiter->look_at = jiffies + RETRY_JIFFIES;
 	sleeper_queue(waiter);
 	for (;;) {
 		/* The barrier in here pairs with the one in wake_up_process(). */
@@ -687,8 +916,12 @@ static int waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 				err = 0;
 			break;
 		}
-		io_schedule_timeout(min_t(long, left, RETRY_JIFFIES));
-		sleeper_retry(waiter, gfp);
+		nap = min(left, sleeper_nap(waiter));
+		if (io_schedule_timeout(nap) || nap == left ||
+		    time_after_eq(jiffies, READ_ONCE(waiter->look_at)))
+			sleeper_retry(waiter, gfp);
+		else if (sleeper_asks(waiter))
+			sleeper_ask(waiter, gfp);
 	}
 	/* Returns only when waiter_leave() is done with the entry. */
 	finish_wait(&waiter->pool->wait, &waiter->entry);
@@ -786,7 +1019,8 @@ static int function_wake(struct wait_queue_entry *entry, unsigned int mode,
 		return 1;
 	/* Once it is off the queue it belongs to whoever comes first now. */
 	waiter_leave(waiter);
-	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED)
+	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED &&
+	    !retry_end(waiter, false))
 		llist_add(&waiter->errand, hand->served);
 	return 1;
 }
@@ -835,6 +1069,7 @@ static void function_drop(struct mempool2_waiter *waiter)
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	if (!list_empty(&waiter->entry.entry))
 		waiter_leave(waiter);
+	retry_end(waiter, true);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	inside_wait_end(waiter);
 	limit_freed(pool, waiter->count - waiter->nr_missing);
@@ -1128,6 +1363,206 @@ static void waiters_serve_later(struct mempool2 *pool) {}
 static void pools_sync(void) {}
 #endif
 
+/*
+ * What a retrier does
+ */
+
+static unsigned int pool_return(struct mempool2 *pool, void **elems,
+				unsigned int count, struct llist_head *served);
+static void pool_call_free(struct mempool2 *pool, void *element);
+
+/* Take a request that is due, if there is one, and arm the work for the next. */
+static bool retrier_take(struct retrier *retrier, gfp_t *gfp, bool *looks)
+{
+	struct mempool2_waiter *waiter, *earliest = NULL;
+
+	raw_spin_lock_irq(&retrier->lock);
+	retrier->is_armed = false;
+	hlist_for_each_entry(waiter, &retrier->heads, retry) {
+		if (!earliest || time_before(READ_ONCE(waiter->due), READ_ONCE(earliest->due)))
+			earliest = waiter;
+	}
+	if (earliest && time_after(READ_ONCE(earliest->due), jiffies)) {
+		retrier_arm(retrier, READ_ONCE(earliest->due));
+		earliest = NULL;
+	}
+	if (earliest) {
+		hlist_del_init(&earliest->retry);
+		*gfp = earliest->gfp;
+		*looks = time_after_eq(jiffies, earliest->look_at);
+		if (*looks)
+			earliest->look_at = jiffies + RETRY_JIFFIES;
+		retrier->is_over = false;
+		WRITE_ONCE(retrier->waiter, earliest);
+		/* The pool does not end before this is %NULL again. */
+		WRITE_ONCE(retrier->pool, earliest->pool);
+	}
+	raw_spin_unlock_irq(&retrier->lock);
+	return earliest;
+}
+
+/* Under the lock: the request, as long as it was not cancelled. */
+static struct mempool2_waiter *retrier_waiter(struct retrier *retrier)
+{
+	lockdep_assert_held(&retrier->pool->wait.lock);
+	return retrier->is_over ? NULL : retrier->waiter;
+}
+
+/* Give the request an element that was found for it, if there is one. True if it needs more. */
+static bool retrier_give(struct retrier *retrier, void **element, struct llist_head *served)
+{
+	struct handover hand = { .element = *element, .served = served };
+	struct mempool2 *pool = retrier->pool;
+	struct mempool2_waiter *waiter;
+	unsigned long flags;
+	bool waits;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	waiter = retrier_waiter(retrier);
+	if (hand.element && waiter && waiter->nr_missing)
+		function_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
+	waits = waiter && waiter->nr_missing;
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	*element = hand.element;
+	return waits;
+}
+
+/* An element from the alloc function, which has entered if there is a limit. */
+static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
+{
+	bool is_limited = pool_is_limited(pool);
+	void *element;
+
+	if (is_limited && !limit_take(pool, 1))
+		return NULL;
+	element = pool_call_alloc(pool, gfp);
+	if (element && !refused(element, pool->alloc))
+		return element;
+	if (is_limited)
+		limit_leave(pool, 1);
+	return NULL;
+}
+
+/* The request does not need it any more: it is for the next, or as freed by anybody. */
+static void retrier_free(struct mempool2 *pool, void *element, struct llist_head *served)
+{
+	limit_freed(pool, 1);
+	if (pool_return(pool, &element, 1, served))
+		return;
+	/* Nobody was served then. */
+	rcu_read_unlock();
+	pool_call_free(pool, element);
+	rcu_read_lock();
+}
+
+/* If the request still waits it is due again later; if it was served it goes to @own. */
+static void retrier_put(struct retrier *retrier, struct llist_head *own)
+{
+	struct mempool2 *pool = retrier->pool;
+	struct mempool2_waiter *waiter;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	raw_spin_lock(&retrier->lock);
+	waiter = retrier_waiter(retrier);
+	if (waiter && waiter->nr_missing)
+		retrier_add(retrier, waiter,
+			    min_t(unsigned long, 2 * waiter->pause, LONGEST_PAUSE));
+	else if (waiter && READ_ONCE(waiter->state) == WAITER_SERVED)
+		llist_add(&waiter->errand, own);
+	retrier->is_over = true;
+	raw_spin_unlock(&retrier->lock);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+}
+
+/* From now on nobody waits for the retrier, and the pool may end. */
+static void retrier_leave(struct retrier *retrier)
+{
+	/* Pairs with retrier_asks_for(). */
+	smp_store_release(&retrier->waiter, NULL);
+	/* Pairs with retrier_uses(). */
+	smp_store_release(&retrier->pool, NULL);
+	wake_up_all(&retriers_back);
+}
+
+/*
+ * Ask the alloc function for a request. If it @looks, it has the queue served before, as
+ * sleeper_retry() does. As long as the request waits nobody else is served.
+ */
+static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
+{
+	struct llist_head served = {}, own = {};
+	struct mempool2 *pool = retrier->pool;
+	void *element = NULL;
+
+	/* Pairs with mempool2_cancel_sync(). */
+	rcu_read_lock();
+	if (looks && reserve_is_waited_for(pool))
+		waiters_serve(pool, &served);
+	while (retrier_give(retrier, &element, &served)) {
+		rcu_read_unlock();
+		element = retrier_alloc(pool, gfp);
+		rcu_read_lock();
+		if (!element)
+			break;
+	}
+	if (element)
+		retrier_free(pool, element, &served);
+	retrier_put(retrier, &own);
+	retrier_leave(retrier);
+	/* The functions may end the pool, so they come last. */
+	functions_call(&own);
+	functions_call(&served);
+	rcu_read_unlock();
+}
+
+static void retrier_work(struct work_struct *work)
+{
+	struct retrier *retrier = container_of(to_delayed_work(work), struct retrier, work);
+	bool looks;
+	gfp_t gfp;
+
+	while (retrier_take(retrier, &gfp, &looks)) {
+		retrier_ask(retrier, gfp, looks);
+		cond_resched();
+	}
+}
+
+static int __init retriers_init(void)
+{
+	struct workqueue_struct *wq;
+	struct retrier *retrier;
+	unsigned long flags;
+
+	wq = alloc_workqueue("mempool2_retry", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!wq)
+		return -ENOMEM;
+	/* Under the lock, so that each caller which sees the workqueue sees the work too. */
+	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++) {
+		raw_spin_lock_irqsave(&retrier->lock, flags);
+		INIT_DELAYED_WORK(&retrier->work, retrier_work);
+		raw_spin_unlock_irqrestore(&retrier->lock, flags);
+	}
+	WRITE_ONCE(retry_wq, wq);
+	/* Built in, requests may wait already. */
+	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++) {
+		raw_spin_lock_irqsave(&retrier->lock, flags);
+		if (!hlist_empty(&retrier->heads))
+			retrier_arm(retrier, jiffies);
+		raw_spin_unlock_irqrestore(&retrier->lock, flags);
+	}
+	return 0;
+}
+
+static void __exit retriers_exit(void)
+{
+	struct retrier *retrier;
+
+	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++)
+		cancel_delayed_work_sync(&retrier->work);
+	destroy_workqueue(retry_wq);
+}
+
 static int __init errands_init(void)
 {
 	struct late_errands *late;
@@ -1169,10 +1604,23 @@ static bool waiter_is_idle(const struct mempool2_waiter *waiter)
 }
 
 /*
+ * What a retrier may do for a caller with the mask @gfp: no more than that, and no more than
+ * the task may, which is not the one that asks.
+ */
+static gfp_t retry_gfp(gfp_t gfp)
+{
+	if (!(gfp & __GFP_DIRECT_RECLAIM))
+		return gfp;
+	if (current->flags & PF_MEMALLOC)
+		gfp &= ~__GFP_DIRECT_RECLAIM;
+	return current_gfp_context(gfp);
+}
+
+/*
  * Request what is missing of @count elements, of which @nr_missing are. 0 if they
  * are there already, and the function is not called.
  */
-static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
+static int waiter_request(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
 			  void **elems, unsigned int count, unsigned int nr_missing,
 			  unsigned long caller)
 {
@@ -1187,6 +1635,9 @@ static int waiter_request(struct mempool2 *pool, struct mempool2_waiter *waiter,
 	waiter->count = count;
 	waiter->nr_missing = nr_missing;
 	waiter->caller = caller;
+	waiter->gfp = retry_gfp(gfp);
+	waiter->pause = 0;
+	INIT_HLIST_NODE(&waiter->retry);
 	inside_wait_begin(waiter, 0);
 	WRITE_ONCE(waiter->state, WAITER_ARRIVING);
 	if (!queue_can_be_locked()) {
@@ -1598,7 +2049,8 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	element = pool_alloc_at_once(pool, gfp_mask);
 	if (element)
 		return element;
-	err = waiter_request(pool, waiter, &waiter->element, 1, 1, _RET_IP_);
+	err = waiter_request(pool, mempool2_gfp(gfp_mask), waiter, &waiter->element, 1, 1,
+			     _RET_IP_);
 	return err ? ERR_PTR(err) : waiter->element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_async_noprof);
@@ -1619,7 +2071,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
 	if (nr == count)
 		return 0;
-	return waiter_request(pool, waiter, elems, count, count - nr, _RET_IP_);
+	return waiter_request(pool, gfp, waiter, elems, count, count - nr, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_async_noprof);
 
@@ -1634,6 +2086,10 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_async_noprof);
  * After true @waiter and the array for the elements are the caller's again, with
  * one exception: on PREEMPT_RT, if the request was made or cancelled with interrupts
  * or preemption disabled, not before mempool2_cancel_sync() has returned.
+ *
+ * At that moment a thread may be asking the alloc function for the request. It does not use
+ * @waiter any more, but it uses the pool, until mempool2_cancel_sync() has returned;
+ * mempool2_exit() waits for it as well.
  *
  * Context: Any. Does not sleep.
  * Return: true if there was a request and its function will not be called. false
@@ -1664,12 +2120,13 @@ EXPORT_SYMBOL_GPL(mempool2_cancel);
  * mempool2_cancel_sync() - cancel a request, and wait until its function is through
  * @waiter: what it was made with
  *
- * When it returns nobody uses @waiter, nor its array, nor is its function running;
- * unless somebody makes a new request with it, which the caller has to prevent. To
- * be called before the memory of these, the code of the function or the pool goes
- * away.
+ * When it returns nobody uses @waiter, nor its array, nor the pool for it, nor is its
+ * function running; unless somebody makes a new request with it, which the caller has to
+ * prevent. To be called before the memory of these, the code of the function or the pool
+ * goes away.
  *
- * It waits only if the function is about to be called or is running, for a grace period of
+ * It waits for an alloc function that a thread is calling for the request. Else it waits
+ * only if the function is about to be called or is running, for a grace period of
  * RCU and for the errands of all CPUs. To end many requests call mempool2_cancel() for each
  * and then this for each: most of those that were served by then are through when the first one
  * has waited, and there is nothing left to wait for.
@@ -1682,15 +2139,17 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 	bool cancelled = mempool2_cancel(waiter);
 
 	might_sleep();
-	if (cancelled && !IS_ENABLED(CONFIG_PREEMPT_RT))
-		return true;
 	/* What is idle and not being called costs nothing, however many waiters there are. */
-	while (function_may_run(waiter)) {
+	while ((!cancelled || IS_ENABLED(CONFIG_PREEMPT_RT)) && function_may_run(waiter)) {
+		/* A retrier that asks for it calls the function when it has come back. */
+		retry_sync(waiter);
 		/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
 		synchronize_rcu();
 		/* ... or until it is left to these, which do a batch at a time. */
 		errands_sync();
 	}
+	/* Nor is the pool used for it. */
+	retry_sync(waiter);
 	return cancelled;
 }
 EXPORT_SYMBOL_GPL(mempool2_cancel_sync);
@@ -1784,7 +2243,7 @@ static noinline void pool_free_parked(struct mempool2 *pool, void *element)
 	bool put;
 
 	rcu_read_lock_sched();
-	put = reserve_put(pool, &element, 1);
+	put = reserve_put_one(pool, element);
 	rcu_read_unlock_sched();
 	if (put) {
 		after_put(pool);
@@ -1898,7 +2357,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 			;
 		count = nr;
 	}
-	/* As in mempool2_free(). */
+	/* As in mempool2_free(): pairs with slot_take() and waiter_queue(). */
 	smp_rmb();
 	if (unlikely(pool_has(pool, FEATURE_RECORDS | FEATURE_LIMIT)))
 		return pool_return_watched(pool, elems, count, _RET_IP_);
@@ -2134,8 +2593,9 @@ EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
  * freed to @pool any more, and nobody may be using it.
  *
  * Context: As the pool's free function. Sleeps only if that does, for pools whose
- * bookkeeping is larger than a page, and on PREEMPT_RT, where it must not be called
- * from the function of a request either.
+ * bookkeeping is larger than a page, on PREEMPT_RT, where it must not be called
+ * from the function of a request either; and if a request of the pool was ended by
+ * mempool2_cancel() a moment ago, without mempool2_cancel_sync() since.
  *
  * Matches mempool_exit().
  */
@@ -2146,6 +2606,7 @@ void mempool2_exit(struct mempool2 *pool)
 	if (unlikely(pool_is_watched(pool)))
 		inside_exit(pool);
 	pools_sync();
+	retry_sync_pool(pool);
 	registry_remove(rcu_dereference_protected(pool->reserve, true));
 	pool_end(pool);
 }
@@ -2369,7 +2830,8 @@ static int __init slab_find_ctor(void)
 
 static int __init mempool2_load(void)
 {
-	return slab_find_ctor() ?: hints_init() ?: errands_init() ?: inside_load();
+	return slab_find_ctor() ?: hints_init() ?: errands_init() ?: retriers_init() ?:
+	       inside_load();
 }
 core_initcall(mempool2_load);
 
@@ -2377,6 +2839,7 @@ core_initcall(mempool2_load);
 static void __exit mempool2_unload(void)
 {
 	/* Their functions have returned; we may not have, in whom they were called. */
+	retriers_exit();
 	errands_exit();
 	inside_unload();
 }

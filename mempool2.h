@@ -45,7 +45,8 @@ struct mempool2_waiter;
  * @pool_data: what the pool was made with
  *
  * May sleep if @gfp_mask has %__GFP_DIRECT_RECLAIM. Runs with no lock of the
- * pool held and with interrupts as the pool's caller had them.
+ * pool held and with interrupts as the pool's caller had them. For a request, see
+ * mempool2_alloc_async(), a thread of a workqueue calls it too.
  *
  * Return: the element, or %NULL when there is none. An element may be any value but 1 and
  * what IS_ERR() takes for an error, and several may have the same.
@@ -111,12 +112,14 @@ extern struct mempool2_direct mempool2_direct;
 #define mempool2_is_direct(kind, name)	((kind) == data_race(mempool2_direct.name))
 
 /*
- * The state of a pool: its kind, and no flag at all while the reserve is full, so that
- * mempool2_free() needs one comparison to know both that and which function to call.
+ * The state of a pool. Its lowest byte is the kind and no flag at all while the reserve is full,
+ * so that mempool2_free() needs one comparison to know both that and which function to call.
  */
 #define MEMPOOL2_NOT_FULL	0x01	/* the reserve may have room */
 #define MEMPOOL2_FULL_SCAN	0x02	/* a CPU makes sure that it has none */
 #define MEMPOOL2_WAITERS	0x80	/* callers wait for elements */
+/* Above the lowest byte: how many scans were begun. */
+#define MEMPOOL2_SCAN_COUNT	0x100
 
 /* NOT_FULL without WAITERS. By the sign it is one instruction. */
 #define mempool2_has_room(state)	((s8)((state) & (MEMPOOL2_NOT_FULL | MEMPOOL2_WAITERS)) > 0)
@@ -129,8 +132,8 @@ extern struct mempool2_direct mempool2_direct;
  *	are woken by each element that is given to a caller which waits behind them, and by
  *	nothing else.
  * @state: What is known of the reserve and of waiters, see %MEMPOOL2_NOT_FULL. All
- *	that mempool2_free() looks at while the reserve is full, and not written
- *	as long as it is, nor while it is neither full nor dry.
+ *	that mempool2_free() looks at while the reserve is full. Written when the reserve
+ *	becomes full or stops being full, and with the first waiter and the last.
  * @kind: What @alloc and @free are, an &enum mempool2_kind.
  * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
  * @nr_waiters: Callers queued on @wait.
@@ -364,7 +367,8 @@ int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * first, and that does not fill the reserve. What was out meanwhile and comes back
  * to a full reserve is freed.
  *
- * Context: As the alloc function with @gfp_mask. Takes time in proportion to @min_nr.
+ * Context: As the alloc function with @gfp_mask. Takes time in proportion to what the
+ *	reserve misses.
  * Return: how many elements the reserve misses still, a snapshot; 0 if it is full.
  * %-EINVAL if @pool is not initialised, with a warning.
  */
@@ -482,9 +486,10 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * Tries, in this order: the pool's alloc function without %__GFP_DIRECT_RECLAIM
  * and %__GFP_IO; the reserve; the alloc function with the whole of @gfp_mask, if
  * that is more; the reserve; and then, if @gfp_mask has %__GFP_DIRECT_RECLAIM,
- * waits for its turn to be given a freed element, trying the alloc function
- * again every 5 s. The alloc function's mask always has %__GFP_NOMEMALLOC,
- * %__GFP_NORETRY and %__GFP_NOWARN.
+ * waits for its turn to be given a freed element. Meanwhile it tries the alloc
+ * function again every 5 s; the oldest waiter does so after 10 ms, and then after
+ * twice as long each time, up to every 1 s. The alloc function's mask always has
+ * %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
  *
  * Elements that are freed while callers wait go to them in the order in which
  * they began to wait, and nobody takes one from the reserve before them.
@@ -636,6 +641,13 @@ typedef void mempool2_function_t(struct mempool2_waiter *waiter, void **elems);
  * @caller: Who asked for the elements.
  * @since: When that was, in ns.
  * @task: The task that sleeps; %NULL for a request.
+ * @pause: How long it waits until it looks for memory again, in jiffies; of a request, 0
+ *	as long as it was not the head of the queue.
+ * @due: When somebody asks the alloc function for a request again, in jiffies.
+ * @look_at: When the queue is served in case that somebody has overlooked an element.
+ * @is_head: A task that sleeps has seen that it is the head of the queue.
+ * @gfp: What the alloc function may do for a request later.
+ * @retry: In a list of requests for which the alloc function is asked again.
  * @listed: In a list of waiters, where debugging finds them.
  *
  * To request elements for code that may not sleep: set it up with
@@ -656,6 +668,12 @@ struct mempool2_waiter {
 	unsigned long		caller;
 	u64			since;
 	struct task_struct	*task;
+	unsigned long		pause;
+	unsigned long		due;
+	unsigned long		look_at;
+	bool			is_head;
+	gfp_t			gfp;
+	struct hlist_node	retry;
 	struct list_head	listed;
 };
 
@@ -695,8 +713,12 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * comes first.
  *
  * It then waits for an element to be freed, or for mempool2_resize() or
- * mempool2_refill(). Unlike those who sleep it does not look for memory every 5 s:
- * who fears that nothing will be freed calls mempool2_refill() from time to time.
+ * mempool2_refill(). As long as the request is the oldest of all that wait, a thread of a
+ * workqueue tries the alloc function again, with @gfp_mask, after 10 ms, and then after
+ * twice as long each time, up to every 1 s. So the alloc function has to be legal in a
+ * thread with interrupts and softirqs enabled; it may sleep there if @gfp_mask allows that.
+ * If an element is freed for the request meanwhile, the request's function is called when
+ * the alloc function has returned.
  *
  * Context: Any, if the alloc function may be called there with @gfp_mask. Does not
  * sleep unless the alloc function does.

@@ -798,7 +798,6 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 	struct mempool2_reserve *reserve;
 	struct mempool2_inside *inside;
 	unsigned int features;
-	bool rests, put;
 
 	rcu_read_lock_sched();
 	reserve = rcu_dereference_sched(pool->reserve);
@@ -809,22 +808,26 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 		rcu_read_unlock_sched();
 		return true;
 	}
-	if (features & FEATURE_POISON)
-		poison_set(inside, element);
-	rests = element_kasan_park(pool, element);
 	if (unlikely(features & FEATURE_LIMIT))
 		limit_freed(pool, 1);
-	/* To who waits it goes by the shortest way, and is counted as handed over. */
-	put = rests && !(atomic_read(&pool->state) & MEMPOOL2_WAITERS) &&
-	      slot_put(reserve_hint_slot(reserve), element);
-	rcu_read_unlock_sched();
-	/* KASAN has told what it was; it is nobody's now. */
-	if (unlikely(!rests))
-		return true;
-	if (!put) {
-		element_kasan_unpark(pool, element);
+	/* A waiter gets it by the shortest way, and so does the free function. */
+	if (!mempool2_has_room(atomic_read(&pool->state))) {
+		rcu_read_unlock_sched();
 		return false;
 	}
+	if (features & FEATURE_POISON)
+		poison_set(inside, element);
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!element_kasan_park(pool, element))) {
+		rcu_read_unlock_sched();
+		return true;
+	}
+	if (!slot_put(reserve_hint_slot(reserve), element) && !reserve_put_one(pool, element)) {
+		element_kasan_unpark(pool, element);
+		rcu_read_unlock_sched();
+		return false;
+	}
+	rcu_read_unlock_sched();
 	trace_mempool2_refill(pool, 1);
 	if (features & FEATURE_STATISTICS)
 		inside_count_one(inside, refills, 1);
@@ -1361,7 +1364,7 @@ static void slot_sweep(struct mempool2_inside *inside, void **slot)
 	if (!is_element(element) || !try_cmpxchg(slot, &element, SLOT_CLOSED))
 		return;
 	element_sweep(inside, element);
-	/* Pairs with slot_take(). */
+	/* Pairs with slot_take(). It is open before is_moving is cleared: swept-or-taken. */
 	smp_store_release(slot, element);
 }
 
@@ -1373,6 +1376,7 @@ static void slot_sweep(struct mempool2_inside *inside, void **slot)
 static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
 {
 	unsigned int slot = 0, below = UINT_MAX;
+	unsigned long flags;
 
 	while (below) {
 		spin_lock_irq(&registry_lock);
@@ -1381,7 +1385,8 @@ static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserv
 			spin_unlock_irq(&registry_lock);
 			return;
 		}
-		raw_spin_lock(&reserve->lock);
+		/* On PREEMPT_RT interrupts are still enabled. */
+		raw_spin_lock_irqsave(&reserve->lock, flags);
 		if (slot < reserve->nr_slots) {
 			slot_sweep(inside, &reserve->slots[slot++]);
 		} else {
@@ -1389,7 +1394,7 @@ static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserv
 			if (below)
 				element_sweep(inside, reserve->store[--below]);
 		}
-		raw_spin_unlock(&reserve->lock);
+		raw_spin_unlock_irqrestore(&reserve->lock, flags);
 		spin_unlock_irq(&registry_lock);
 		if ((slot + below) % BATCH == 0)
 			cond_resched();
@@ -1454,7 +1459,7 @@ static void inside_prepare(struct mempool2_inside *inside)
 	wait_event(owner_wait, !inside_try_own(inside, &reserve) || reserve);
 	if (!reserve || !inside_set_moving(inside, true))
 		return;
-	/* From now on each CPU knows that it has to look again. */
+	/* From now on each CPU looks again. Pairs with reserve_take(): swept-or-taken. */
 	synchronize_rcu();
 	reserve_sweep(inside, reserve);
 	inside_set_moving(inside, false);

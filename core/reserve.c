@@ -118,7 +118,7 @@ static unsigned int slots_put(struct mempool2_reserve *reserve, void **elems, un
 
 static void store_set_nr(struct mempool2_reserve *reserve, unsigned int nr)
 {
-	/* What went to slots is there before: pairs with reserve_has_more(). */
+	/* What went to slots is there before. Pairs with reserve_has_more(): moved-to-slots. */
 	smp_store_release(&reserve->nr_stored, nr);
 }
 
@@ -174,8 +174,9 @@ static void slots_to_store(struct mempool2_reserve *reserve)
 /* Knowing that it is full */
 
 /*
- * From before the caller learns the address of the element that we took: a full barrier, which pairs
- * with the smp_rmb() of mempool2_free().
+ * Before anybody learns the address of the element that we took. A full barrier, which pairs with
+ * the smp_rmb() of mempool2_free() (full-or-taken-late) and with full_scan_commit(): both bits
+ * change at once, as a scan could clear NOT_FULL in between (full-or-taken).
  */
 static noinline void *reserve_set_not_full(struct mempool2 *pool, void *element)
 {
@@ -187,12 +188,26 @@ static noinline void *reserve_set_not_full(struct mempool2 *pool, void *element)
 	return element;
 }
 
-/* True if nobody has taken an element since full_scan_begin() that we may not have missed. */
-static bool full_scan_commit(struct mempool2 *pool)
+/*
+ * Returns the state of the pool from then on. A full barrier before we look. Pairs with slot_take()
+ * (full-or-taken) and reserve_replace() (full-or-replaced).
+ */
+static int full_scan_begin(struct mempool2 *pool)
+{
+	int state = atomic_read(&pool->state), begun;
+
+	do {
+		begun = (state | MEMPOOL2_FULL_SCAN) + MEMPOOL2_SCAN_COUNT;
+	} while (!atomic_try_cmpxchg(&pool->state, &state, begun));
+	return begun;
+}
+
+/* False if a taker has spoilt the scan. Pairs with reserve_set_not_full(): full-or-taken. */
+static bool full_scan_commit(struct mempool2 *pool, int begun)
 {
 	int state = atomic_read(&pool->state);
 
-	while (state & MEMPOOL2_FULL_SCAN) {
+	while (!((state ^ begun) & ~MEMPOOL2_WAITERS)) {
 		if (atomic_try_cmpxchg(&pool->state, &state,
 				       state & ~(MEMPOOL2_FULL_SCAN | MEMPOOL2_NOT_FULL)))
 			return true;
@@ -207,15 +222,14 @@ static bool full_scan_commit(struct mempool2 *pool)
 static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
 				    void **elems, unsigned int nr)
 {
-	int put;
+	int put, begun;
 
 	lockdep_assert_held(&reserve->lock);
 	do {
-		/* A full barrier before we look. Pairs with slot_take() and reserve_replace(). */
-		atomic_fetch_or(MEMPOOL2_FULL_SCAN, &pool->state);
+		begun = full_scan_begin(pool);
 		put = rcu_access_pointer(pool->reserve) == reserve ?
 		      slots_put(reserve, elems, nr) : -EAGAIN;
-	} while (!put && !full_scan_commit(pool));
+	} while (!put && !full_scan_commit(pool, begun));
 	if (put)
 		atomic_andnot(MEMPOOL2_FULL_SCAN, &pool->state);
 	return put;
@@ -223,7 +237,10 @@ static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reser
 
 /* Taking and putting */
 
-/* From all places, under the lock: up to @nr elements. */
+/*
+ * Up to @nr elements from wherever they rest, under the lock: none is on its way then
+ * (moved-or-taken), and no scan goes on (scan-spoilt).
+ */
 static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserve, void **elems,
 						 unsigned int nr)
 {
@@ -232,6 +249,11 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
 	unsigned int taken;
 
 	raw_spin_lock_irqsave(&reserve->lock, flags);
+	/*
+	 * A full barrier between what we saw of pool->state and knowing the address, as in
+	 * slot_take(). Pairs with the smp_rmb() of mempool2_free(): address-stored.
+	 */
+	smp_mb__after_spinlock();
 	old = reserve->old;
 	taken = store_take(reserve, elems, nr);
 	if (taken < nr)
@@ -249,9 +271,10 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
 }
 
 /*
- * Take up to @nr elements, which stay parked. None only if there was none in any place at the moment
- * when that was looked at; a CPU that put one there later sees MEMPOOL2_WAITERS, if it was set before.
- * To be called with rcu_read_lock_sched().
+ * Take up to @nr elements, which stay parked. None only if there was none in any place at the
+ * moment when we looked at that; a CPU that put one there later sees MEMPOOL2_WAITERS, if it was
+ * set before. To be called with rcu_read_lock_sched(), which pairs with the synchronize_rcu() of
+ * a resize and of a sweep: moving-seen, reserve-freed, swept-or-taken.
  */
 static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned int nr)
 {
@@ -286,7 +309,7 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
 	else if (nr < MANY)
 		slots_to_store(reserve);
 	raw_spin_unlock_irqrestore(&reserve->lock, flags);
-	/* Pairs with waiter_queue(), as the cmpxchg() of a slot. */
+	/* Pairs with waiter_queue(), as the cmpxchg() of a slot: queue-or-stored, queue-or-moved. */
 	smp_mb();
 	return put;
 }
@@ -309,6 +332,12 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 		put = reserve_put_locked(pool, reserve, elems, nr);
 	} while (put == -EAGAIN);
 	return put;
+}
+
+/* A single one, where the slot at the CPU's hint had no room. */
+static noinline bool reserve_put_one(struct mempool2 *pool, void *element)
+{
+	return reserve_put(pool, &element, 1);
 }
 
 static unsigned int slots_count(const struct mempool2_reserve *reserve)

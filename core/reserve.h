@@ -118,9 +118,10 @@ static inline bool is_element(const void *element)
 }
 
 /*
- * A full barrier, if true: between what we saw of pool->state before and after.
- * Pairs with the smp_rmb() of the CPU that frees the element, and with
- * reserve_put_locked().
+ * A full barrier, if true, between what we saw of pool->state before and after. Pairs with
+ * full_scan_begin() (full-or-taken, full-or-moved), with the
+ * smp_rmb() of the CPU that frees the element (address-passed, address-served), and for the
+ * element with slot_put() (slot-filled, taken-once).
  */
 static __always_inline bool slot_take(void **slot, void **element)
 {
@@ -133,9 +134,10 @@ static __always_inline bool slot_take(void **slot, void **element)
 }
 
 /*
- * A full barrier, if true: before we look whether anybody waits for it. Pairs with
- * waiter_queue(); and for the element, with slot_take(). For a slot that is probably
- * empty; slot_put() is cheaper if not.
+ * A full barrier, if true, before we look whether anybody waits for the element. Pairs with
+ * waiter_queue() (queue-or-reserve, queue-or-new-reserve); for the element with slot_take()
+ * (slot-filled); and with the xchg() of reserve_shrink_batch() (put-or-closed). For a slot that is
+ * probably empty; slot_put() is cheaper if not.
  */
 static __always_inline bool slot_put_here(void **slot, void *element)
 {
@@ -151,25 +153,34 @@ static __always_inline bool slot_put(void **slot, void *element)
 
 /*
  * May an element that is in none of the slots be in the reserve all the same? To be asked before
- * the slots are looked at: what moves to a slot after that is put there by a CPU that looks for
- * waiters afterwards. Pairs with store_set_nr() and reserve_set_moving().
+ * the slots are looked at: then what left the store before is seen in its slot, and a CPU that
+ * moves an element to the store after that looks for waiters. Pairs with store_set_nr()
+ * (moved-to-slots, queue-or-stored, queue-or-moved) and reserve_set_moving() (moving-over,
+ * swept-or-taken).
  */
 static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
 {
-	return smp_load_acquire(&reserve->nr_stored) | smp_load_acquire(&reserve->is_moving);
+	bool moving = smp_load_acquire(&reserve->is_moving);
+
+	/* In this order: what a resize moved is in the store before that is over. */
+	return smp_load_acquire(&reserve->nr_stored) | moving;
 }
 
 /*
  * FULL, which is when MEMPOOL2_NOT_FULL is not set, spares mempool2_free() a look at the
  * reserve. It is made sure of before it is said:
  *
- *	scanner: holding the lock, sets MEMPOOL2_FULL_SCAN, looks at all slots, and if they have
- *		 elements and MEMPOOL2_FULL_SCAN is still set, clears it and MEMPOOL2_NOT_FULL
+ *	scanner: holding the lock, sets MEMPOOL2_FULL_SCAN and raises the count of scans, looks at
+ *		 all slots, and if they have elements and MEMPOOL2_FULL_SCAN and the count are
+ *		 unchanged, clears it and MEMPOOL2_NOT_FULL
  *	taker:	 takes an element; unless NOT_FULL was set before and is now, and there was no
  *		 FULL_SCAN either time, clears FULL_SCAN and sets NOT_FULL
  *
- * So a CPU that frees an element which the reserve is missing never sees FULL. A taker that
- * sees FULL_SCAN before it takes waits for the lock, so each CPU can spoil a scan but once.
+ * So a CPU that frees an element which the reserve is missing never sees FULL (full-or-taken,
+ * full-or-taken-late, full-or-moved). The count tells the taker that the bits changed and changed
+ * back (full-counted), and the scanner of a reserve that was replaced from the one of its successor
+ * (full-or-rescanned). A taker that sees FULL_SCAN before it takes waits for the lock,
+ * so each CPU can spoil a scan but once (scan-spoilt).
  */
 static __always_inline bool not_full_is_said(int state)
 {

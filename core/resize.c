@@ -31,7 +31,7 @@ static void reserve_disown(struct mempool2_reserve *reserve)
 
 static void reserve_set_moving(struct mempool2_reserve *reserve, bool moving)
 {
-	/* What was moved is where it belongs before. Pairs with reserve_has_more(). */
+	/* What was moved is where it belongs before. Pairs with reserve_has_more(): moving-over. */
 	smp_store_release(&reserve->is_moving, moving);
 }
 
@@ -87,7 +87,10 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 	return nr - put;
 }
 
-/* Make @reserve one for @size elements where it is: the same for what is too much then. */
+/*
+ * Make @reserve one for @size elements where it is: the same for what is too much then. The xchg()
+ * that closes a slot pairs with slot_put(): put-or-closed.
+ */
 static unsigned int reserve_shrink_batch(struct mempool2_reserve *reserve, unsigned int size,
 					 void **surplus)
 {
@@ -120,9 +123,15 @@ static void reserve_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 	reserve->is_owned = true;
 	reserve->is_moving = true;
 	registry_replace(pool, old, reserve);
-	/* A full barrier, and the end of a scan of the old one. Pairs with its begin. */
+	/*
+	 * A full barrier, and the end of a scan of the old one. Pairs with its begin:
+	 * full-or-replaced.
+	 */
 	reserve_set_not_full(pool, NULL);
-	/* From then on nobody uses the old one but through the new one, under its lock. */
+	/*
+	 * From then on nobody uses the old one but through the new one, under its lock. Pairs with
+	 * rcu_read_lock_sched() in those that look at a reserve: moving-seen, reserve-freed.
+	 */
 	synchronize_rcu();
 }
 

@@ -10,6 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "fixture.h"
@@ -88,7 +89,10 @@ static int request_make(struct request *request)
 	return 0;
 }
 
-/* Make it and see that it is queued. */
+/*
+ * Make it and see that it is queued. The alloc function is not asked for it later, so that
+ * whatever serves it is the case's own doing, unless it becomes the head later.
+ */
 static void request_queue(struct fixture *fx, struct request *request, unsigned int count)
 {
 	int nr = nr_waiters(&fx->pool);
@@ -96,6 +100,7 @@ static void request_queue(struct fixture *fx, struct request *request, unsigned 
 	request_init(fx, request, count);
 	KUNIT_ASSERT_EQ(fx->test, request_make(request), -EINPROGRESS);
 	KUNIT_ASSERT_EQ(fx->test, nr_waiters(&fx->pool), nr + 1);
+	WRITE_ONCE(request->waiter.due, jiffies + 1000 * HZ);
 }
 
 /* Has its function been called once, or is it in a moment? */
@@ -539,6 +544,7 @@ static void bare_wake_up_passes_over_requests(struct kunit *test)
 	request_queue(fx, &request, 1);
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	fx->src.only_for = caller->task;
 	source_allow(&fx->src, 1);
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
@@ -554,6 +560,7 @@ static void larger_pool_serves_requests(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
+	fx->src.only_for = current;
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 2), 0);
 	KUNIT_EXPECT_TRUE(test, is_called(&request));
@@ -568,6 +575,7 @@ static void refill_serves_requests(struct kunit *test)
 	fixture_pool(fx, 0);
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
+	fx->src.only_for = current;
 	source_allow(&fx->src, 1);
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 1);
 	KUNIT_EXPECT_TRUE(test, is_called(&request));
@@ -575,6 +583,28 @@ static void refill_serves_requests(struct kunit *test)
 }
 
 /* Several at once */
+
+static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	int i;
+
+	/* One more than are served in one go. */
+	fixture_pool(fx, 4);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 4);
+	for (i = 0; i < 3; i++)
+		caller_that_waits(fx);
+	while (fx->nr_held)
+		rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+	request_init(fx, &request, 1);
+	KUNIT_EXPECT_EQ(test, request_make(&request), 0);
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	if (request.elems[0])
+		fixture_hold(fx, request.elems[0]);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+}
 
 static void bulk_request_collects_elements_and_is_called_once(struct kunit *test)
 {
@@ -1633,6 +1663,461 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	fx->incomplete = true;
 }
 
+/* Memory that comes back while nobody frees */
+
+/* Make it with that mask, as one that may be retried, and forget the calls until then. */
+static void request_queue_with(struct fixture *fx, struct request *request, gfp_t gfp_mask)
+{
+	request_init(fx, request, 1);
+	KUNIT_ASSERT_EQ(fx->test,
+			PTR_ERR(mempool2_alloc_async(&fx->pool, gfp_mask, &request->waiter)),
+			(long)-EINPROGRESS);
+	source_forget(&fx->src);
+}
+
+static bool is_called_soon(struct request *request)
+{
+	unsigned long end = jiffies + SOON;
+
+	while (!atomic_read(&request->nr_calls) && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	return atomic_read(&request->nr_calls) == 1;
+}
+
+struct retry_mask {
+	const char	*name;
+	gfp_t		gfp;
+};
+
+static const struct retry_mask retry_masks[] = {
+	{ "GFP_NOWAIT", GFP_NOWAIT },
+	{ "GFP_ATOMIC", GFP_ATOMIC },
+	{ "GFP_NOIO", GFP_NOIO },
+	{ "GFP_KERNEL", GFP_KERNEL },
+};
+
+static void retry_mask_name(const struct retry_mask *mask, char *name)
+{
+	strscpy(name, mask->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(retry_mask, retry_masks, retry_mask_name);
+
+static void memory_that_comes_back_is_sent_soon(struct kunit *test)
+{
+	const struct retry_mask *mask = test->param_value;
+	struct fixture *fx = test->priv;
+	struct request request;
+	int nr;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue_with(fx, &request, mask->gfp);
+	let_pass(HZ / 10);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_PTR_NE(test, request.got[0], fx->held[0]);
+	KUNIT_EXPECT_FALSE(test, request.locked);
+	nr = atomic_read(&fx->src.nr_allocs);
+	KUNIT_EXPECT_GE(test, nr, 1);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, min(nr, MAX_MASKS) - 1),
+			bits(mask->gfp | ADDED_GFP));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irqs_off), 0);
+	mempool2_cancel_sync(&request.waiter);
+	/* And no more, when nobody waits. */
+	nr = atomic_read(&fx->src.nr_allocs);
+	let_pass(HZ / 5);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), nr);
+	request_keep(fx, &request);
+}
+
+static void retry_of_a_request_keeps_to_its_tasks_scope(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	unsigned int flags;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	flags = memalloc_noio_save();
+	request_queue_with(fx, &request, GFP_KERNEL);
+	memalloc_noio_restore(flags);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0), bits(GFP_NOIO | ADDED_GFP));
+	request_keep(fx, &request);
+}
+
+static void request_is_retried_at_growing_distances(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	int nr;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue_with(fx, &request, GFP_NOWAIT);
+	let_pass(2 * HZ);
+	nr = atomic_read(&fx->src.nr_allocs);
+	KUNIT_EXPECT_GE(test, nr, 3);
+	KUNIT_EXPECT_LE(test, nr, 10);
+	/* They do not grow for ever. */
+	let_pass(3 * HZ);
+	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), nr);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&request.waiter));
+}
+
+/* One can tell those of the second request by their mask. */
+static atomic_t nr_high;
+
+static void count_high(struct source *src, gfp_t gfp_mask)
+{
+	if (gfp_mask & __GFP_HIGH)
+		atomic_inc(&nr_high);
+}
+
+static void only_the_oldest_request_is_retried(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+	unsigned long end;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue_with(fx, &first, GFP_NOWAIT);
+	request_queue_with(fx, &second, GFP_ATOMIC);
+	atomic_set(&nr_high, 0);
+	fx->src.hook = count_high;
+	let_pass(HZ / 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr_high), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), 0);
+	/* Until it is the oldest, for whatever reason. */
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&first.waiter));
+	for (end = jiffies + SOON; !atomic_read(&nr_high) && time_before(jiffies, end);)
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_GT(test, atomic_read(&nr_high), 0);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
+}
+
+static void caller_waits_a_moment(struct caller *caller)
+{
+	void *element = mempool2_alloc_timeout(caller->pool, GFP_KERNEL, HZ / 10);
+
+	caller->ret = PTR_ERR_OR_ZERO(element);
+	caller->elems[0] = IS_ERR(element) ? NULL : element;
+}
+
+static void request_behind_a_caller_that_gives_up_is_retried(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_add(fx, caller_waits_a_moment);
+	caller_run(caller, ANY_CPU);
+	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 1));
+	request_queue_with(fx, &request, GFP_NOWAIT);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	request_keep(fx, &request);
+}
+
+static void request_behind_one_that_is_served_is_retried(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue_with(fx, &first, GFP_NOWAIT);
+	request_queue_with(fx, &second, GFP_NOWAIT);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	request_keep(fx, &first);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&second));
+	request_keep(fx, &second);
+}
+
+static void bulk_request_collects_memory_that_comes_back(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	request_init(fx, &request, 3);
+	KUNIT_ASSERT_EQ(test, request_make(&request), -EINPROGRESS);
+	element = fixture_put(fx);
+	source_allow(&fx->src, 1);
+	let_pass(HZ / 10);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	request_keep(fx, &request);
+}
+
+static void element_that_rests_beside_a_request_is_found(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	unsigned long end;
+	void *element;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue_with(fx, &request, GFP_NOWAIT);
+	element = fx->held[--fx->nr_held];
+	rest_unseen(&fx->pool, element);
+	for (end = jiffies + 5 * HZ + TIMEOUT; time_before(jiffies, end);) {
+		if (atomic_read(&request.nr_calls))
+			break;
+		schedule_timeout_uninterruptible(1);
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	request_keep(fx, &request);
+}
+
+static void cancelled_request_is_retried_no_more(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue_with(fx, &request, GFP_NOWAIT);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+	mempool2_cancel_sync(&request.waiter);
+	/* Its memory may be of something else now, and so may the pool's. */
+	memset(&request.waiter, 0x5a, sizeof(request.waiter));
+	fixture_put(fx);
+	mempool2_exit(&fx->pool);
+	memset(&fx->pool, 0x5a, sizeof(fx->pool));
+	source_forget(&fx->src);
+	let_pass(HZ / 5);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+	memset(&fx->pool, 0, sizeof(fx->pool));
+}
+
+/* What happens while the alloc function, which sleeps, is being asked for a request */
+
+static struct completion asking_began, asking_may_end;
+static bool asking_has_ended;
+
+/* Not where the request is made, only when it waits. */
+static void ask_for_long(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (current == fx->watcher || completion_done(&asking_may_end))
+		return;
+	source_recover(src);
+	complete(&asking_began);
+	wait_for_completion_timeout(&asking_may_end, 2 * TIMEOUT);
+	complete_all(&asking_may_end);
+	WRITE_ONCE(asking_has_ended, true);
+}
+
+static void request_being_retried(struct fixture *fx, struct request *request)
+{
+	fixture_drain(fx);
+	init_completion(&asking_began);
+	init_completion(&asking_may_end);
+	asking_has_ended = false;
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = ask_for_long;
+	request_queue_with(fx, request, GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(fx->test, wait_for_completion_timeout(&asking_began, TIMEOUT));
+}
+
+static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	unsigned long end;
+
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request);
+	run_in(fx, here(test), deed_cancel, &request);
+	KUNIT_EXPECT_TRUE(test, request.cancelled);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(asking_has_ended));
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		memset(&request.waiter, 0x5a, sizeof(request.waiter));
+	complete_all(&asking_may_end);
+	/* What was found for it is the reserve's. */
+	for (end = jiffies + SOON; time_before(jiffies, end);) {
+		if (mempool2_nr_reserved(&fx->pool))
+			break;
+		schedule_timeout_uninterruptible(1);
+	}
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+}
+
+static void what_is_found_for_a_cancelled_request_goes_to_the_next(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request first, second;
+
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &first);
+	request_init(fx, &second, 1);
+	/* Not made with the mask of the first, nor found by itself. */
+	fx->src.only_for = current;
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, request_make(&second), -EINPROGRESS);
+	WRITE_ONCE(second.waiter.due, jiffies + 1000 * HZ);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&first.waiter));
+	source_allow(&fx->src, 1);
+	fx->src.only_for = NULL;
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&second));
+	KUNIT_EXPECT_EQ(test, atomic_read(&first.nr_calls), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	mempool2_cancel_sync(&first.waiter);
+	request_keep(fx, &second);
+}
+
+static void caller_cancels_sync(struct caller *caller)
+{
+	struct request *request = caller->elems[0];
+
+	caller->elems[0] = NULL;
+	caller->ret = mempool2_cancel_sync(&request->waiter);
+}
+
+static void cancel_sync_waits_for_the_alloc_function(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request);
+	caller = caller_add(fx, caller_cancels_sync);
+	caller->elems[0] = &request;
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 10));
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 1L);
+	/* Nor does anybody use the pool for it any more. */
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+}
+
+static void caller_exits(struct caller *caller)
+{
+	mempool2_exit(caller->pool);
+	caller->ret = READ_ONCE(asking_has_ended);
+}
+
+static void end_of_a_pool_waits_for_the_alloc_function(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+	fixture_put(fx);
+	caller = caller_add(fx, caller_exits);
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 10));
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 1L);
+	/* Including what was found, which the pool had no room for. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
+}
+
+static void request_served_while_it_is_retried_is_called_after_that(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	/* What was found is one too many for it. */
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	request_keep(fx, &request);
+	mempool2_free(fx->held[--fx->nr_held], &fx->pool);
+}
+
+static void free_and_exit(struct request *request)
+{
+	struct mempool2 *pool = &request->fx->pool;
+
+	mempool2_free(request->got[0], pool);
+	mempool2_exit(pool);
+	request->result = 1;
+}
+
+static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: no function may end a pool");
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request);
+	request.then = free_and_exit;
+	fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_EQ(test, request.result, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
+}
+
+static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct request request;
+	void *element;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: a cancelled waiter may be in use for a moment");
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
+	/* Served by whom it likes: the alloc function is not being asked for this one. */
+	element = fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(asking_has_ended));
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	complete_all(&asking_may_end);
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
+	request_keep(fx, &request);
+}
+
 /* A caller's mistakes */
 
 static void request_without_a_function_is_refused(struct kunit *test)
@@ -1742,6 +2227,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(bare_wake_up_passes_over_requests),
 	KUNIT_CASE(larger_pool_serves_requests),
 	KUNIT_CASE(refill_serves_requests),
+	KUNIT_CASE(request_serves_all_beside_whom_elements_rest),
 	KUNIT_CASE(bulk_request_collects_elements_and_is_called_once),
 	KUNIT_CASE(bulk_request_keeps_what_memory_there_was),
 	KUNIT_CASE(bulk_request_takes_what_is_there_when_it_queues),
@@ -1766,6 +2252,22 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(request_does_not_call_the_functions_of_others),
 	KUNIT_CASE(free_does_not_call_what_a_request_has_left_to_others),
 	KUNIT_CASE_SLOW(every_request_is_called_or_cancelled_once),
+	KUNIT_CASE_PARAM(memory_that_comes_back_is_sent_soon, retry_mask_gen_params),
+	KUNIT_CASE(retry_of_a_request_keeps_to_its_tasks_scope),
+	KUNIT_CASE_SLOW(request_is_retried_at_growing_distances),
+	KUNIT_CASE(only_the_oldest_request_is_retried),
+	KUNIT_CASE(request_behind_a_caller_that_gives_up_is_retried),
+	KUNIT_CASE(request_behind_one_that_is_served_is_retried),
+	KUNIT_CASE(bulk_request_collects_memory_that_comes_back),
+	KUNIT_CASE_SLOW(element_that_rests_beside_a_request_is_found),
+	KUNIT_CASE(cancelled_request_is_retried_no_more),
+	KUNIT_CASE_PARAM(request_may_be_cancelled_while_it_is_retried, context_gen_params),
+	KUNIT_CASE(what_is_found_for_a_cancelled_request_goes_to_the_next),
+	KUNIT_CASE(cancel_sync_waits_for_the_alloc_function),
+	KUNIT_CASE(end_of_a_pool_waits_for_the_alloc_function),
+	KUNIT_CASE(request_served_while_it_is_retried_is_called_after_that),
+	KUNIT_CASE(function_of_a_retried_request_may_end_the_pool),
+	KUNIT_CASE(waiter_is_used_again_while_the_last_request_is_retried),
 	KUNIT_CASE(request_without_a_function_is_refused),
 	KUNIT_CASE(bulk_request_without_a_function_is_refused),
 	KUNIT_CASE(async_alloc_of_no_pool_is_refused),

@@ -13,7 +13,9 @@
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/timer.h>
 
+#include "../core/reserve.h"
 #include "fixture.h"
 
 /* Long enough for some thousands of operations, on slow machines too. */
@@ -1234,6 +1236,58 @@ static void free_during_a_resize_finds_a_slot(struct kunit *test)
 		   duel_nothing_was_lost_and_next_is_held);
 }
 
+/*
+ * A free finds the slots full, and waits for the lock of the reserve until a resize has replaced
+ * that. The lock is taken so that the resize goes on where it is held; a timer lets it go.
+ */
+
+static arch_spinlock_t *reserve_lock;
+
+static void reserve_unlock(struct timer_list *timer)
+{
+	arch_spin_unlock(reserve_lock);
+}
+
+static DEFINE_TIMER(reserve_lock_timer, reserve_unlock);
+
+static void caller_frees_surplus(struct caller *caller)
+{
+	WRITE_ONCE(caller->count, 0);
+	mempool2_free(caller->elems[0], caller->pool);
+	caller->elems[0] = NULL;
+}
+
+static void surplus_freed_while_a_pool_grows_is_kept(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *foreign;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	foreign = fixture_foreign(fx);
+	caller = caller_add(fx, caller_frees_surplus);
+	caller->elems[0] = fixture_foreign(fx);
+	source_fail(&fx->src);
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	reserve_lock = &rcu_access_pointer(fx->pool.reserve)->lock.raw_lock;
+	arch_spin_lock(reserve_lock);
+	caller_run(caller, cpumask_next(cpu, cpu_online_mask));
+	while (READ_ONCE(caller->count))
+		schedule_timeout_uninterruptible(1);
+	mod_timer(&reserve_lock_timer, jiffies + HZ / 20);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	/* Nor is it said to be full now. */
+	mempool2_free(foreign, &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
 static struct kunit_case concurrency_cases[] = {
 	KUNIT_CASE_PARAM(no_wake_up_and_no_element_is_lost, size_gen_params),
 	KUNIT_CASE(waiters_are_served_in_their_order_under_load),
@@ -1261,6 +1315,7 @@ static struct kunit_case concurrency_cases[] = {
 	KUNIT_CASE(resize_hides_no_element_from_who_cannot_wait),
 	KUNIT_CASE(resize_serves_who_is_on_the_way_to_sleep),
 	KUNIT_CASE(free_during_a_resize_finds_a_slot),
+	KUNIT_CASE(surplus_freed_while_a_pool_grows_is_kept),
 	{}
 };
 

@@ -148,6 +148,8 @@ void *source_alloc(gfp_t gfp_mask, void *pool_data)
 	if (READ_ONCE(src->sleeps) && (gfp_mask & __GFP_DIRECT_RECLAIM))
 		schedule_timeout_uninterruptible(1);
 
+	if (READ_ONCE(src->only_for) && src->only_for != current)
+		return NULL;
 	if (atomic_add_unless(&src->to_fail, -1, 0) ||
 	    !atomic_add_unless(&src->budget, -1, 0))
 		return NULL;
@@ -247,6 +249,9 @@ static struct {
 	atomic_t		nr;
 } wakes[MAX_CALLERS];
 
+/* Who wakes them: a waiter's own timer wakes it as well. */
+static struct task_struct *waker;
+
 #ifdef CONFIG_TRACEPOINTS
 
 static struct tracepoint *console_tracepoint;
@@ -278,6 +283,8 @@ static void waking_probe(void *data, struct task_struct *task)
 {
 	int i;
 
+	if (!in_task() || READ_ONCE(waker) != current)
+		return;
 	/* PREEMPT_RT: it gets a lock, for which it slept after it was woken. */
 	if (READ_ONCE(task->__state) == TASK_RTLOCK_WAIT)
 		return;
@@ -493,6 +500,7 @@ bool wakes_watch(struct fixture *fx)
 {
 	int i;
 
+	WRITE_ONCE(waker, current);
 	for (i = 0; i < fx->nr_callers; i++) {
 		atomic_set(&wakes[i].nr, 0);
 		WRITE_ONCE(wakes[i].task, fx->callers[i].task);
@@ -524,6 +532,14 @@ static bool left_behind(void)
 {
 	fixture_left_behind = true;
 	return false;
+}
+
+void let_pass(unsigned long time)
+{
+	unsigned long end = jiffies + time;
+
+	while (time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
 }
 
 static int caller_thread(void *data)

@@ -50,12 +50,20 @@ void stock_stop(void);
 
 /*
  * How long something may take that should happen at once. Shorter than the 5 s
- * after which a pool's waiter looks for memory by itself, so that this cannot
+ * after which a pool's waiter looks into the reserve by itself, so that this cannot
  * hide a wake-up that got lost. Once somebody was left behind, the verdict is
  * clear, and the other cases should come to their end.
  */
 #define TIMEOUT		(fixture_left_behind ? HZ / 2 : 4 * HZ)
 extern bool fixture_left_behind;
+
+/*
+ * How long it may take that memory which comes back is noticed, if it was away for about a
+ * tenth of a second: ten times as long as it should, and less than without a retry.
+ */
+#define SOON		(2 * HZ)
+
+void let_pass(unsigned long time);
 
 /* No case needs more. */
 #define MAX_MASKS	16
@@ -70,6 +78,8 @@ struct item;
  *
  * @budget: calls of the alloc function that succeed before all others fail
  * @to_fail: calls that fail before any succeeds
+ * @only_for: if set, the calls of the alloc function by all other tasks fail: for cases in
+ *	which the head of the queue is not to find memory by itself
  * @sleeps: the callbacks sleep, the alloc function if its mask allows that
  * @pool: if set, the callbacks look whether they run with this pool's lock held;
  *	for cases in which others do not hold it all the time
@@ -91,6 +101,7 @@ struct item;
 struct source {
 	atomic_t	budget;
 	atomic_t	to_fail;
+	struct task_struct *only_for;
 	bool		sleeps;
 	struct mempool2	*pool;
 	void		(*hook)(struct source *src, gfp_t gfp_mask);
@@ -214,6 +225,7 @@ struct errand {
  * @held: elements of @pool that the case itself has, oldest first
  * @nr_held: how many they are
  * @errand: for run_in()
+ * @watcher: the task of the case, where a hook needs to tell it from others
  */
 struct fixture {
 	struct kunit	*test;
@@ -228,6 +240,7 @@ struct fixture {
 	void		*held[MAX_HELD];
 	int		nr_held;
 	struct errand	errand;
+	struct task_struct *watcher;
 };
 
 /*
@@ -306,7 +319,7 @@ bool waiters_become(struct mempool2 *pool, int nr);
 /* Is it asleep, or does it fall asleep in time? */
 bool caller_sleeps(struct caller *caller);
 
-/* Count how often callers are woken, from now on; if this kernel lets us. */
+/* Count how often this task wakes callers, from now on; if this kernel lets us. */
 bool wakes_watch(struct fixture *fx);
 int wakes_of(struct caller *caller);
 

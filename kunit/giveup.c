@@ -120,6 +120,41 @@ static void wait_ends_when_the_time_is_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
+/* One that is not the head is in a nap up to the fifth second by then. */
+static void time_of_a_waiter_behind_the_head_is_over_in_time(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *head, *caller;
+	unsigned long start = jiffies;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	head = caller_that_waits(fx);
+	caller = caller_that_waits_with(fx, caller_alloc_timeout, 16 * HZ / 5);
+	KUNIT_EXPECT_TRUE(test, caller_returns_within(caller, 2 * TIMEOUT));
+	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, start + 16 * HZ / 5));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + 9 * HZ / 2));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(head));
+}
+
+static void waiter_behind_one_whose_time_is_over_asks_soon(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *head, *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	head = caller_that_waits_with(fx, caller_alloc_timeout, HZ / 10);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(head));
+	KUNIT_EXPECT_EQ(test, head->ret, (long)-ETIMEDOUT);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, caller_returns_within(caller, SOON));
+	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
+}
+
 static void timeout_of_0_does_not_wait(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -343,12 +378,13 @@ static void who_gives_up_makes_room_for_the_next(struct kunit *test)
  * At the same moment: the wait ends and an element is freed. The retry after the
  * time was over is a good place for it, as the waiter is still queued.
  */
+static unsigned long last_moment;
+
 static void serve_at_the_end(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
 
-	/* The first two calls come before the wait. */
-	if (atomic_read(&src->nr_allocs) > 2 && fx->nr_held)
+	if (time_after_eq(jiffies, last_moment) && fx->nr_held)
 		fixture_put(fx);
 }
 
@@ -361,6 +397,7 @@ static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	element = fx->held[0];
+	last_moment = jiffies + HZ / 10;
 	fx->src.hook_arg = fx;
 	fx->src.hook = serve_at_the_end;
 	caller = caller_that_waits_with(fx, caller_alloc_timeout, HZ / 10);
@@ -510,6 +547,8 @@ static struct kunit_case giveup_cases[] = {
 	KUNIT_CASE(who_may_give_up_reclaims_before_waiting),
 	KUNIT_CASE(mask_without_reclaim_does_not_wait),
 	KUNIT_CASE(wait_ends_when_the_time_is_over),
+	KUNIT_CASE_SLOW(time_of_a_waiter_behind_the_head_is_over_in_time),
+	KUNIT_CASE(waiter_behind_one_whose_time_is_over_asks_soon),
 	KUNIT_CASE(timeout_of_0_does_not_wait),
 	KUNIT_CASE(element_freed_in_time_is_returned),
 	KUNIT_CASE(largest_timeout_is_for_ever),

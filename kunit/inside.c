@@ -5,6 +5,7 @@
  * A pool that is watched does what others do, what is on for one pool is off for
  * all others, and what happens to a pool can be seen.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -597,6 +598,93 @@ static void switching_hides_no_element(struct kunit *test)
 	expect_no_warning(fx);
 }
 
+/* More than there are slots, so that some are in the store. */
+#define MANY_PAGES	160
+
+static void *pages_in_use[2][MANY_PAGES];
+
+static void pages_take_and_free(struct caller *caller)
+{
+	struct mempool2 *pool = &caller->fx->spare;
+	void **pages = pages_in_use[caller->index];
+	unsigned long *word;
+	int nr, i;
+
+	for (nr = 0; nr < MANY_PAGES; nr++) {
+		pages[nr] = mempool2_alloc_preallocated(pool);
+		if (!pages[nr])
+			break;
+		WRITE_ONCE(*(unsigned long *)page_address(pages[nr]), (unsigned long)pages[nr]);
+	}
+	for (i = 0; i < nr; i++) {
+		word = page_address(pages[i]);
+		/* What is in use is nobody else's to write to. */
+		caller->ret += READ_ONCE(*word) != (unsigned long)pages[i];
+		mempool2_free(pages[i], pool);
+	}
+}
+
+static void caller_empties_and_fills_the_store(struct caller *caller)
+{
+	while (!READ_ONCE(caller->fx->stop)) {
+		pages_take_and_free(caller);
+		cond_resched();
+	}
+}
+
+static void checks_are_switched_beside_those_who_empty_and_fill_the_store(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	unsigned long end;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, MANY_PAGES, 0), 0);
+	patch_no_code(fx);
+	for (i = 0; i < 2; i++)
+		caller_run(caller_add(fx, caller_empties_and_fills_the_store), ANY_CPU);
+	end = jiffies + HZ;
+	for (i = 0; time_before(jiffies, end); i++)
+		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, i % 2 ? 0 :
+							  MEMPOOL2_CHECK_POISON |
+							  MEMPOOL2_CHECK_DOUBLE), 0);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, fx->callers[i].ret, 0L);
+	expect_no_warning(fx);
+	KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->spare));
+}
+
+static void caller_resizes(struct caller *caller)
+{
+	while (!READ_ONCE(caller->fx->stop)) {
+		caller->ret += !!mempool2_resize(caller->pool, 100 + caller->count++ % 100);
+		cond_resched();
+	}
+}
+
+static void checks_are_switched_while_the_pool_is_resized(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	unsigned long end;
+	int i;
+
+	fixture_pool(fx, 100);
+	patch_no_code(fx);
+	caller = caller_add(fx, caller_resizes);
+	caller_run(caller, ANY_CPU);
+	end = jiffies + HZ;
+	for (i = 0; time_before(jiffies, end); i++)
+		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, i % 2 ? 0 :
+							  MEMPOOL2_CHECK_ALL), 0);
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	expect_no_warning(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), fx->pool.min_nr);
+}
+
 static void made_with_interrupts_off(void *pool)
 {
 	WARN_ON_ONCE(mempool2_init_node(pool, 0, mempool2_kmalloc, mempool2_kfree, (void *)64UL,
@@ -682,6 +770,8 @@ static struct kunit_case inside_cases[] = {
 	KUNIT_CASE(events_leave_alone_what_was_a_pool),
 	KUNIT_CASE_SLOW(switching_while_in_use_loses_nothing),
 	KUNIT_CASE_SLOW(switching_hides_no_element),
+	KUNIT_CASE_SLOW(checks_are_switched_beside_those_who_empty_and_fill_the_store),
+	KUNIT_CASE_SLOW(checks_are_switched_while_the_pool_is_resized),
 	KUNIT_CASE(pool_made_with_interrupts_off_leaves_them_off),
 	KUNIT_CASE(switches_refuse_an_uninitialised_pool),
 	KUNIT_CASE(unknown_check_is_einval),

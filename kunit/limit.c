@@ -192,11 +192,13 @@ static void waiter_below_the_limit_looks_for_memory(struct kunit *test)
 	first = caller_that_waits(fx);
 	second = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(second));
+	fx->src.only_for = second->task;
 	source_recover(&fx->src);
 	/* There is room for one, and the first one is the next, not a newcomer. */
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	wake_up_process(second->task);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
+	fx->src.only_for = NULL;
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(first));
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
@@ -221,6 +223,24 @@ static void larger_limit_serves_those_who_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 0), 0);
 	KUNIT_EXPECT_TRUE(test, caller_returns(callers[2]));
 	hold(fx, 8);
+}
+
+static void larger_limit_serves_more_than_a_batch_from_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *callers[5];
+	int i;
+
+	fixture_limited_pool(fx, 5, 5);
+	hold(fx, 5);
+	KUNIT_ASSERT_EQ(test, mempool2_nr_reserved(&fx->pool), 5);
+	for (i = 0; i < 5; i++)
+		callers[i] = caller_that_waits(fx);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 0), 0);
+	for (i = 0; i < 5; i++)
+		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
 static void smaller_limit_waits_until_enough_is_back(struct kunit *test)
@@ -460,10 +480,7 @@ static void failed_allocation_calls_no_functions_itself(struct kunit *test)
 	mempool2_free(sent, &fx->pool);
 }
 
-/*
- * A request at the head of the queue does not look for memory; the oldest caller that sleeps
- * does.
- */
+/* Of a request at the head of the queue nothing is known; the oldest caller that sleeps looks. */
 static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -477,10 +494,57 @@ static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct ku
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
 			(long)-EINPROGRESS);
 	caller = caller_that_waits(fx);
+	fx->src.only_for = caller->task;
 	source_allow(&fx->src, 1);
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
+}
+
+/* A request for which there is memory, and no place below the limit. */
+static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_waiter waiter;
+
+	fixture_limited_pool(fx, 1, 1);
+	hold(fx, 1);
+	source_forget(&fx->src);
+	WRITE_ONCE(sent, NULL);
+	mempool2_waiter_init(&waiter, function_that_keeps);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
+			(long)-EINPROGRESS);
+	let_pass(HZ / 5);
+	KUNIT_EXPECT_NULL(test, READ_ONCE(sent));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
+	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
+}
+
+/* It enters for the request, and leaves when there is none. */
+static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_waiter waiter;
+	unsigned long end;
+
+	fixture_limited_pool(fx, 1, 2);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	source_fail(&fx->src);
+	WRITE_ONCE(sent, NULL);
+	mempool2_waiter_init(&waiter, function_that_keeps);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
+			(long)-EINPROGRESS);
+	let_pass(HZ / 5);
+	source_recover(&fx->src);
+	for (end = jiffies + SOON; !READ_ONCE(sent) && time_before(jiffies, end);)
+		schedule_timeout_uninterruptible(1);
+	mempool2_cancel_sync(&waiter);
+	KUNIT_ASSERT_NOT_NULL(test, sent);
+	/* It counts once. */
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	mempool2_free(sent, &fx->pool);
+	hold(fx, 1);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 }
 
 static struct kunit_case limit_cases[] = {
@@ -494,6 +558,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(cancelled_request_leaves_room_below_the_limit),
 	KUNIT_CASE(waiter_below_the_limit_looks_for_memory),
 	KUNIT_CASE(larger_limit_serves_those_who_wait),
+	KUNIT_CASE(larger_limit_serves_more_than_a_batch_from_the_reserve),
 	KUNIT_CASE(smaller_limit_waits_until_enough_is_back),
 	KUNIT_CASE(limit_is_never_less_than_min_nr),
 	KUNIT_CASE(elements_that_were_never_counted_may_be_freed),
@@ -504,6 +569,8 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(function_may_end_a_pool_with_a_limit),
 	KUNIT_CASE(failed_allocation_calls_no_functions_itself),
 	KUNIT_CASE(request_before_it_keeps_no_sleeper_from_looking_for_memory),
+	KUNIT_CASE(retry_of_a_request_keeps_to_the_limit),
+	KUNIT_CASE(retry_of_a_request_in_vain_does_not_count),
 	KUNIT_CASE(freed_element_goes_to_the_waiter_for_the_limit),
 	{}
 };

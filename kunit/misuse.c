@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../core/reserve.h"
 #include "fixture.h"
 
 /* What fixture_pool() calls itself, as the pool's maker. */
@@ -49,6 +50,24 @@ static void element_that_rested_before_the_check_is_known(struct kunit *test)
 	mempool2_free(element, &fx->pool);
 	expect_report(fx, "double free", MADE_BY_FIXTURE);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+}
+
+static void elements_that_rested_in_the_store_before_the_check_are_known(struct kunit *test)
+{
+	struct mempool2_reserve *reserve;
+	struct fixture *fx = test->priv;
+	void *element;
+
+	fixture_pool(fx, 200);
+	reserve = rcu_access_pointer(fx->pool.reserve);
+	KUNIT_ASSERT_GT(test, reserve->nr_stored, 1u);
+	/* So that there is room for one that is kept twice. */
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
+	element = reserve->store[0];
+	mempool2_free(element, &fx->pool);
+	expect_report(fx, "double free", MADE_BY_FIXTURE);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 199);
 }
 
 static void element_freed_twice_in_bulk_is_reported(struct kunit *test)
@@ -398,7 +417,6 @@ static void many_that_are_stuck_have_one_report(struct kunit *test)
 	int i;
 
 	fixture_pool(fx, 1);
-	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
 	fixture_drain(fx);
 	for (i = 0; i < ARRAY_SIZE(crowd); i++) {
 		mempool2_waiter_init(&crowd[i], keep_element);
@@ -406,6 +424,9 @@ static void many_that_are_stuck_have_one_report(struct kunit *test)
 								   &crowd[i])),
 				(long)-EINPROGRESS);
 	}
+	/* Once somebody looks, all of them have waited for so long. */
+	schedule_timeout_uninterruptible(HZ + HZ / 10);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
 	/* All of them. */
 	schedule_timeout_uninterruptible(2 * HZ);
@@ -775,6 +796,7 @@ static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit 
 static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(element_freed_twice_is_reported_and_kept_once),
 	KUNIT_CASE(element_that_rested_before_the_check_is_known),
+	KUNIT_CASE(elements_that_rested_in_the_store_before_the_check_are_known),
 	KUNIT_CASE(element_freed_twice_in_bulk_is_reported),
 	KUNIT_CASE(elements_of_a_bulk_call_are_known_to_be_out),
 	KUNIT_CASE(report_names_the_pool),

@@ -66,6 +66,7 @@ static void refill_serves_those_who_wait_first(struct kunit *test)
 	fixture_drain(fx);
 	for (i = 0; i < 3; i++)
 		callers[i] = caller_that_waits(fx);
+	fx->src.only_for = current;
 	source_allow(&fx->src, 4);
 	/* Two are missing, so two it allocates. */
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 2);

@@ -136,6 +136,7 @@ static void growing_wakes_waiters(struct kunit *test)
 	fixture_drain(fx);
 	for (i = 0; i < 3; i++)
 		callers[i] = caller_that_waits(fx);
+	fx->src.only_for = current;
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 5), 0);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
@@ -156,6 +157,7 @@ static void growing_serves_waiters_in_their_order(struct kunit *test)
 	for (i = 0; i < 3; i++)
 		callers[i] = caller_that_waits(fx);
 	/* Memory for two: the last one goes on waiting. */
+	fx->src.only_for = current;
 	source_allow(&fx->src, 2);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), 0);
 	for (i = 0; i < 2; i++)
@@ -176,6 +178,7 @@ static void growing_serves_a_bulk_waiter(struct kunit *test)
 	fixture_pool(fx, 4);
 	fixture_drain(fx);
 	bulk = caller_that_waits_for(fx, 4);
+	fx->src.only_for = current;
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 12), 0);
 	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
@@ -269,6 +272,58 @@ static void resize_without_memory_for_the_bookkeeping_changes_nothing(struct kun
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 3);
 }
+
+/*
+ * Nor does a pool that is to be smaller need any. By default failslab lets only those fail that
+ * cannot sleep, so for a moment nobody can.
+ */
+#if defined(CONFIG_FAILSLAB) && !defined(MODULE)
+static void caller_drains_and_refills(struct caller *caller)
+{
+	void *elems[4];
+	int i;
+
+	for (caller->ret = 0; caller->ret < 4; caller->ret++) {
+		elems[caller->ret] = mempool2_alloc_preallocated(caller->pool);
+		if (!elems[caller->ret])
+			break;
+	}
+	for (i = 0; i < caller->ret; i++)
+		mempool2_free(elems[i], caller->pool);
+}
+
+static void pool_shrinks_without_memory_for_the_bookkeeping(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *reserve;
+	int cpu;
+
+	fixture_pool(fx, 200);
+	reserve = rcu_access_pointer(fx->pool.reserve);
+	gfp_allowed_mask &= ~__GFP_DIRECT_RECLAIM;
+	current->fail_nth = 1;
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), 0);
+	current->fail_nth = 0;
+	gfp_allowed_mask |= __GFP_DIRECT_RECLAIM;
+	KUNIT_EXPECT_TRUE(test, rcu_access_pointer(fx->pool.reserve) == reserve);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 4);
+	for_each_online_cpu(cpu) {
+		caller = caller_add(fx, caller_drains_and_refills);
+		caller_run(caller, cpu);
+		KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+		KUNIT_EXPECT_EQ(test, caller->ret, 4L);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
+	}
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 4);
+}
+#else
+static void pool_shrinks_without_memory_for_the_bookkeeping(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_FAILSLAB, and mempool2 built in");
+}
+#endif
 
 /*
  * A back end for large pools: its elements are no memory, so that the time goes
@@ -827,6 +882,7 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(shrinking_to_0_keeps_one_element),
 	KUNIT_CASE(resize_survives_a_backend_that_sleeps),
 	KUNIT_CASE(resize_without_memory_for_the_bookkeeping_changes_nothing),
+	KUNIT_CASE(pool_shrinks_without_memory_for_the_bookkeeping),
 	KUNIT_CASE_PARAM(pool_grows_and_shrinks_back, big_size_gen_params),
 	KUNIT_CASE(reserve_is_whole_while_it_is_moved),
 	KUNIT_CASE(large_pool_keeps_all_its_elements_apart),
