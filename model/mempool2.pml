@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The protocol of the reserve and of the queue, for spin: scripts/model runs it, and says which
+ * instances and which mistakes there are.
+ *
+ * All CPUs see all stores in the same order here (sequential consistency). What weaker processors do
+ * is for Documentation/litmus, a race at a time; this is for what many of them do together. Each access
+ * to what CPUs share is a step of its own. The functions have the names of those in mempool2.c and core/.
+ *
+ * Simpler than the code, and no less:
+ *  - an element has no name, as none is told from another: a slot has one, has none, or is closed
+ *  - the look at a slot and its cmpxchg() are one step: if the cmpxchg() fails then the slot had no
+ *    element, or no room, at some moment since the look
+ *  - a resize moves one element at a time
+ *
+ * Left out: elements by the batch, limits, functions, memory that the alloc function finds, and the
+ * waiters' own look every five seconds, which would hide what is lost.
+ *
+ * Checked at all times: each element is in one place (CHECK_PLACES); none goes to the free function while
+ * the pool would have less than it guarantees then (discard()); nobody uses a reserve that was freed. When
+ * nobody is on the way any more no waiter sleeps beside an element, each element rests or is kept, and what
+ * is known of the reserve is right (init). Who gets stuck is an invalid end state. With -DLIVE takers
+ * go on for ever, and a waiter that sleeps for ever all the same is a cycle.
+ */
+
+/* The reserve: elements at most in slots, elements that it is for, elements in it at first. */
+#ifndef CAP
+#define CAP		2
+#endif
+#ifndef SIZE
+#define SIZE		2
+#endif
+#ifndef FILLED
+#define FILLED		SIZE
+#endif
+/* So many of these in the store; the first ones are in slots, if it is not said. */
+#ifndef STORED
+#define STORED		(FILLED - MIN(FILLED, SLOTS_OF(SIZE)))
+#endif
+/* Tasks: take an element, and free it or keep it; free one that they have; wait for one; give up waiting. */
+#ifndef TAKERS
+#define TAKERS		0
+#endif
+#ifndef ROUNDS
+#define ROUNDS		1
+#endif
+#ifndef FREERS
+#define FREERS		0
+#endif
+#ifndef SLEEPERS
+#define SLEEPERS	0
+#endif
+#ifndef LEAVERS
+#define LEAVERS		0
+#endif
+/* A resize to so many elements; 0 for none. IN_PLACE is for one that found no memory. SWEEP is a sweep. */
+#ifndef RESIZE
+#define RESIZE		0
+#endif
+#ifndef IN_PLACE
+#define IN_PLACE	0
+#endif
+#ifndef SWEEP
+#define SWEEP		0
+#endif
+#ifndef MUTANT
+#define MUTANT		0
+#endif
+
+#define OWNER		(RESIZE || SWEEP)
+#define WAITERS		(SLEEPERS + LEAVERS)
+#define TASKS		(TAKERS + FREERS + WAITERS + OWNER)
+
+/* pool->state */
+#define NOT_FULL	1
+#define FULL_SCAN	2
+#define WAITING		4
+byte state = NOT_FULL;
+
+/* Slots */
+#define EMPTY		0
+#define ELEMENT		1
+#define CLOSED		2
+
+#define MOST		3
+
+typedef reserve {
+	bool lock;
+	bool moving;
+	bool has_old;		/* the other one */
+	bool freed;
+	byte nr_slots;
+	byte max_stored;
+	byte nr_stored;		/* as others see it */
+	byte stored;		/* as it is; the two are the same while nobody has the lock */
+	byte slot[MOST]
+}
+reserve R[2];
+bit cur;			/* pool->reserve */
+
+bool queue_lock;
+chan queue = [2] of { byte };
+bool given[2];
+
+/* RCU: who reads, and for whom the grace period waits. A bit for each task. */
+byte readers, grace;
+
+/* Not in the code. In the hands of tasks; all there are; guaranteed from now on. */
+byte hands, kept, total, size;
+byte nr_done;
+bool ready;
+
+#define LOCK(l)		atomic { !l -> l = true }
+#define UNLOCK(l)	l = false
+#define MIN(a, b)	((a) < (b) -> (a) : (b))
+#define SLOTS_OF(n)	(MIN(n, CAP))
+
+#define SLOT_HAS(r, i)	(R[r].slot[i] == ELEMENT)
+#define RESTING(r)	(SLOT_HAS(r, 0) + SLOT_HAS(r, 1) + SLOT_HAS(r, 2) + R[r].stored)
+#define CHECK_PLACES	assert(RESTING(0) + RESTING(1) + hands == total)
+
+/* What each task has: an element or none, and what the functions need */
+#define TASK_HAS							\
+	bit e, r, x, more, again; byte i, n, s, st, sz, w
+
+#define RCU_READ_LOCK	atomic { readers = readers | (1 << _pid); r = cur }
+#define RCU_READ_UNLOCK							\
+	d_step {							\
+		readers = readers & ~(1 << _pid); grace = grace & ~(1 << _pid); r = 0	\
+	}
+
+/* Where a CPU begins to look: at the first one or the last one. */
+inline hint(at) {
+	n = R[at].nr_slots; i = 0;
+	if :: s = 0 :: n > 1 -> s = n - 1 fi
+}
+
+#define AT		((s + i) % n)
+#define LOOK_DONE	i = 0; s = 0; n = 0
+
+inline slot_take(at) {
+	if
+	:: R[at].slot[AT] == ELEMENT -> R[at].slot[AT] = EMPTY; e = 1; hands++; CHECK_PLACES
+	:: else
+	fi
+}
+
+inline slot_put(at) {
+	if
+	:: R[at].slot[AT] == EMPTY -> R[at].slot[AT] = ELEMENT; e = 0; hands--; CHECK_PLACES
+	:: else
+	fi
+}
+
+inline slots_take(at) {
+	atomic { assert(!R[at].freed); hint(at) }
+	do
+	:: atomic { i < n && !e -> slot_take(at); i++ }
+	:: atomic { i == n || e -> LOOK_DONE; break }
+	od
+}
+
+inline slots_put(at) {
+	atomic { assert(!R[at].freed); hint(at) }
+	do
+	:: atomic { i < n && e -> slot_put(at); i++ }
+	:: atomic { i == n || !e -> LOOK_DONE; break }
+	od
+}
+
+inline store_take(at) {
+	atomic {
+		assert(!R[at].freed && R[at].lock && R[at].stored == R[at].nr_stored);
+		if
+		:: R[at].stored -> R[at].stored--; R[at].nr_stored--; e = 1; hands++; CHECK_PLACES
+		:: else
+		fi
+	}
+}
+
+inline store_put(at) {
+	atomic {
+		assert(!R[at].freed && R[at].lock && R[at].stored == R[at].nr_stored);
+		if
+		:: R[at].stored < R[at].max_stored ->
+			R[at].stored++; R[at].nr_stored++; e = 0; hands--; CHECK_PLACES
+		:: else
+		fi
+	}
+}
+
+/* Half of the slots: one, as there are no more than three. */
+inline store_to_slots(at) {
+	if
+	:: R[at].stored && R[at].nr_slots > 1 && !R[at].moving ->
+		if :: MUTANT == 6 -> R[at].nr_stored = R[at].stored - 1 :: else fi;
+		atomic { x = 1; hint(at) }
+		do
+		:: atomic {
+			i < n && x ->
+			if
+			:: R[at].slot[AT] == EMPTY ->
+				R[at].slot[AT] = ELEMENT; R[at].stored--; x = 0; CHECK_PLACES
+			:: else
+			fi;
+			i++ }
+		:: atomic { i == n || !x -> LOOK_DONE; x = 0; break }
+		od;
+		R[at].nr_stored = R[at].stored
+	:: else
+	fi
+}
+
+inline slots_to_store(at) {
+	if
+	:: R[at].stored < R[at].max_stored && R[at].nr_slots > 1 && !R[at].moving ->
+		slots_take(at);
+		if :: e -> store_put(at) :: else fi
+	:: else
+	fi
+}
+
+inline set_not_full() {
+	if
+	:: MUTANT == 5 -> state = state | NOT_FULL
+	:: else -> state = (state & ~FULL_SCAN) | NOT_FULL
+	fi
+}
+
+inline reserve_take_locked() {
+	LOCK(R[r].lock);
+	store_take(r);
+	if :: !e -> slots_take(r) :: else fi;
+	if
+	:: R[r].has_old && !e && MUTANT != 18 ->
+		LOCK(R[1 - r].lock);
+		store_take(1 - r);
+		if :: !e -> slots_take(1 - r) :: else fi;
+		UNLOCK(R[1 - r].lock)
+	:: else
+	fi;
+	store_to_slots(r);
+	UNLOCK(R[r].lock)
+}
+
+/* The compiler may read the one or the other first. */
+inline has_more() {
+	if
+	:: more = more | (R[r].nr_stored > 0); more = more | R[r].moving
+	:: RESIZE + SWEEP > 0 -> more = more | R[r].moving; more = more | (R[r].nr_stored > 0)
+	fi
+}
+
+/* Into @e, which is 0. */
+inline reserve_take() {
+	RCU_READ_LOCK;
+	st = state;
+	more = (st & FULL_SCAN) > 0;
+	if :: MUTANT != 3 -> has_more() :: else fi;
+	if :: !(st & FULL_SCAN) -> slots_take(r) :: else fi;
+	if :: MUTANT == 3 -> has_more() :: else fi;
+	if :: !e && more -> reserve_take_locked() :: else fi;
+	if
+	:: e && ((st & (NOT_FULL | FULL_SCAN)) != NOT_FULL && MUTANT != 11 || state != st && MUTANT != 10) ->
+		set_not_full()
+	:: else
+	fi;
+	st = 0; more = 0;
+	RCU_READ_UNLOCK
+}
+
+inline full_scan() {
+	do
+	:: true ->
+		if
+		:: MUTANT == 16 -> slots_put(r); state = state | FULL_SCAN
+		:: else -> state = state | FULL_SCAN
+		fi;
+		if
+		:: cur != r && MUTANT != 8 -> again = 1; break
+		:: else
+		fi;
+		if :: MUTANT != 16 -> slots_put(r) :: else fi;
+		if :: !e -> break :: else fi;
+		atomic {
+			if
+			:: state & FULL_SCAN -> state = state & ~(FULL_SCAN | NOT_FULL); break
+			:: else -> if :: MUTANT == 4 -> break :: else fi
+			fi
+		}
+	od;
+	if :: !e || again -> state = state & ~FULL_SCAN :: else fi
+}
+
+/* What there is no room for stays in @e. */
+inline reserve_put() {
+	do
+	:: true ->
+		RCU_READ_LOCK;
+		slots_put(r);
+		if
+		:: e ->
+			LOCK(R[r].lock);
+			store_put(r);
+			if
+			:: e -> full_scan()
+			:: else -> slots_to_store(r)
+			fi;
+			UNLOCK(R[r].lock)
+		:: else
+		fi;
+		RCU_READ_UNLOCK;
+		if :: again -> again = 0 :: else -> break fi
+	od
+}
+
+/* Under the lock of the queue, if somebody waits: @e to the oldest. It stays in a task's hands. */
+inline waiters_accept() {
+	atomic { queue?w; given[w] = true; e = 0; w = 0 }
+	if :: len(queue) == 0 -> state = state & ~WAITING :: else fi
+}
+
+inline waiters_serve_batch() {
+	do
+	:: len(queue) > 0 ->
+		reserve_take();
+		if :: e -> waiters_accept() :: else -> break fi
+	:: len(queue) == 0 -> break
+	od
+}
+
+inline after_put() {
+	if
+	:: state & WAITING ->
+		LOCK(queue_lock);
+		waiters_serve_batch();
+		UNLOCK(queue_lock)
+	:: else
+	fi
+}
+
+inline discard() {
+	atomic { e = 0; hands--; total--; CHECK_PLACES; assert(total >= MIN(sz, size)) }
+}
+
+/* @e, after pool->state was read: to a waiter, to the reserve, or to the free function. */
+inline pool_return() {
+	if
+	:: st & WAITING ->
+		LOCK(queue_lock);
+		if :: len(queue) > 0 -> waiters_accept(); n = 1 :: else fi;
+		UNLOCK(queue_lock)
+	:: else
+	fi;
+	if
+	:: e && (st & (WAITING | NOT_FULL)) && !(MUTANT == 12 && (st & WAITING)) ->
+		reserve_put()
+	:: else
+	fi;
+	/* Nothing is to be looked for after a waiter was given it. */
+	if
+	:: e -> discard()
+	:: !e && n -> n = 0
+	:: else -> if :: MUTANT != 1 -> after_put() :: else fi
+	fi
+}
+
+/* mempool2_free() */
+inline free_element() {
+	atomic { st = state; sz = size }
+	if
+	:: (st & (NOT_FULL | WAITING)) == NOT_FULL ->
+		RCU_READ_LOCK;
+		atomic { hint(r); slot_put(r); LOOK_DONE }
+		RCU_READ_UNLOCK;
+		if :: e -> reserve_put() :: else fi;
+		if :: e -> st = state :: else fi
+	:: else
+	fi;
+	if
+	:: e -> pool_return()
+	:: else -> if :: MUTANT != 1 -> after_put() :: else fi
+	fi;
+	atomic { st = 0; sz = 0 }
+}
+
+/* mempool2_alloc_preallocated() */
+inline take_element() {
+	RCU_READ_LOCK;
+	st = state;
+	if
+	:: st == NOT_FULL -> atomic { hint(r); slot_take(r); LOOK_DONE }
+	:: else
+	fi;
+	if
+	:: e && state != st && MUTANT != 10 -> RCU_READ_UNLOCK; set_not_full()
+	:: else -> RCU_READ_UNLOCK
+	fi;
+	st = 0;
+	if
+	:: !e && !(state & WAITING) -> reserve_take()
+	:: else
+	fi
+}
+
+#if TAKERS
+active [TAKERS] proctype taker() {
+	TASK_HAS;
+	byte round;
+
+	ready;
+#ifdef LIVE
+	do
+	:: true ->
+		take_element();
+		if :: e -> free_element() :: else fi
+	od
+#else
+	do
+	:: round < ROUNDS ->
+		round++;
+		take_element();
+		if
+		:: e -> free_element()
+		:: e && round == ROUNDS -> atomic { e = 0; kept++ }
+		:: !e
+		fi
+	:: else -> break
+	od;
+	nr_done++
+#endif
+}
+#endif
+
+#if FREERS
+active [FREERS] proctype freer() {
+	TASK_HAS;
+
+	ready;
+	e = 1;
+	free_element();
+	nr_done++
+}
+#endif
+
+inline waiter_queue(me) {
+	LOCK(queue_lock);
+	if :: MUTANT == 19 -> reserve_take() :: else fi;
+	if
+	:: e -> given[me] = true; e = 0
+	:: else ->
+		queue!me;
+		state = state | WAITING;
+		if :: MUTANT != 2 && MUTANT != 19 -> waiters_serve_batch() :: else fi
+	fi;
+	UNLOCK(queue_lock)
+}
+
+#if SLEEPERS
+active [SLEEPERS] proctype sleeper() {
+	TASK_HAS;
+	byte me;
+
+	atomic { ready; me = _pid - TAKERS - FREERS }
+	waiter_queue(me);
+end_asleep:
+	given[me];
+	e = 1;
+	free_element();
+	nr_done++
+}
+#endif
+
+#if LEAVERS
+/* Its time is over, at any moment. */
+active [LEAVERS] proctype leaver() {
+	TASK_HAS;
+	byte me;
+
+	atomic { ready; me = _pid - TAKERS - FREERS }
+	waiter_queue(me);
+	if
+	:: !given[me] ->
+		LOCK(queue_lock);
+		if
+		:: !given[me] || MUTANT == 14 ->
+			if :: given[me] :: else -> queue??eval(me) fi;
+			if :: len(queue) == 0 && MUTANT != 13 -> state = state & ~WAITING :: else fi
+		:: else -> e = 1
+		fi;
+		UNLOCK(queue_lock)
+	:: given[me] -> e = 1
+	fi;
+	if :: e -> free_element() :: else fi;
+	nr_done++
+}
+#endif
+
+inline synchronize_rcu() {
+	grace = readers;
+	!grace
+}
+
+#if RESIZE
+/* What a resize has too much of goes back as by a free. */
+inline give_back() {
+	if
+	:: e ->
+		atomic { st = state; sz = size }
+		pool_return();
+		atomic { st = 0; sz = 0 }
+	:: else
+	fi
+}
+
+inline reserve_move_batch(at) {
+	LOCK(R[1 - at].lock);
+	LOCK(R[at].lock);
+	store_take(at);
+	if :: !e -> slots_take(at) :: else fi;
+	UNLOCK(R[at].lock);
+	if
+	:: e && MUTANT == 17 ->
+		/* The mistake: with the element in hand, but not the lock. */
+		UNLOCK(R[1 - at].lock);
+		LOCK(R[1 - at].lock)
+	:: else
+	fi;
+	if
+	:: e ->
+		store_put(1 - at);
+		if :: e -> slots_put(1 - at) :: else fi
+	:: else -> R[1 - at].has_old = 0
+	fi;
+	UNLOCK(R[1 - at].lock)
+}
+
+/* A smaller reserve where it is: of the store first, then of the slots. */
+inline reserve_shrink_batch() {
+	LOCK(R[0].lock);
+	R[0].max_stored = RESIZE - MIN(R[0].nr_slots, RESIZE);
+	if :: R[0].stored > R[0].max_stored -> store_take(0) :: else fi;
+	if
+	:: !e && R[0].nr_slots > SLOTS_OF(RESIZE) ->
+		atomic {
+			if
+			:: SLOT_HAS(0, R[0].nr_slots - 1) -> e = 1; hands++
+			:: else
+			fi;
+			R[0].slot[R[0].nr_slots - 1] = CLOSED;
+			CHECK_PLACES
+		}
+		R[0].nr_slots--
+	:: else
+	fi;
+	UNLOCK(R[0].lock)
+}
+
+active proctype resizer() {
+	TASK_HAS;
+
+	ready;
+#if IN_PLACE
+	size = RESIZE;
+	do
+	:: R[0].nr_slots > SLOTS_OF(RESIZE) || R[0].stored > R[0].max_stored ||
+	   R[0].max_stored > RESIZE - SLOTS_OF(RESIZE) ->
+		reserve_shrink_batch();
+		if :: MUTANT == 20 && e -> e = 0; hands--; total--; CHECK_PLACES :: else -> give_back() fi
+	:: else -> break
+	od;
+#else
+	d_step {
+		R[1].nr_slots = SLOTS_OF(RESIZE);
+		R[1].max_stored = RESIZE - SLOTS_OF(RESIZE);
+		R[1].has_old = 1;
+		R[1].moving = MUTANT != 21;
+		/* What is promised: less from now on, more from when it is said. */
+		size = MIN(RESIZE, SIZE)
+	}
+	cur = 1;
+	atomic {
+		if :: MUTANT != 22 -> set_not_full() :: else fi;
+		size = RESIZE
+	}
+	if :: MUTANT != 7 -> synchronize_rcu() :: else fi;
+	do
+	:: R[1].has_old ->
+		reserve_move_batch(0);
+		if
+		:: !R[1].has_old -> R[1].moving = 0; R[0].freed = 1
+		:: else
+		fi;
+		give_back()
+	:: else -> break
+	od;
+#endif
+	nr_done++
+}
+#endif
+
+#if SWEEP
+active proctype sweeper() {
+	TASK_HAS;
+
+	ready;
+	R[0].moving = MUTANT != 9;
+	if :: MUTANT != 23 -> synchronize_rcu() :: else fi;
+	do
+	:: i < R[0].nr_slots ->
+		LOCK(R[0].lock);
+		atomic {
+			if
+			:: SLOT_HAS(0, i) -> R[0].slot[i] = CLOSED; e = 1; hands++; CHECK_PLACES
+			:: else
+			fi
+		}
+		if
+		:: e -> atomic { R[0].slot[i] = ELEMENT; e = 0; hands--; CHECK_PLACES }
+		:: else
+		fi;
+		UNLOCK(R[0].lock);
+		i++
+	:: else -> break
+	od;
+	R[0].moving = 0;
+	nr_done++
+}
+#endif
+
+init {
+	byte i;
+
+	d_step {
+		R[0].nr_slots = SLOTS_OF(SIZE);
+		R[0].max_stored = SIZE - SLOTS_OF(SIZE);
+		do
+		:: i < MOST -> R[0].slot[i] = (i < FILLED - STORED -> ELEMENT : EMPTY); i++
+		:: else -> break
+		od;
+		i = 0;
+		R[0].stored = STORED;
+		R[0].nr_stored = R[0].stored;
+		hands = FREERS;
+		total = FILLED + FREERS;
+		/* Less than that is promised if there never was more. */
+		size = SIZE;
+		ready = true
+	}
+#ifndef LIVE
+	/* Nobody is on the way: all have ended, or sleep. */
+	atomic {
+		nr_done + len(queue) == TASKS && !queue_lock ->
+		assert(hands == kept && RESTING(cur) + kept == total);
+		assert(!len(queue) || !RESTING(cur));
+		assert(!(state & WAITING) == !len(queue));
+		assert(!(state & FULL_SCAN));
+		assert(RESTING(cur) >= size || (state & NOT_FULL));
+		assert(R[cur].stored == R[cur].nr_stored && !R[cur].moving && !R[cur].has_old);
+		assert(!R[0].lock && !R[1].lock)
+	}
+#endif
+}
+
+#ifdef LIVE
+/* No waiter sleeps for ever, whatever the others go on doing. */
+ltl served { <> given[0] }
+#endif
