@@ -13,14 +13,16 @@
  *    element, or no room, at some moment since the look
  *  - a resize moves one element at a time
  *
- * Left out: elements by the batch, limits, functions, memory that the alloc function finds, and the
- * waiters' own look every five seconds, which would hide what is lost.
+ * Left out: elements by the batch, limits, functions, and memory that the alloc function finds; and, as
+ * they would hide what is lost, the waiters' own look every five seconds, and that for waiters at the end of
+ * a resize.
  *
  * Checked at all times: each element is in one place (CHECK_PLACES); none goes to the free function while
  * the pool would have less than it guarantees then (discard()); nobody uses a reserve that was freed. When
  * nobody is on the way any more no waiter sleeps beside an element, each element rests or is kept, and what
- * is known of the reserve is right (init). Who gets stuck is an invalid end state. With -DLIVE takers
- * go on for ever, and a waiter that sleeps for ever all the same is a cycle.
+ * is known of the reserve is right (init). A task that is alone finds the element that there is. Who
+ * gets stuck is an invalid end state. With -DLIVE takers go on for ever, and a waiter that sleeps for ever
+ * all the same is a cycle.
  */
 
 /* The reserve: elements at most in slots, elements that it is for, elements in it at first. */
@@ -243,11 +245,14 @@ inline reserve_take_locked() {
 	UNLOCK(R[r].lock)
 }
 
-/* The compiler may read the one or the other first. */
+/*
+ * Whether elements are moving first: a resize that is over has put what it moved into the store before it
+ * says so.
+ */
 inline has_more() {
 	if
-	:: more = more | (R[r].nr_stored > 0); more = more | R[r].moving
-	:: RESIZE + SWEEP > 0 -> more = more | R[r].moving; more = more | (R[r].nr_stored > 0)
+	:: MUTANT == 24 -> more = more | (R[r].nr_stored > 0); more = more | R[r].moving
+	:: else -> more = more | R[r].moving; more = more | (R[r].nr_stored > 0)
 	fi
 }
 
@@ -420,6 +425,11 @@ active [TAKERS] proctype taker() {
 	:: round < ROUNDS ->
 		round++;
 		take_element();
+		/*
+		 * Where nobody else takes any, there is one, wherever it is moved; but if a resize without memory
+		 * has it in hand.
+		 */
+		assert(e || TAKERS + FREERS + WAITERS > 1 || IN_PLACE);
 		if
 		:: e -> free_element()
 		:: e && round == ROUNDS -> atomic { e = 0; kept++ }
