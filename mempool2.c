@@ -686,13 +686,16 @@ static __always_inline void after_put(struct mempool2 *pool)
 		waiters_serve_and_call(pool);
 }
 
-/* Give elements to those who wait, oldest first. Returns how many. As waiters_serve(). */
+/*
+ * Give elements to callers that wait, oldest first, but no more than a batch. Returns how many. As
+ * waiters_serve().
+ */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 					  unsigned int nr, struct llist_head *served)
 {
 	struct handover hand = { .served = served };
-	unsigned int given = 0, batch, i;
 	unsigned long flags;
+	unsigned int i;
 
 	/*
 	 * Where the lock may not be taken they come by way of the reserve. If that is full
@@ -703,18 +706,16 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 		return 0;
 	}
 
-	do {
-		spin_lock_irqsave(&pool->wait.lock, flags);
-		for (batch = min(nr - given, GIVE_BATCH), i = 0; i < batch; i++) {
-			if (!pool->nr_waiters || !limit_enter_waiter(pool))
-				break;
-			hand.element = elems[given + i];
-			waiters_accept(pool, &hand);
-		}
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
-		given += i;
-	} while (i == GIVE_BATCH);
-	return given;
+	nr = min(nr, GIVE_BATCH);
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	for (i = 0; i < nr; i++) {
+		if (!pool->nr_waiters || !limit_enter_waiter(pool))
+			break;
+		hand.element = elems[i];
+		waiters_accept(pool, &hand);
+	}
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return i;
 }
 
 static bool waiter_is_served(const struct mempool2_waiter *waiter)
@@ -2176,7 +2177,8 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
  * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
  * empty; while other callers wait for elements, as what the reserve still gets is
  * theirs; when as many elements are out as mempool2_set_limit() allows; or when
- * @pool is not initialised, with a warning.
+ * @pool is not initialised, with a warning. It may also be %NULL if other CPUs take and free
+ * elements in just this moment, so that none was where this call looked.
  *
  * Matches mempool_alloc_preallocated() (6.7).
  */
@@ -2237,20 +2239,22 @@ static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigne
 	pool_free(pool, &element, 1, false);
 }
 
-/* When the CPU's slot has no room: to another one. What has no place at all goes where it came from. */
+/*
+ * When the CPU's slot has no room: to another one. Still in the section in which the element was
+ * parked, as later the checks may be on and want more of an element that is put.
+ */
 static noinline void pool_free_parked(struct mempool2 *pool, void *element)
+	__releases(RCU_SCHED)
 {
-	bool put;
+	bool put = reserve_put_one(pool, element);
 
-	rcu_read_lock_sched();
-	put = reserve_put_one(pool, element);
 	rcu_read_unlock_sched();
 	if (put) {
 		after_put(pool);
-	} else {
-		element_kasan_unpark(pool, element);
-		pool_free(pool, &element, 1, false);
+		return;
 	}
+	element_kasan_unpark(pool, element);
+	pool_free(pool, &element, 1, false);
 }
 
 /* mempool2_free(), when the reserve may have room, and nobody waits. */
@@ -2276,7 +2280,6 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 		after_put(pool);
 		return;
 	}
-	rcu_read_unlock_sched();
 	pool_free_parked(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);

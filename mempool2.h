@@ -498,8 +498,9 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * uninterruptibly, accounted as I/O wait. Without it: any context, never sleeps.
  * Return: the element. %NULL only without %__GFP_DIRECT_RECLAIM: when there is no
  * memory, and the reserve is empty or other callers wait for what it gets; when as
- * many elements are out as mempool2_set_limit() allows; or when @pool is not
- * initialised, with a warning.
+ * many elements are out as mempool2_set_limit() allows; when other CPUs take and free
+ * elements in just this moment, so that none was where this call looked; or when @pool
+ * is not initialised, with a warning.
  *
  * Matches mempool_alloc(), which wakes all waiters for each freed element and
  * lets newcomers take it from them.

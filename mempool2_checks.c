@@ -1431,7 +1431,7 @@ static bool inside_try_own(struct mempool2_inside *inside, struct mempool2_reser
 
 	spin_lock_irq(&registry_lock);
 	reserve = inside->reserve;
-	*found = reserve && !reserve->old && reserve_own(reserve) ? reserve : NULL;
+	*found = reserve && !READ_ONCE(reserve->old) && reserve_own(reserve) ? reserve : NULL;
 	spin_unlock_irq(&registry_lock);
 	return reserve;
 }

@@ -22,7 +22,6 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/list.h>
-#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
 #include "../mempool2.h"
@@ -68,7 +67,6 @@ struct mempool2_elements {
  * @old: the reserve that this one replaces, until nothing is left in it. Protected by @lock.
  * @min_nr: copy of the member of the pool, for debugging
  * @registered: in the list of all reserves
- * @rcu: for the end of one that was replaced
  * @pool: where the pool was seen last: to be compared with, never to be followed
  * @maker: the place in the code that made the pool
  * @inside: what the pool needs for features
@@ -89,10 +87,7 @@ struct mempool2_reserve {
 	struct mempool2_elements	elements;
 	int				min_nr;
 	struct mempool2_reserve		*old;
-	union {
-		struct list_head	registered;
-		struct rcu_head		rcu;
-	};
+	struct list_head		registered;
 	struct mempool2			*pool;
 	struct mempool2_maker		*maker;
 	struct mempool2_inside		*inside;
@@ -179,8 +174,9 @@ static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
  * So a CPU that frees an element which the reserve is missing never sees FULL (full-or-taken,
  * full-or-taken-late, full-or-moved). The count tells the taker that the bits changed and changed
  * back (full-counted), and the scanner of a reserve that was replaced from the one of its successor
- * (full-or-rescanned). A taker that sees FULL_SCAN before it takes waits for the lock,
- * so each CPU can spoil a scan but once (scan-spoilt).
+ * (full-or-rescanned). A taker that sees FULL_SCAN before it takes waits for the lock, so a CPU
+ * spoils one attempt once at most; it can spoil the next one if it begins between the two
+ * (scan-spoilt).
  */
 static __always_inline bool not_full_is_said(int state)
 {

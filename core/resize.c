@@ -80,8 +80,9 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 	put = store_put(reserve, surplus, nr);
 	if (put < nr)
 		put += slots_put(reserve, surplus + put, nr - put);
+	/* Pairs with inside_try_own(), which has another lock. */
 	if (nr < BATCH)
-		reserve->old = NULL;
+		WRITE_ONCE(reserve->old, NULL);
 	raw_spin_unlock_irq(&reserve->lock);
 	memmove(surplus, surplus + put, (nr - put) * sizeof(*surplus));
 	return nr - put;
@@ -136,10 +137,10 @@ static void reserve_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 }
 
 /*
- * One step of what resizes have left to do. Returns how many elements went back to where they came
- * from, for @nr_freed of the next step; or -1 if there is nothing left to do.
+ * One step of what resizes have left to do. Returns how many elements it took out and the pool kept
+ * all the same, for @nr_kept of the next step; or -1 if there is nothing left to do.
  */
-static int resize_step(struct mempool2 *pool, int nr_freed)
+static int resize_step(struct mempool2 *pool, int nr_kept)
 {
 	struct mempool2_reserve *reserve = pool_own(pool), *old = reserve->old;
 	unsigned int size = reserve_size(pool->min_nr), nr = 0, kept;
@@ -147,8 +148,6 @@ static int resize_step(struct mempool2 *pool, int nr_freed)
 	void *surplus[BATCH];
 	bool more = true;
 
-	/* Room goes with the element that was there, or else with one that never was. */
-	reserve->nr_unfilled += nr_freed;
 	if (old)
 		nr = reserve_move_batch(reserve, surplus);
 	else if (reserve_room(reserve) > size || reserve->nr_stored > reserve->max_stored)
@@ -159,6 +158,11 @@ static int resize_step(struct mempool2 *pool, int nr_freed)
 		reserve_set_moving(reserve, false);
 		kvfree(old);
 	}
+	/*
+	 * Room goes with the element that was there, or else with one that never was. What is taken
+	 * out counts at once: callbacks may resize the pool before it is known what the pool keeps.
+	 */
+	reserve->nr_unfilled += (int)nr - nr_kept;
 	if (!more)
 		reserve->nr_unfilled = max(reserve->nr_unfilled, 0);
 	pool_disown(pool);
@@ -171,17 +175,17 @@ static int resize_step(struct mempool2 *pool, int nr_freed)
 	kept = pool_return(pool, surplus, nr, &served);
 	functions_call(&served);
 	rcu_read_unlock();
-	nr_freed = nr - kept;
+	nr_kept = kept;
 	while (kept < nr)
 		pool_call_free(pool, surplus[kept++]);
-	return nr_freed;
+	return nr_kept;
 }
 
 static void resize_finish(struct mempool2 *pool)
 {
-	int nr_freed = 0;
+	int nr_kept = 0;
 
-	while ((nr_freed = resize_step(pool, nr_freed)) >= 0)
+	while ((nr_kept = resize_step(pool, nr_kept)) >= 0)
 		cond_resched();
 	/* An element that rests beside waiters was overlooked by somebody. */
 	after_put(pool);

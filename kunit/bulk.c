@@ -579,6 +579,24 @@ static void bulk_waiter_for_more_than_a_batch_is_served(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 150);
 }
 
+/* Of a full pool, whose store the call takes them from. */
+static void bulk_of_the_store_leaves_room_that_is_known(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *elems[MAX_BULK];
+	int i;
+
+	fixture_pool(fx, 200);
+	mempool2_free(fixture_foreign(fx), &fx->pool);
+	KUNIT_ASSERT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	source_fail(&fx->src);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, MAX_BULK), 0);
+	for (i = 0; i < MAX_BULK; i++)
+		mempool2_free(elems[i], &fx->pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 200);
+}
+
 static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -727,6 +745,7 @@ static struct kunit_case bulk_cases[] = {
 	KUNIT_CASE_PARAM(alloc_bulk_takes_all_wherever_they_lie, bulk_size_gen_params),
 	KUNIT_CASE(bulk_of_more_than_a_batch_is_whole),
 	KUNIT_CASE(bulk_waiter_for_more_than_a_batch_is_served),
+	KUNIT_CASE(bulk_of_the_store_leaves_room_that_is_known),
 	KUNIT_CASE(two_bulk_waiters_are_served_one_after_the_other),
 	KUNIT_CASE_PARAM(free_bulk_takes_what_is_missing_from_the_front,
 			 lack_gen_params),

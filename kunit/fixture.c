@@ -249,7 +249,7 @@ static struct {
 	atomic_t		nr;
 } wakes[MAX_CALLERS];
 
-/* Who wakes them: a waiter's own timer wakes it as well. */
+/* The task that wakes them: a waiter's own timer wakes it as well. */
 static struct task_struct *waker;
 
 #ifdef CONFIG_TRACEPOINTS

@@ -471,6 +471,33 @@ static void pool_destroyed_while_elements_are_out_is_reported(struct kunit *test
 	source_free(element, &fx->src);
 }
 
+/* A shrinking resize whose elements are on their way to the free function when another one grows. */
+static void grow_once(struct source *src)
+{
+	struct fixture *fx = src->hook_arg;
+
+	src->free_hook = NULL;
+	if (mempool2_resize(&fx->pool, 400))
+		atomic_inc(&src->nr_irregular);
+}
+
+static void elements_out_of_a_pool_with_overlapping_resizes_are_counted(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	checked_pool(fx, 300, MEMPOOL2_CHECK_EXIT);
+	fx->src.hook_arg = fx;
+	fx->src.free_hook = grow_once;
+	KUNIT_ASSERT_EQ(test, mempool2_resize(&fx->pool, 10), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_nr_reserved(&fx->pool), 400);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	KUNIT_ASSERT_NOT_NULL(test, element);
+	mempool2_exit(&fx->pool);
+	expect_report(fx, "destroyed while elements are out", MADE_BY_FIXTURE);
+	source_free(element, &fx->src);
+}
+
 static void pool_destroyed_while_callers_wait_is_reported(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -814,6 +841,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE_SLOW(many_that_are_stuck_have_one_report),
 	KUNIT_CASE_SLOW(stuck_waiter_of_a_copy_is_found),
 	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
+	KUNIT_CASE(elements_out_of_a_pool_with_overlapping_resizes_are_counted),
 	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),
 	KUNIT_CASE(pool_destroyed_in_time_is_not_reported),
 	KUNIT_CASE(free_into_an_exited_pool_is_reported),
