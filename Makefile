@@ -32,8 +32,12 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard check check-all coverage demo drivers inside mutants selftest verify:
+bench bench-guard check check-all coverage demo drivers inside mutants selftest:
 	@scripts/$@
+
+verify:
+	@scripts/verify
+	@scripts/model
 
 # scripts/kernel is what fetches them.
 kernel:
@@ -61,7 +65,8 @@ help:
 	@echo '  kernel           - a 7.3 kernel in which every memory pool is one of mempool2: its own KUnit tests,'
 	@echo '                     and file systems that are written and verified while allocations fail'
 	@echo '                     SIZE=N the MiB to write on each of them [1200], SAVE=1 as for drivers'
-	@echo '  verify           - the litmus tests of the ordering argument, by herd7'
+	@echo '  verify           - the litmus tests of the ordering argument, by herd7; and the model of the reserve'
+	@echo '                     and the queue, by spin'
 	@echo '  coverage         - what the suite reaches in mempool2.c; pages in build/coverage'
 	@echo '  mutants          - does the suite catch plausible mistakes? (scripts/mutants NAME: one)'
 	@echo '  bench            - mempool2 beside the mempool of the kernel, in figures; into build/bench'

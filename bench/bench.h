@@ -217,6 +217,9 @@ int mp2b_sleepers_begin(struct mp2b_sleepers *sleepers, int nr);
 void mp2b_sleepers_await(const struct mp2b_sleepers *sleepers);
 void mp2b_sleepers_end(struct mp2b_sleepers *sleepers);
 
+/* The end of a thread that kthread_stop() is to find: sleeps until then. */
+int mp2b_await_stop(void);
+
 void mp2b_hold(const struct mp2b_params *params);
 void *mp2b_timed_alloc(struct mp2b_worker *worker, const struct mp2b_kind *kind,
 		       void *pool, gfp_t gfp_mask, u64 *wait_ns);

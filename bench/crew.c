@@ -29,6 +29,17 @@ static unsigned long switches(void)
 	return current->nvcsw + current->nivcsw;
 }
 
+int mp2b_await_stop(void)
+{
+	set_current_state(TASK_IDLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_IDLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
 static int crew_fn(void *data)
 {
 	struct mp2b_worker *worker = data;
@@ -44,13 +55,7 @@ static int crew_fn(void *data)
 	if (atomic_dec_and_test(&crew->nr_working))
 		complete(&crew->finished);
 
-	set_current_state(TASK_IDLE);
-	while (!kthread_should_stop()) {
-		schedule();
-		set_current_state(TASK_IDLE);
-	}
-	__set_current_state(TASK_RUNNING);
-	return 0;
+	return mp2b_await_stop();
 }
 
 /**

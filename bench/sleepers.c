@@ -19,13 +19,7 @@ static int sleeper_fn(void *data)
 		WRITE_ONCE(sleepers->got_ns, ktime_get_ns());
 		atomic_inc(&sleepers->nr_got);
 	}
-	set_current_state(TASK_IDLE);
-	while (!kthread_should_stop()) {
-		schedule();
-		set_current_state(TASK_IDLE);
-	}
-	__set_current_state(TASK_RUNNING);
-	return 0;
+	return mp2b_await_stop();
 }
 
 /**

@@ -20,8 +20,8 @@
  * Checked at all times: each element is in one place (CHECK_PLACES); none goes to the free function while
  * the pool would have less than it guarantees then (discard()); nobody uses a reserve that was freed. When
  * nobody is on the way any more no waiter sleeps beside an element, each element rests or is kept, and what
- * is known of the reserve is right (init). A task that is alone finds the element that there is. Who
- * gets stuck is an invalid end state. With -DLIVE takers go on for ever, and a waiter that sleeps for ever
+ * is known of the reserve is right (init). A task that is alone finds the element that there is. A
+ * task that gets stuck is an invalid end state. With -DLIVE takers go on for ever, and a waiter that sleeps for ever
  * all the same is a cycle.
  */
 
