@@ -686,27 +686,39 @@ void rest_unseen(struct mempool2 *pool, void *element)
 		slot++;
 }
 
-int nr_waiters(struct mempool2 *pool)
+int nr_waiters(const struct mempool2 *pool)
 {
+	spinlock_t *lock = (spinlock_t *)&pool->wait.lock;
 	unsigned long flags;
 	int nr;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	spin_lock_irqsave(lock, flags);
 	nr = pool->nr_waiters;
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	spin_unlock_irqrestore(lock, flags);
 	return nr;
 }
 
-bool waiters_become(struct mempool2 *pool, int nr)
+static bool becomes(int (*number)(const struct mempool2 *pool), const struct mempool2 *pool,
+		    int nr)
 {
 	unsigned long end = jiffies + TIMEOUT;
 
-	while (nr_waiters(pool) != nr) {
+	while (number(pool) != nr) {
 		if (time_after(jiffies, end))
 			return left_behind();
 		schedule_timeout_uninterruptible(1);
 	}
 	return true;
+}
+
+bool waiters_become(const struct mempool2 *pool, int nr)
+{
+	return becomes(nr_waiters, pool, nr);
+}
+
+bool reserved_become(const struct mempool2 *pool, int nr)
+{
+	return becomes(mempool2_nr_reserved, pool, nr);
 }
 
 /*

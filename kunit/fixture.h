@@ -313,8 +313,11 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
  */
 void rest_unseen(struct mempool2 *pool, void *element);
 
-int nr_waiters(struct mempool2 *pool);
-bool waiters_become(struct mempool2 *pool, int nr);
+int nr_waiters(const struct mempool2 *pool);
+bool waiters_become(const struct mempool2 *pool, int nr);
+
+/* A waiter is given a few elements at a time. */
+bool reserved_become(const struct mempool2 *pool, int nr);
 
 /* Is it asleep, or does it fall asleep in time? */
 bool caller_sleeps(struct caller *caller);
