@@ -789,7 +789,7 @@ static inline void mempool2_free(void *element, struct mempool2 *pool)
 	/*
 	 * Who took an element from the reserve saw that it has room before the
 	 * element's address became known; we look after we learnt it. Pairs with
-	 * the full barriers of slot_take() and of waiter_queue(), whatever way
+	 * the full barriers of slot_take() and of mp2_waiter_queue(), whatever way
 	 * the address came here.
 	 */
 	smp_rmb();

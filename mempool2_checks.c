@@ -2,7 +2,7 @@
 /*
  * mempool2 - finding misuse: what is kept of elements, the checks and their reports
  *
- * A part of mempool2.c, which includes it after mempool2_inside.c.
+ * A part of mempool2_inside.c, which includes it after mempool2_inside.c.
  */
 
 /*
@@ -335,7 +335,7 @@ static bool is_memory(const void *element)
  * An element that the alloc function has returned, before anybody has it: one that rests or is out
  * is another one.
  */
-static noinline void inside_new(struct mempool2 *pool, void *element)
+void mp2_inside_new(struct mempool2 *pool, void *element)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 	unsigned long flags;
@@ -349,7 +349,7 @@ static noinline void inside_new(struct mempool2 *pool, void *element)
 }
 
 /* An element of a new pool rests. */
-static noinline void inside_filled(struct mempool2 *pool, void *element)
+void mp2_inside_filled(struct mempool2 *pool, void *element)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 	struct mempool2_record *record;
@@ -384,7 +384,7 @@ static size_t elements_area(const struct mempool2 *pool)
 
 	/* What a constructor has made must stay. */
 	if (pool->kind == MEMPOOL2_SLAB)
-		return MEMPOOL2_KASAN_WRITES || slab_ctor(pool->pool_data) ?
+		return MEMPOOL2_KASAN_WRITES || mp2_slab_ctor(pool->pool_data) ?
 		       0 : kmem_cache_size(pool->pool_data);
 	if (pool->kind == MEMPOOL2_KMALLOC)
 		return MEMPOOL2_KASAN_WRITES ? 0 : size;
@@ -392,7 +392,7 @@ static size_t elements_area(const struct mempool2 *pool)
 }
 
 /* The next element of a new pool is @element, after @last. */
-static void elements_compare(struct mempool2_elements *elements, const void *element,
+void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
 			     const void *last)
 {
 	if (elements->alike == ALIKE_NEVER || !last)
@@ -403,7 +403,7 @@ static void elements_compare(struct mempool2_elements *elements, const void *ele
 		elements->alike = ALIKE_NOT_ALL;
 }
 
-static struct mempool2_elements elements_of(const struct mempool2 *pool)
+struct mempool2_elements mp2_elements_of(const struct mempool2 *pool)
 {
 	struct mempool2_elements elements = {
 		.alike = pool_may_repeat(pool) ? ALIKE_PERHAPS : ALIKE_NEVER,
@@ -606,7 +606,7 @@ static void report_holders(const struct mempool2_record *holders, unsigned int n
  */
 
 /* Elements are about to rest. Called with preemption disabled until they do. */
-static noinline void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr)
+void mp2_inside_rest(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_POISON);
 	unsigned int i;
@@ -625,7 +625,7 @@ static noinline void poison_check(struct mempool2 *pool, struct mempool2_inside 
 		report_poison(pool, inside, element, broken);
 }
 
-static noinline void inside_use(struct mempool2 *pool, void **elems, unsigned int nr)
+void mp2_inside_use(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_CHECK_POISON);
 	unsigned int i;
@@ -683,7 +683,7 @@ static __always_inline void records_taken(const struct mempool2 *pool,
 	raw_spin_unlock_irqrestore(&inside->lock, flags);
 }
 
-static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
+void mp2_inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 
@@ -692,12 +692,12 @@ static noinline void inside_taken(struct mempool2 *pool, void **elems, unsigned 
 }
 
 /* The same, without having waited for them. */
-static noinline void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
+void mp2_inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
 				   unsigned long caller)
 {
 	trace_mempool2_reserve_alloc(pool, nr, caller);
 	pool_count(pool, reserve_allocs, nr);
-	inside_taken(pool, elems, nr);
+	mp2_inside_taken(pool, elems, nr);
 }
 
 /*
@@ -738,7 +738,7 @@ static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2
 	return !is_double;
 }
 
-static noinline bool inside_freed(struct mempool2 *pool, void *element, unsigned long caller)
+bool mp2_inside_freed(struct mempool2 *pool, void *element, unsigned long caller)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 
@@ -750,18 +750,23 @@ static noinline bool inside_freed(struct mempool2 *pool, void *element, unsigned
  * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
  * fast enough for that one may leave checks on.
  */
-static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside,
-				   gfp_t gfp, unsigned long caller)
+void *mp2_inside_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller)
 {
+	struct mempool2_inside *inside = pool_inside(pool);
 	unsigned int features = inside_features(inside);
 	void *element = NULL;
 	int state;
 
+	if (unlikely(features & FEATURE_LIMIT)) {
+		*entered = mp2_limit_enter(pool, 1);
+		if (*entered < 0)
+			return NULL;
+	}
 	if (!(features & FEATURE_FAILING) || !inside_fails(inside)) {
 		element = mempool2_call_alloc(pool, pool->kind, gfp);
 		if (element) {
 			if (features & FEATURE_RECORDS)
-				inside_new(pool, element);
+				mp2_inside_new(pool, element);
 			return element;
 		}
 	}
@@ -773,7 +778,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 	if ((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL)
 		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
 	if (unlikely(atomic_read(&pool->state) != state))
-		reserve_set_not_full(pool, NULL);
+		mp2_reserve_set_not_full(pool, NULL);
 	if (element) {
 		element_kasan_unpark(pool, element);
 		if (features & FEATURE_CHECK_POISON)
@@ -793,7 +798,7 @@ static noinline void *inside_alloc(struct mempool2 *pool, struct mempool2_inside
 }
 
 /* True if nothing is left to be done with the element. */
-static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned long caller)
+bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller)
 {
 	struct mempool2_reserve *reserve;
 	struct mempool2_inside *inside;
@@ -809,7 +814,7 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 		return true;
 	}
 	if (unlikely(features & FEATURE_LIMIT))
-		limit_freed(pool, 1);
+		mp2_limit_freed(pool, 1);
 	/* A waiter gets it by the shortest way, and so does the free function. */
 	if (!mempool2_has_room(atomic_read(&pool->state))) {
 		rcu_read_unlock_sched();
@@ -822,7 +827,8 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 		rcu_read_unlock_sched();
 		return true;
 	}
-	if (!slot_put(reserve_hint_slot(reserve), element) && !reserve_put_one(pool, element)) {
+	if (!slot_put_here(reserve_hint_slot(reserve), element) &&
+	    !mp2_reserve_put_one(pool, element)) {
 		element_kasan_unpark(pool, element);
 		rcu_read_unlock_sched();
 		return false;
@@ -837,7 +843,7 @@ static noinline bool inside_free(struct mempool2 *pool, void *element, unsigned 
 }
 
 /* An element goes back to where elements come from. */
-static noinline void inside_left(struct mempool2 *pool, void *element)
+void mp2_inside_left(struct mempool2 *pool, void *element)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
 	struct mempool2_record *record;
@@ -964,18 +970,18 @@ static int waiters_look_at(struct waiters_look *look, const struct mempool2_insi
 {
 	int err = -ENODEV;
 
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	if (inside->reserve) {
 		look->reserve = inside->reserve;
 		look->pool = READ_ONCE(inside->reserve->pool);
 		err = 0;
 	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	return err;
 }
 
 /* @timeout: how long the caller itself is ready to wait; not at all where a function is called */
-static noinline void inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
+void mp2_inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
 {
 	struct mempool2 *pool = waiter->pool;
 	struct mempool2_reserve *reserve;
@@ -996,7 +1002,7 @@ static noinline void inside_wait_begin(struct mempool2_waiter *waiter, unsigned 
 		check_nested(pool);
 }
 
-static noinline void inside_wait_end(struct mempool2_waiter *waiter)
+void mp2_inside_wait_end(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 	struct mempool2_statistics *own;
@@ -1183,14 +1189,14 @@ static bool stuck_look(struct mempool2_inside *inside, struct stuck_view *view)
 	view->look.see = stuck_copy;
 	waiters_see(&view->look);
 
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	if (inside->reserve) {
 		reserve_name(inside->reserve, view->name);
 		view->min_nr = inside->reserve->min_nr;
 	} else {
 		view->nr_waiters = 0;
 	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	view->has_records = inside_features(inside) & FEATURE_RECORDS;
 	view->nr_holders = records_copy(inside, NULL, view->holders, NAMED);
 	return view->nr_waiters;
@@ -1205,11 +1211,11 @@ static struct mempool2_inside *stuck_next(void)
 	struct mempool2_inside *inside;
 
 	lockdep_assert_held(&features_mutex);
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	inside = list_first_entry_or_null(&stuck_insides, struct mempool2_inside, stuck);
 	if (inside)
 		list_move_tail(&inside->stuck, &stuck_insides);
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	return inside;
 }
 
@@ -1239,9 +1245,9 @@ static unsigned int stuck_nr(void)
 {
 	unsigned int nr;
 
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	nr = nr_stuck;
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	return nr;
 }
 
@@ -1379,10 +1385,10 @@ static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserv
 	unsigned long flags;
 
 	while (below) {
-		spin_lock_irq(&registry_lock);
+		spin_lock_irq(&mp2_registry_lock);
 		/* From when the pool is about to end its reserve is not ours to look at. */
 		if (!inside->reserve) {
-			spin_unlock_irq(&registry_lock);
+			spin_unlock_irq(&mp2_registry_lock);
 			return;
 		}
 		/* On PREEMPT_RT interrupts are still enabled. */
@@ -1395,7 +1401,7 @@ static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserv
 				element_sweep(inside, reserve->store[--below]);
 		}
 		raw_spin_unlock_irqrestore(&reserve->lock, flags);
-		spin_unlock_irq(&registry_lock);
+		spin_unlock_irq(&mp2_registry_lock);
 		if ((slot + below) % BATCH == 0)
 			cond_resched();
 	}
@@ -1429,10 +1435,10 @@ static bool inside_try_own(struct mempool2_inside *inside, struct mempool2_reser
 {
 	struct mempool2_reserve *reserve;
 
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	reserve = inside->reserve;
-	*found = reserve && !READ_ONCE(reserve->old) && reserve_own(reserve) ? reserve : NULL;
-	spin_unlock_irq(&registry_lock);
+	*found = reserve && !READ_ONCE(reserve->old) && mp2_reserve_own(reserve) ? reserve : NULL;
+	spin_unlock_irq(&mp2_registry_lock);
 	return reserve;
 }
 
@@ -1441,11 +1447,11 @@ static bool inside_set_moving(struct mempool2_inside *inside, bool moving)
 {
 	struct mempool2_reserve *reserve;
 
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	reserve = inside->reserve;
 	if (reserve)
-		reserve_set_moving(reserve, moving);
-	spin_unlock_irq(&registry_lock);
+		mp2_reserve_set_moving(reserve, moving);
+	spin_unlock_irq(&mp2_registry_lock);
 	return reserve;
 }
 
@@ -1456,26 +1462,26 @@ static void inside_prepare(struct mempool2_inside *inside)
 
 	records_drop_resting(inside);
 	/* Nor does any element change its slot, or the pool its reserve. */
-	wait_event(owner_wait, !inside_try_own(inside, &reserve) || reserve);
+	wait_event(mp2_owner_wait, !inside_try_own(inside, &reserve) || reserve);
 	if (!reserve || !inside_set_moving(inside, true))
 		return;
-	/* From now on each CPU looks again. Pairs with reserve_take(): swept-or-taken. */
+	/* From now on each CPU looks again. Pairs with mp2_reserve_take(): swept-or-taken. */
 	synchronize_rcu();
 	reserve_sweep(inside, reserve);
 	inside_set_moving(inside, false);
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	if (inside->reserve)
-		reserve_disown(reserve);
-	spin_unlock_irq(&registry_lock);
+		mp2_reserve_disown(reserve);
+	spin_unlock_irq(&mp2_registry_lock);
 }
 
 static unsigned int inside_nr_slots(struct mempool2_inside *inside)
 {
 	unsigned int nr;
 
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	nr = inside->reserve ? reserve_room(inside->reserve) : 0;
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	return nr;
 }
 
@@ -1553,7 +1559,7 @@ EXPORT_SYMBOL_GPL(mempool2_set_checks);
  * A new pool that has no element yet, and is not in the registry: there is nothing to
  * wait for. It goes without checks if there is no memory for them.
  */
-static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp)
+void mp2_inside_created(struct mempool2_reserve *reserve, gfp_t gfp)
 {
 	unsigned int possible = FEATURES_CHECK, checks;
 	struct mempool2_inside *inside;
@@ -1571,15 +1577,15 @@ static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp)
 		return;
 	}
 	inside->since_made = true;
-	spin_lock_irqsave(&registry_lock, flags);
-	/* The switch may have been turned meanwhile, and pools_watched with it. */
+	spin_lock_irqsave(&mp2_registry_lock, flags);
+	/* The switch may have been turned meanwhile, and mp2_pools_watched with it. */
 	checks = checks_for_new & possible;
 	if (checks) {
 		features_set(inside, checks | features_needed(checks));
 		inside_attach(inside, reserve);
 		inside = NULL;
 	}
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	inside_drop(inside);
 }
 
@@ -1591,9 +1597,9 @@ static void checks_for_new_set(unsigned int checks)
 		pools_watch();
 		depot_prepare();
 	}
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	WRITE_ONCE(checks_for_new, checks);
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	pools_watched_update();
 }
 
@@ -1622,7 +1628,7 @@ static void __init checks_load(void)
 	mutex_unlock(&features_mutex);
 }
 
-static void inside_resized(struct mempool2 *pool, int from, int to, int err)
+void mp2_inside_resized(struct mempool2 *pool, int from, int to, int err)
 {
 	trace_mempool2_resize(pool, from, to, err);
 	if (err || from == to)
@@ -1717,21 +1723,21 @@ static void report_exit(struct mempool2 *pool, struct mempool2_inside *inside,
 }
 
 /* A pool is about to end, and still is as it was. */
-static noinline void inside_exit(struct mempool2 *pool)
+void mp2_inside_exit(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve = rcu_dereference_protected(pool->reserve, true);
 	int nr_out, nr_waiters = READ_ONCE(pool->nr_waiters);
 
 	if (!pool_has(pool, FEATURE_CHECK_EXIT))
 		return;
-	nr_out = reserve_room(reserve) - reserve->nr_unfilled - reserve_count(reserve);
+	nr_out = reserve_room(reserve) - reserve->nr_unfilled - mp2_reserve_count(reserve);
 	if (nr_waiters || nr_out > 0)
 		report_exit(pool, pool_inside(pool), nr_waiters, max(nr_out, 0));
 	gone_add(pool);
 }
 
 /* What of a destroyed pool's memory may be freed now. */
-static struct mempool2 *inside_destroyed(struct mempool2 *pool)
+struct mempool2 *mp2_inside_destroyed(struct mempool2 *pool)
 {
 	unsigned long flags;
 	struct gone *found;
@@ -1747,7 +1753,7 @@ static struct mempool2 *inside_destroyed(struct mempool2 *pool)
 }
 
 /* Something is freed to what is no pool. False if nothing is known of it. */
-static noinline bool inside_freed_to_none(const struct mempool2 *pool, const void *element)
+bool mp2_inside_freed_to_none(const struct mempool2 *pool, const void *element)
 {
 	struct gone copy = {}, *found;
 	unsigned long flags;

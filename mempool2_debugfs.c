@@ -2,7 +2,7 @@
 /*
  * mempool2 - what debugfs and the module's parameter show of pools, and take
  *
- * A part of mempool2.c, which includes it after mempool2_checks.c.
+ * A part of mempool2_inside.c, which includes it after mempool2_checks.c.
  */
 
 /*
@@ -43,7 +43,7 @@ static int inside_view(const struct mempool2_inside *inside, struct pool_view *v
 	const struct mempool2_reserve *reserve;
 
 	memset(view, 0, sizeof(*view));
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	reserve = inside->reserve;
 	if (reserve) {
 		reserve_name(reserve, view->name);
@@ -52,7 +52,7 @@ static int inside_view(const struct mempool2_inside *inside, struct pool_view *v
 		view->min_nr = READ_ONCE(reserve->min_nr);
 		view->features = inside_features(inside);
 	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	if (!reserve)
 		return -ENODEV;
 	view->nr_waiting = waiters_count(inside);
@@ -71,9 +71,9 @@ static unsigned int inside_count(const struct mempool2_inside *inside)
 {
 	unsigned int nr;
 
-	spin_lock_irq(&registry_lock);
-	nr = inside->reserve ? reserve_count(inside->reserve) : 0;
-	spin_unlock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
+	nr = inside->reserve ? mp2_reserve_count(inside->reserve) : 0;
+	spin_unlock_irq(&mp2_registry_lock);
 	return nr;
 }
 
@@ -453,7 +453,7 @@ static int registry_make_dir(void)
 		inside_drop(new);
 		return -ENOMEM;
 	}
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	if (registry_no_dir != &registry) {
 		reserve = list_entry(registry_no_dir, struct mempool2_reserve, registered);
 		registry_no_dir = registry_no_dir->next;
@@ -466,7 +466,7 @@ static int registry_make_dir(void)
 		inside = reserve->inside;
 		inside->id = ++last_id;
 	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	inside_drop(new);
 	if (!inside)
 		return 0;
@@ -499,9 +499,9 @@ static void gone_insides_remove(struct work_struct *work)
 	LIST_HEAD(gone_ones);
 
 	mutex_lock(&features_mutex);
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	list_splice_init(&gone_insides, &gone_ones);
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	pools_watched_update();
 	mutex_unlock(&features_mutex);
 
@@ -613,7 +613,7 @@ static int __init inside_make_root(void)
 late_initcall(inside_make_root);
 #endif
 
-static int __init inside_load(void)
+int __init mp2_inside_load(void)
 {
 	checks_load();
 #ifdef MODULE
@@ -623,7 +623,7 @@ static int __init inside_load(void)
 #endif
 }
 
-static void __exit inside_unload(void)
+void __exit mp2_inside_unload(void)
 {
 	unsigned int i;
 

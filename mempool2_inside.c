@@ -3,9 +3,7 @@
  * mempool2 - which pools there are, and what is on for each: names, events, failing,
  * limits, statistics
  *
- * A part of mempool2.c, which includes it. It is followed by mempool2_checks.c, which
- * finds misuse, and mempool2_debugfs.c. They are files of their own as they are of no
- * concern to who wants to know how a pool works.
+ * It includes mempool2_checks.c, which finds misuse, and mempool2_debugfs.c.
  *
  * All pools are in a registry, or rather their reserves are: a pool may be copied
  * before it is used, and what is allocated stays where it is.
@@ -21,6 +19,39 @@
  * pool is in its reserve; only who waits for a pool leads there, as it stays until then.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/ctype.h>
+#include <linux/debugfs.h>
+#include <linux/export.h>
+#include <linux/hash.h>
+#include <linux/init.h>
+#include <linux/jump_label.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "core/internal.h"
+
 #define CREATE_TRACE_POINTS
 #include "mempool2_trace.h"
 
@@ -35,6 +66,9 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_alloc_failed);
 /*
  * The registry
  */
+
+DEFINE_SPINLOCK(mp2_registry_lock);
+DEFINE_STATIC_KEY_FALSE(mp2_pools_watched);
 
 static LIST_HEAD(registry);
 
@@ -92,7 +126,7 @@ static void direct_set(bool on)
 static void pools_watch(void)
 {
 	lockdep_assert_held(&features_mutex);
-	static_branch_enable(&pools_watched);
+	static_branch_enable(&mp2_pools_watched);
 	direct_set(false);
 }
 
@@ -104,19 +138,19 @@ static void pools_watched_update(void)
 
 	lockdep_assert_held(&features_mutex);
 	/* Events on the kernel's command line are switched on while interrupts must be off. */
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	on = nr_watched || nr_traced || checks_for_new;
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	if (on)
 		return;
 	direct_set(true);
-	static_branch_disable(&pools_watched);
+	static_branch_disable(&mp2_pools_watched);
 }
 
 /**
  * struct mempool2_maker - a place in the code that makes pools
  *
- * @list: of all of them, with registry_lock
+ * @list: of all of them, with mp2_registry_lock
  * @address: the place
  * @nr_pools: pools that it has made and that have not ended
  * @text: what the kernel calls the place
@@ -137,7 +171,7 @@ static struct mempool2_maker *maker_find(unsigned long address)
 {
 	struct mempool2_maker *maker;
 
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&mp2_registry_lock);
 	list_for_each_entry(maker, &makers, list)
 		if (maker->address == address)
 			return maker;
@@ -150,9 +184,9 @@ static struct mempool2_maker *maker_alloc(unsigned long address, gfp_t gfp)
 	struct mempool2_maker *maker;
 	unsigned long flags;
 
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	maker = maker_find(address);
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	if (maker)
 		return NULL;
 	maker = kzalloc(sizeof(*maker), gfp | __GFP_NOWARN);
@@ -166,7 +200,7 @@ static struct mempool2_maker *maker_alloc(unsigned long address, gfp_t gfp)
 /* The last pool of its is gone, and with it what kept the module there. */
 static struct mempool2_maker *maker_put(struct mempool2_maker *maker)
 {
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&mp2_registry_lock);
 	if (!maker || --maker->nr_pools)
 		return NULL;
 	list_del(&maker->list);
@@ -174,12 +208,12 @@ static struct mempool2_maker *maker_put(struct mempool2_maker *maker)
 }
 
 /* Note where the pool of @reserve was made. */
-static void maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp)
+void mp2_maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp)
 {
 	struct mempool2_maker *new = maker_alloc(caller, gfp), *maker;
 	unsigned long flags;
 
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	maker = maker_find(caller);
 	if (!maker && new) {
 		list_add(&new->list, &makers);
@@ -189,34 +223,34 @@ static void maker_get(struct mempool2_reserve *reserve, unsigned long caller, gf
 	if (maker)
 		maker->nr_pools++;
 	reserve->maker = maker;
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	kfree(new);
 }
 
 /* The pool is made: from now on others find it, and may switch something on for it. */
-static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
+void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
 {
 	unsigned long flags;
 
 	/* A pool on the stack does not live long, or is going to be copied. */
 	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
 	reserve->min_nr = pool->min_nr;
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	if (reserve->inside)
 		reserve->inside->reserve = reserve;
 	list_add_tail(&reserve->registered, &registry);
 	if (registry_no_dir == &registry)
 		registry_no_dir = &reserve->registered;
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 }
 
 /* Make @reserve the pool's in place of @old, for those who look from outside too. */
-static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
+void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			     struct mempool2_reserve *reserve)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	reserve->pool = pool;
 	reserve->elements = old->elements;
 	reserve->min_nr = pool->min_nr;
@@ -228,19 +262,19 @@ static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old
 	if (registry_no_dir == &old->registered)
 		registry_no_dir = &reserve->registered;
 	rcu_assign_pointer(pool->reserve, reserve);
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 }
 
 /*
  * The pool is about to end: from now on nobody finds it. What is on for it stays on, as
  * what rests was put with that on, and is to be taken with it.
  */
-static void registry_remove(struct mempool2_reserve *reserve)
+void mp2_registry_remove(struct mempool2_reserve *reserve)
 {
 	struct mempool2_inside *inside;
 	unsigned long flags;
 
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	/* Under the lock, as somebody may just have made it to have a directory for it. */
 	inside = reserve->inside;
 	if (registry_no_dir == &reserve->registered)
@@ -251,7 +285,7 @@ static void registry_remove(struct mempool2_reserve *reserve)
 		nr_stuck -= !list_empty(&inside->stuck);
 		list_del_init(&inside->stuck);
 	}
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 }
 
 /*
@@ -283,7 +317,7 @@ static void inside_drop(struct mempool2_inside *inside)
 
 static void inside_attach(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
 {
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&mp2_registry_lock);
 	inside->elements = reserve->elements;
 	/* Pairs with pool_inside(). */
 	smp_store_release(&reserve->inside, inside);
@@ -292,7 +326,7 @@ static void inside_attach(struct mempool2_inside *inside, struct mempool2_reserv
 /* Under the lock: the features, and what follows from them. */
 static void features_set(struct mempool2_inside *inside, unsigned int features)
 {
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&mp2_registry_lock);
 	nr_watched += !!features - inside->is_watched;
 	inside->is_watched = features;
 	nr_stuck -= !list_empty(&inside->stuck);
@@ -306,14 +340,14 @@ static void features_set(struct mempool2_inside *inside, unsigned int features)
 }
 
 /* The pool has ended, or was never made, and its elements have left. */
-static void inside_ended(struct mempool2_reserve *reserve)
+void mp2_inside_ended(struct mempool2_reserve *reserve)
 {
 	struct mempool2_inside *inside = reserve->inside;
 	bool is_kept = false, was_last = false;
 	struct mempool2_maker *maker;
 	unsigned long flags;
 
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	maker = maker_put(reserve->maker);
 	if (inside) {
 		nr_watched -= inside->is_watched;
@@ -323,36 +357,12 @@ static void inside_ended(struct mempool2_reserve *reserve)
 		if (is_kept)
 			list_add_tail(&inside->gone, &gone_insides);
 	}
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	kfree(maker);
 	if (is_kept || was_last)
 		schedule_work(&gone_work);
 	if (!is_kept)
 		inside_drop(inside);
-}
-
-static struct mempool2_inside *pool_inside(const struct mempool2 *pool)
-{
-	struct mempool2_inside *inside;
-
-	rcu_read_lock_sched();
-	/* Pairs with inside_attach(). */
-	inside = smp_load_acquire(&rcu_dereference_sched(pool->reserve)->inside);
-	rcu_read_unlock_sched();
-	return inside;
-}
-
-/* What the pool has for features if any of these is on, else %NULL. */
-static struct mempool2_inside *inside_with(const struct mempool2 *pool, unsigned int features)
-{
-	struct mempool2_inside *inside = pool_inside(pool);
-
-	return inside_features(inside) & features ? inside : NULL;
-}
-
-static bool pool_has(const struct mempool2 *pool, unsigned int features)
-{
-	return pool_is_watched(pool) && inside_with(pool, features);
 }
 
 /* For the calls of a pool's owner. */
@@ -365,14 +375,14 @@ static struct mempool2_inside *pool_make_inside(struct mempool2 *pool)
 	inside = pool_inside(pool) ?: inside_create(GFP_KERNEL);
 	if (!inside)
 		return NULL;
-	spin_lock_irq(&registry_lock);
-	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&registry_lock));
+	spin_lock_irq(&mp2_registry_lock);
+	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&mp2_registry_lock));
 	WRITE_ONCE(reserve->pool, pool);
 	if (!reserve->inside) {
 		inside->reserve = reserve;
 		inside_attach(inside, reserve);
 	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	return inside;
 }
 
@@ -390,12 +400,12 @@ static int inside_switch(struct mempool2_inside *inside, unsigned int features)
 	lockdep_assert_held(&features_mutex);
 	if (features)
 		pools_watch();
-	spin_lock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
 	if (inside->reserve) {
 		features_set(inside, features);
 		err = 0;
 	}
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	if (!err)
 		synchronize_rcu();
 	if (features & FEATURE_STUCK)
@@ -492,9 +502,9 @@ int mempool2_set_name(struct mempool2 *pool, const char *name)
 	inside = pool_make_inside(pool);
 	if (inside) {
 		/* Somebody may be reading it in debugfs. */
-		spin_lock_irq(&registry_lock);
+		spin_lock_irq(&mp2_registry_lock);
 		memcpy(inside->name, text, sizeof(text));
-		spin_unlock_irq(&registry_lock);
+		spin_unlock_irq(&mp2_registry_lock);
 	}
 	mutex_unlock(&features_mutex);
 	return inside ? 0 : -ENOMEM;
@@ -519,9 +529,9 @@ static void registry_trace(int change)
 	lockdep_assert_held(&features_mutex);
 	pools_watch();
 	/* With trace_event= on the command line interrupts are off, and have to stay so. */
-	spin_lock_irqsave(&registry_lock, flags);
+	spin_lock_irqsave(&mp2_registry_lock, flags);
 	nr_traced += change;
-	spin_unlock_irqrestore(&registry_lock, flags);
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	pools_watched_update();
 }
 
@@ -554,7 +564,7 @@ static bool inside_fails(struct mempool2_inside *inside)
 	return (unsigned int)atomic_inc_return(&inside->nr_calls) % one_in == 0;
 }
 
-static noinline bool inside_is_failing(struct mempool2 *pool)
+bool mp2_inside_is_failing(struct mempool2 *pool)
 {
 	struct mempool2_inside *inside = inside_with(pool, FEATURE_FAILING);
 
@@ -604,7 +614,7 @@ static int inside_switch_limit(struct mempool2_inside *inside, unsigned int limi
 	return inside_switch(inside, inside->features | FEATURE_LIMIT);
 }
 
-static int inside_set_limit(struct mempool2 *pool, int limit)
+int mp2_inside_set_limit(struct mempool2 *pool, int limit)
 {
 	return pool_set(pool, inside_switch_limit, limit);
 }
@@ -773,7 +783,7 @@ int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *
 }
 EXPORT_SYMBOL_GPL(mempool2_read_statistics);
 
-static noinline void inside_refilled(struct mempool2 *pool, unsigned int nr)
+void mp2_inside_refilled(struct mempool2 *pool, unsigned int nr)
 {
 	if (!nr)
 		return;
@@ -782,14 +792,17 @@ static noinline void inside_refilled(struct mempool2 *pool, unsigned int nr)
 }
 
 /* With the lock of the wait queue held. */
-static noinline void inside_handed_over(struct mempool2 *pool, const void *element)
+void mp2_inside_handed_over(struct mempool2 *pool, const void *element)
 {
 	trace_mempool2_handover(pool, element, pool->nr_waiters);
 	pool_count(pool, handed_over, 1);
 }
 
-static noinline void inside_failed(struct mempool2 *pool, unsigned long caller)
+void mp2_inside_failed(struct mempool2 *pool, unsigned long caller)
 {
 	trace_mempool2_alloc_failed(pool, caller);
 	pool_count(pool, failed, 1);
 }
+
+#include "mempool2_checks.c"
+#include "mempool2_debugfs.c"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What mempool2.c wants of mempool2_inside.c and mempool2_checks.c, which it includes
+ * What the pool itself has of the part that is for debugging
  */
 #ifndef _MEMPOOL2_INSIDE_H
 #define _MEMPOOL2_INSIDE_H
@@ -76,10 +76,10 @@ struct mempool2_record;
  * struct mempool2_inside - what a pool needs for features
  *
  * @reserve: the pool's reserve, %NULL until the pool is made and from when it is about
- *	to end. Protected by registry_lock.
+ *	to end. Protected by mp2_registry_lock.
  * @elements: what is known of the pool's elements
  * @features: those that are on, of &enum mempool2_feature. Read it with
- *	inside_features(); written with registry_lock held.
+ *	inside_features(); written with mp2_registry_lock held.
  * @is_watched: some are
  * @stuck: in the list of those whose waiters stuck_work looks at
  * @fail_one_in: of so many calls of the alloc function one counts as failed
@@ -148,14 +148,14 @@ struct mempool2_inside {
  * Protects the registry and what the reserves have for it. Taken before the lock of
  * a pool's wait queue, and all the others but the mutexes.
  */
-static DEFINE_SPINLOCK(registry_lock);
+extern spinlock_t mp2_registry_lock;
 
 /* Something is on for some pool, so the calls on all pools look for what is on for theirs. */
-static DEFINE_STATIC_KEY_FALSE(pools_watched);
+DECLARE_STATIC_KEY_FALSE(mp2_pools_watched);
 
 static __always_inline bool pool_is_watched(const struct mempool2 *pool)
 {
-	return static_branch_unlikely(&pools_watched);
+	return static_branch_unlikely(&mp2_pools_watched);
 }
 
 /* What is on: then whatever it goes by is there too. */
@@ -165,48 +165,68 @@ static __always_inline unsigned int inside_features(const struct mempool2_inside
 	return inside ? smp_load_acquire(&inside->features) : 0;
 }
 
-static struct mempool2_inside *pool_inside(const struct mempool2 *pool);
-static bool pool_has(const struct mempool2 *pool, unsigned int features);
+static inline struct mempool2_inside *pool_inside(const struct mempool2 *pool)
+{
+	struct mempool2_inside *inside;
 
-static struct mempool2_elements elements_of(const struct mempool2 *pool);
-static void elements_compare(struct mempool2_elements *elements, const void *element,
-			     const void *last);
-static void maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
-static void registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve);
-static void registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
-			     struct mempool2_reserve *reserve);
-static void registry_remove(struct mempool2_reserve *reserve);
+	rcu_read_lock_sched();
+	/* Pairs with inside_attach(). */
+	inside = smp_load_acquire(&rcu_dereference_sched(pool->reserve)->inside);
+	rcu_read_unlock_sched();
+	return inside;
+}
+
+/* What the pool has for features if any of these is on, else %NULL. */
+static inline struct mempool2_inside *inside_with(const struct mempool2 *pool, unsigned int features)
+{
+	struct mempool2_inside *inside = pool_inside(pool);
+
+	return inside_features(inside) & features ? inside : NULL;
+}
+
+static inline bool pool_has(const struct mempool2 *pool, unsigned int features)
+{
+	return pool_is_watched(pool) && inside_with(pool, features);
+}
+
+struct mempool2_elements mp2_elements_of(const struct mempool2 *pool);
+void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
+			  const void *last);
+void mp2_maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
+void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve);
+void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
+			  struct mempool2_reserve *reserve);
+void mp2_registry_remove(struct mempool2_reserve *reserve);
 
 /* Only called while pools are watched, and never inline, as they would burden the others. */
-static int inside_set_limit(struct mempool2 *pool, int limit);
-static void *inside_alloc(struct mempool2 *pool, struct mempool2_inside *inside, gfp_t gfp,
-			  unsigned long caller);
-static bool inside_free(struct mempool2 *pool, void *element, unsigned long caller);
-static bool inside_is_failing(struct mempool2 *pool);
-static void inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);
-static void inside_use(struct mempool2 *pool, void **elems, unsigned int nr);
-static void inside_refilled(struct mempool2 *pool, unsigned int nr);
-static void inside_taken(struct mempool2 *pool, void **elems, unsigned int nr);
-static void inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
-			  unsigned long caller);
-static bool inside_freed(struct mempool2 *pool, void *element, unsigned long caller);
-static void inside_new(struct mempool2 *pool, void *element);
-static void inside_filled(struct mempool2 *pool, void *element);
-static void inside_left(struct mempool2 *pool, void *element);
+int mp2_inside_set_limit(struct mempool2 *pool, int limit);
+void *mp2_inside_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller);
+bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller);
+bool mp2_inside_is_failing(struct mempool2 *pool);
+void mp2_inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_inside_use(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_inside_refilled(struct mempool2 *pool, unsigned int nr);
+void mp2_inside_taken(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
+		       unsigned long caller);
+bool mp2_inside_freed(struct mempool2 *pool, void *element, unsigned long caller);
+void mp2_inside_new(struct mempool2 *pool, void *element);
+void mp2_inside_filled(struct mempool2 *pool, void *element);
+void mp2_inside_left(struct mempool2 *pool, void *element);
 
 /* Called for all pools, out of line. */
-static void inside_created(struct mempool2_reserve *reserve, gfp_t gfp);
-static void inside_ended(struct mempool2_reserve *reserve);
-static void inside_resized(struct mempool2 *pool, int from, int to, int err);
-static void inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout);
-static void inside_wait_end(struct mempool2_waiter *waiter);
-static void inside_handed_over(struct mempool2 *pool, const void *element);
-static void inside_failed(struct mempool2 *pool, unsigned long caller);
-static void inside_exit(struct mempool2 *pool);
-static struct mempool2 *inside_destroyed(struct mempool2 *pool);
-static bool inside_freed_to_none(const struct mempool2 *pool, const void *element);
+void mp2_inside_created(struct mempool2_reserve *reserve, gfp_t gfp);
+void mp2_inside_ended(struct mempool2_reserve *reserve);
+void mp2_inside_resized(struct mempool2 *pool, int from, int to, int err);
+void mp2_inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout);
+void mp2_inside_wait_end(struct mempool2_waiter *waiter);
+void mp2_inside_handed_over(struct mempool2 *pool, const void *element);
+void mp2_inside_failed(struct mempool2 *pool, unsigned long caller);
+void mp2_inside_exit(struct mempool2 *pool);
+struct mempool2 *mp2_inside_destroyed(struct mempool2 *pool);
+bool mp2_inside_freed_to_none(const struct mempool2 *pool, const void *element);
 
-static int inside_load(void);
-static void inside_unload(void);
+int mp2_inside_load(void);
+void mp2_inside_unload(void);
 
 #endif /* _MEMPOOL2_INSIDE_H */

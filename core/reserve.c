@@ -2,14 +2,14 @@
 /*
  * Taking elements from the reserve of a pool and putting them there, see core/reserve.h
  */
+#include <linux/init.h>
+#include <linux/lockdep.h>
+#include <linux/numa.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
 #include "reserve.h"
-
-/* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
-#define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
-
-/* A cache line of slots for each CPU, but these at least and these at most. */
-#define MIN_SLOTS	16
-#define MAX_SLOTS	128
 
 /* So many elements at once are sooner had from the store, or put there. */
 #define MANY		8
@@ -18,29 +18,7 @@
  * The slot at which a CPU begins to look, for each number of slots that a reserve can
  * have. They serve all pools and do not change.
  */
-static DEFINE_PER_CPU(unsigned long [MAX_SLOTS], reserve_hints);
-
-/* Where the CPU begins to look: a closed slot, if the reserve is smaller than it was made. */
-static __always_inline void **reserve_hint_slot(struct mempool2_reserve *reserve)
-{
-	/* By an address, as UBSAN would check an index each time. */
-	void **slot = &reserve->slots[this_cpu_read(*(&reserve_hints[0] + reserve->hint))];
-
-	/* Else gcc computes the address twice, for reading and for writing. */
-	OPTIMIZER_HIDE_VAR(slot);
-	return slot;
-}
-
-static bool reserve_is_waited_for(const struct mempool2 *pool)
-{
-	return unlikely(atomic_read(&pool->state) & MEMPOOL2_WAITERS);
-}
-
-/* How many elements a reserve has room for so that @min_nr are guaranteed. */
-static int reserve_size(int min_nr)
-{
-	return max(min_nr, 1);
-}
+DEFINE_PER_CPU(unsigned long [MAX_SLOTS], mp2_reserve_hints);
 
 /* How many of them are in slots. */
 static unsigned int reserve_slots(int min_nr)
@@ -51,7 +29,7 @@ static unsigned int reserve_slots(int min_nr)
 		     clamp(in_line * num_online_cpus(), MIN_SLOTS, MAX_SLOTS));
 }
 
-static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
+struct mempool2_reserve *mp2_reserve_create(int min_nr, gfp_t gfp, int node)
 {
 	unsigned int size = reserve_size(min_nr), nr_slots = reserve_slots(min_nr);
 	struct mempool2_reserve *reserve;
@@ -78,7 +56,7 @@ static struct mempool2_reserve *reserve_create(int min_nr, gfp_t gfp, int node)
  * Take up to @nr elements from slots, one at least: from the CPU's on, upwards and round to the first
  * one.
  */
-static unsigned int slots_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
+unsigned int mp2_slots_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
 {
 	void **end = &reserve->slots[READ_ONCE(reserve->nr_slots)];
 	void **here = min(reserve_hint_slot(reserve), end), **slot;
@@ -97,7 +75,7 @@ static unsigned int slots_take(struct mempool2_reserve *reserve, void **elems, u
 	return taken;
 }
 
-static unsigned int slots_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
+unsigned int mp2_slots_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
 {
 	void **end = &reserve->slots[READ_ONCE(reserve->nr_slots)];
 	void **here = min(reserve_hint_slot(reserve), end), **slot;
@@ -122,7 +100,7 @@ static void store_set_nr(struct mempool2_reserve *reserve, unsigned int nr)
 	smp_store_release(&reserve->nr_stored, nr);
 }
 
-static unsigned int store_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
+unsigned int mp2_store_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
 {
 	unsigned int nr_stored = reserve->nr_stored;
 
@@ -133,7 +111,7 @@ static unsigned int store_take(struct mempool2_reserve *reserve, void **elems, u
 	return nr;
 }
 
-static unsigned int store_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
+unsigned int mp2_store_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
 {
 	unsigned int nr_stored = reserve->nr_stored;
 
@@ -156,7 +134,7 @@ static void store_to_slots(struct mempool2_reserve *reserve)
 
 	if (!nr || reserve->is_moving)
 		return;
-	put = slots_put(reserve, elems, nr);
+	put = mp2_slots_put(reserve, elems, nr);
 	memmove(elems, elems + put, (nr - put) * sizeof(*elems));
 	store_set_nr(reserve, left + nr - put);
 }
@@ -168,7 +146,7 @@ static void slots_to_store(struct mempool2_reserve *reserve)
 
 	if (nr && !reserve->is_moving)
 		store_set_nr(reserve, nr_stored +
-			     slots_take(reserve, &reserve->store[nr_stored], nr));
+			     mp2_slots_take(reserve, &reserve->store[nr_stored], nr));
 }
 
 /* Knowing that it is full */
@@ -178,7 +156,7 @@ static void slots_to_store(struct mempool2_reserve *reserve)
  * the smp_rmb() of mempool2_free() (full-or-taken-late) and with full_scan_commit(): both bits
  * change at once, as a scan could clear NOT_FULL in between (full-or-taken).
  */
-static noinline void *reserve_set_not_full(struct mempool2 *pool, void *element)
+void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element)
 {
 	int state = atomic_read(&pool->state);
 
@@ -202,7 +180,7 @@ static int full_scan_begin(struct mempool2 *pool)
 	return begun;
 }
 
-/* False if a taker has spoilt the scan. Pairs with reserve_set_not_full(): full-or-taken. */
+/* False if a taker has spoilt the scan. Pairs with mp2_reserve_set_not_full(): full-or-taken. */
 static bool full_scan_commit(struct mempool2 *pool, int begun)
 {
 	int state = atomic_read(&pool->state);
@@ -228,7 +206,7 @@ static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reser
 	do {
 		begun = full_scan_begin(pool);
 		put = rcu_access_pointer(pool->reserve) == reserve ?
-		      slots_put(reserve, elems, nr) : -EAGAIN;
+		      mp2_slots_put(reserve, elems, nr) : -EAGAIN;
 	} while (!put && !full_scan_commit(pool, begun));
 	if (put)
 		atomic_andnot(MEMPOOL2_FULL_SCAN, &pool->state);
@@ -255,14 +233,14 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
 	 */
 	smp_mb__after_spinlock();
 	old = reserve->old;
-	taken = store_take(reserve, elems, nr);
+	taken = mp2_store_take(reserve, elems, nr);
 	if (taken < nr)
-		taken += slots_take(reserve, elems + taken, nr - taken);
+		taken += mp2_slots_take(reserve, elems + taken, nr - taken);
 	if (unlikely(old) && taken < nr) {
 		raw_spin_lock_nested(&old->lock, SINGLE_DEPTH_NESTING);
-		taken += store_take(old, elems + taken, nr - taken);
+		taken += mp2_store_take(old, elems + taken, nr - taken);
 		if (taken < nr)
-			taken += slots_take(old, elems + taken, nr - taken);
+			taken += mp2_slots_take(old, elems + taken, nr - taken);
 		raw_spin_unlock(&old->lock);
 	}
 	store_to_slots(reserve);
@@ -276,7 +254,7 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
  * set before. To be called with rcu_read_lock_sched(), which pairs with the synchronize_rcu() of
  * a resize and of a sweep: moving-seen, reserve-freed, swept-or-taken.
  */
-static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned int nr)
+unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_reserve *reserve = rcu_dereference_sched(pool->reserve);
 	int state = atomic_read(&pool->state), scan = state & MEMPOOL2_FULL_SCAN;
@@ -285,11 +263,11 @@ static unsigned int reserve_take(struct mempool2 *pool, void **elems, unsigned i
 
 	/* Many are in the store rather than in slots. */
 	if (likely(!scan) && (nr < MANY || !more))
-		taken = slots_take(reserve, elems, nr);
+		taken = mp2_slots_take(reserve, elems, nr);
 	if (taken < nr && more)
 		taken += reserve_take_locked(reserve, elems + taken, nr - taken);
 	if (taken && (!not_full_is_said(state) || atomic_read(&pool->state) != state))
-		reserve_set_not_full(pool, NULL);
+		mp2_reserve_set_not_full(pool, NULL);
 	return taken;
 }
 
@@ -301,15 +279,15 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
 	int put;
 
 	raw_spin_lock_irqsave(&reserve->lock, flags);
-	put = store_put(reserve, elems, nr);
+	put = mp2_store_put(reserve, elems, nr);
 	if (!put)
 		put = slots_put_or_commit_full(pool, reserve, elems, nr);
 	else if (put < nr)
-		put += slots_put(reserve, elems + put, nr - put);
+		put += mp2_slots_put(reserve, elems + put, nr - put);
 	else if (nr < MANY)
 		slots_to_store(reserve);
 	raw_spin_unlock_irqrestore(&reserve->lock, flags);
-	/* Pairs with waiter_queue(), as the cmpxchg() of a slot: queue-or-stored, queue-or-moved. */
+	/* Pairs with mp2_waiter_queue(), as the cmpxchg() of a slot: queue-or-stored, queue-or-moved. */
 	smp_mb();
 	return put;
 }
@@ -319,14 +297,14 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
  * was some, a full barrier, and the caller has to look whether anybody waits. To be called with
  * rcu_read_lock_sched().
  */
-static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned int nr)
+unsigned int mp2_reserve_put(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_reserve *reserve;
 	int put;
 
 	do {
 		reserve = rcu_dereference_sched(pool->reserve);
-		put = nr < MANY || !reserve->max_stored ? slots_put(reserve, elems, nr) : 0;
+		put = nr < MANY || !reserve->max_stored ? mp2_slots_put(reserve, elems, nr) : 0;
 		if (put)
 			break;
 		put = reserve_put_locked(pool, reserve, elems, nr);
@@ -335,9 +313,9 @@ static unsigned int reserve_put(struct mempool2 *pool, void **elems, unsigned in
 }
 
 /* A single one, where the slot at the CPU's hint had no room. */
-static noinline bool reserve_put_one(struct mempool2 *pool, void *element)
+bool mp2_reserve_put_one(struct mempool2 *pool, void *element)
 {
-	return reserve_put(pool, &element, 1);
+	return mp2_reserve_put(pool, &element, 1);
 }
 
 static unsigned int slots_count(const struct mempool2_reserve *reserve)
@@ -350,7 +328,7 @@ static unsigned int slots_count(const struct mempool2_reserve *reserve)
 }
 
 /* How many rest, also in a reserve that this one replaces. */
-static unsigned int reserve_count(struct mempool2_reserve *reserve)
+unsigned int mp2_reserve_count(struct mempool2_reserve *reserve)
 {
 	unsigned long flags;
 	unsigned int nr;
@@ -361,12 +339,6 @@ static unsigned int reserve_count(struct mempool2_reserve *reserve)
 		nr += READ_ONCE(reserve->old->nr_stored) + slots_count(reserve->old);
 	raw_spin_unlock_irqrestore(&reserve->lock, flags);
 	return nr;
-}
-
-/* How many it has room for. */
-static unsigned int reserve_room(const struct mempool2_reserve *reserve)
-{
-	return reserve->nr_slots + reserve->max_stored;
 }
 
 /* Where a CPU begins to look */
@@ -394,14 +366,14 @@ static unsigned int __init hint_spread(unsigned int cpu, unsigned int nr_slots)
 }
 
 /* Pools that are made before do without. */
-static int __init hints_init(void)
+int __init mp2_hints_init(void)
 {
 	unsigned int nr_slots;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
 		for (nr_slots = 1; nr_slots <= MAX_SLOTS; nr_slots++)
-			per_cpu(reserve_hints[nr_slots - 1], cpu) = hint_spread(cpu, nr_slots);
+			per_cpu(mp2_reserve_hints[nr_slots - 1], cpu) = hint_spread(cpu, nr_slots);
 	}
 	return 0;
 }

@@ -21,7 +21,10 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/percpu.h>
 #include <linux/spinlock.h>
 
 #include "../mempool2.h"
@@ -61,7 +64,7 @@ struct mempool2_elements {
  * @hint: which of a CPU's hints is for reserves of this size
  * @elements: what is known of the elements
  * @is_owned: by a resize or a sweep: nobody else replaces the reserve or moves its elements.
- *	Protected by registry_lock.
+ *	Protected by mp2_registry_lock.
  * @is_moving: elements are being moved: CPUs that find nothing look again with @lock held. Set for at
  *	least a grace period before any is moved. Written by the owner.
  * @old: the reserve that this one replaces, until nothing is left in it. Protected by @lock.
@@ -130,7 +133,7 @@ static __always_inline bool slot_take(void **slot, void **element)
 
 /*
  * A full barrier, if true, before we look whether anybody waits for the element. Pairs with
- * waiter_queue() (queue-or-reserve, queue-or-new-reserve); for the element with slot_take()
+ * mp2_waiter_queue() (queue-or-reserve, queue-or-new-reserve); for the element with slot_take()
  * (slot-filled); and with the xchg() of reserve_shrink_batch() (put-or-closed). For a slot that is
  * probably empty; slot_put() is cheaper if not.
  */
@@ -150,7 +153,7 @@ static __always_inline bool slot_put(void **slot, void *element)
  * May an element that is in none of the slots be in the reserve all the same? To be asked before
  * the slots are looked at: then what left the store before is seen in its slot, and a CPU that
  * moves an element to the store after that looks for waiters. Pairs with store_set_nr()
- * (moved-to-slots, queue-or-stored, queue-or-moved) and reserve_set_moving() (moving-over,
+ * (moved-to-slots, queue-or-stored, queue-or-moved) and mp2_reserve_set_moving() (moving-over,
  * swept-or-taken).
  */
 static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
@@ -185,5 +188,60 @@ static __always_inline bool not_full_is_said(int state)
 
 /* With one of these bits, or without NOT_FULL, it is not enough to take what is in a slot. */
 #define FAST_TAKE_MASK	(MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN | MEMPOOL2_WAITERS)
+
+/* Shared by core/reserve.c and those that take the short way */
+
+/* A cache line of slots for each CPU, but these at least and these at most. */
+#define MIN_SLOTS	16
+#define MAX_SLOTS	128
+
+/* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
+#define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
+
+DECLARE_PER_CPU(unsigned long [MAX_SLOTS], mp2_reserve_hints);
+
+/* Where the CPU begins to look: a closed slot, if the reserve is smaller than it was made. */
+static __always_inline void **reserve_hint_slot(struct mempool2_reserve *reserve)
+{
+	/* By an address, as UBSAN would check an index each time. */
+	void **slot = &reserve->slots[this_cpu_read(*(&mp2_reserve_hints[0] + reserve->hint))];
+
+	/* Else gcc computes the address twice, for reading and for writing. */
+	OPTIMIZER_HIDE_VAR(slot);
+	return slot;
+}
+
+static inline bool reserve_is_waited_for(const struct mempool2 *pool)
+{
+	return unlikely(atomic_read(&pool->state) & MEMPOOL2_WAITERS);
+}
+
+/* How many elements a reserve has room for so that @min_nr are guaranteed. */
+static inline int reserve_size(int min_nr)
+{
+	return max(min_nr, 1);
+}
+
+/* How many it has room for. */
+static inline unsigned int reserve_room(const struct mempool2_reserve *reserve)
+{
+	return reserve->nr_slots + reserve->max_stored;
+}
+
+/* core/reserve.c */
+
+struct mempool2_reserve *mp2_reserve_create(int min_nr, gfp_t gfp, int node);
+unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int nr);
+unsigned int mp2_reserve_put(struct mempool2 *pool, void **elems, unsigned int nr);
+bool mp2_reserve_put_one(struct mempool2 *pool, void *element);
+void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element);
+unsigned int mp2_reserve_count(struct mempool2_reserve *reserve);
+int mp2_hints_init(void);
+
+/* The same for core/resize.c, which moves elements; those of the store with the lock */
+unsigned int mp2_slots_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
+unsigned int mp2_slots_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
+unsigned int mp2_store_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
+unsigned int mp2_store_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
 
 #endif /* _MEMPOOL2_RESERVE_H */

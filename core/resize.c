@@ -8,28 +8,38 @@
  * element is overlooked. Between batches nothing is held while callbacks run; they may resize the
  * pool. A step of a resize, or a sweep, owns the reserve, so there is one at a time.
  */
-#include "reserve.h"
+#include <linux/export.h>
+#include <linux/limits.h>
+#include <linux/llist.h>
+#include <linux/minmax.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "internal.h"
 
 /* For a step or sweep while a reserve has another owner. */
-static DECLARE_WAIT_QUEUE_HEAD(owner_wait);
+DECLARE_WAIT_QUEUE_HEAD(mp2_owner_wait);
 
-static bool reserve_own(struct mempool2_reserve *reserve)
+bool mp2_reserve_own(struct mempool2_reserve *reserve)
 {
 	bool was_owned = reserve->is_owned;
 
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&mp2_registry_lock);
 	reserve->is_owned = true;
 	return !was_owned;
 }
 
-static void reserve_disown(struct mempool2_reserve *reserve)
+void mp2_reserve_disown(struct mempool2_reserve *reserve)
 {
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&mp2_registry_lock);
 	reserve->is_owned = false;
-	wake_up_all(&owner_wait);
+	wake_up_all(&mp2_owner_wait);
 }
 
-static void reserve_set_moving(struct mempool2_reserve *reserve, bool moving)
+void mp2_reserve_set_moving(struct mempool2_reserve *reserve, bool moving)
 {
 	/* What was moved is where it belongs before. Pairs with reserve_has_more(): moving-over. */
 	smp_store_release(&reserve->is_moving, moving);
@@ -39,11 +49,11 @@ static struct mempool2_reserve *pool_try_own(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
 
-	spin_lock_irq(&registry_lock);
-	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&registry_lock));
-	if (!reserve_own(reserve))
+	spin_lock_irq(&mp2_registry_lock);
+	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&mp2_registry_lock));
+	if (!mp2_reserve_own(reserve))
 		reserve = NULL;
-	spin_unlock_irq(&registry_lock);
+	spin_unlock_irq(&mp2_registry_lock);
 	return reserve;
 }
 
@@ -51,15 +61,15 @@ static struct mempool2_reserve *pool_own(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
 
-	wait_event(owner_wait, (reserve = pool_try_own(pool)));
+	wait_event(mp2_owner_wait, (reserve = pool_try_own(pool)));
 	return reserve;
 }
 
 static void pool_disown(struct mempool2 *pool)
 {
-	spin_lock_irq(&registry_lock);
-	reserve_disown(rcu_dereference_protected(pool->reserve, lockdep_is_held(&registry_lock)));
-	spin_unlock_irq(&registry_lock);
+	spin_lock_irq(&mp2_registry_lock);
+	mp2_reserve_disown(rcu_dereference_protected(pool->reserve, lockdep_is_held(&mp2_registry_lock)));
+	spin_unlock_irq(&mp2_registry_lock);
 }
 
 /*
@@ -73,13 +83,13 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 
 	raw_spin_lock_irq(&reserve->lock);
 	raw_spin_lock_nested(&old->lock, SINGLE_DEPTH_NESTING);
-	nr = store_take(old, surplus, BATCH);
+	nr = mp2_store_take(old, surplus, BATCH);
 	if (nr < BATCH)
-		nr += slots_take(old, surplus + nr, BATCH - nr);
+		nr += mp2_slots_take(old, surplus + nr, BATCH - nr);
 	raw_spin_unlock(&old->lock);
-	put = store_put(reserve, surplus, nr);
+	put = mp2_store_put(reserve, surplus, nr);
 	if (put < nr)
-		put += slots_put(reserve, surplus + put, nr - put);
+		put += mp2_slots_put(reserve, surplus + put, nr - put);
 	/* Pairs with inside_try_own(), which has another lock. */
 	if (nr < BATCH)
 		WRITE_ONCE(reserve->old, NULL);
@@ -101,7 +111,7 @@ static unsigned int reserve_shrink_batch(struct mempool2_reserve *reserve, unsig
 	raw_spin_lock_irq(&reserve->lock);
 	reserve->max_stored = size - nr_slots;
 	excess = reserve->nr_stored - min(reserve->nr_stored, reserve->max_stored);
-	nr = store_take(reserve, surplus, min_t(unsigned int, excess, BATCH));
+	nr = mp2_store_take(reserve, surplus, min_t(unsigned int, excess, BATCH));
 	while (nr < BATCH && reserve->nr_slots > nr_slots) {
 		element = xchg(&reserve->slots[reserve->nr_slots - 1], SLOT_CLOSED);
 		WRITE_ONCE(reserve->nr_slots, reserve->nr_slots - 1);
@@ -123,12 +133,12 @@ static void reserve_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 	reserve->nr_unfilled = old->nr_unfilled;
 	reserve->is_owned = true;
 	reserve->is_moving = true;
-	registry_replace(pool, old, reserve);
+	mp2_registry_replace(pool, old, reserve);
 	/*
 	 * A full barrier, and the end of a scan of the old one. Pairs with its begin:
 	 * full-or-replaced.
 	 */
-	reserve_set_not_full(pool, NULL);
+	mp2_reserve_set_not_full(pool, NULL);
 	/*
 	 * From then on nobody uses the old one but through the new one, under its lock. Pairs with
 	 * rcu_read_lock_sched() in those that look at a reserve: moving-seen, reserve-freed.
@@ -155,7 +165,7 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	else
 		more = false;
 	if (old && !reserve->old) {
-		reserve_set_moving(reserve, false);
+		mp2_reserve_set_moving(reserve, false);
 		kvfree(old);
 	}
 	/*
@@ -170,10 +180,10 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 		return -1;
 
 	/* As by a free: waiters and the reserve come first. */
-	elements_unpark(pool, surplus, nr);
+	mp2_elements_unpark(pool, surplus, nr);
 	rcu_read_lock();
-	kept = pool_return(pool, surplus, nr, &served);
-	functions_call(&served);
+	kept = mp2_pool_return(pool, surplus, nr, &served);
+	mp2_functions_call(&served);
 	rcu_read_unlock();
 	nr_kept = kept;
 	while (kept < nr)
@@ -200,7 +210,7 @@ static int pool_resize(struct mempool2 *pool, int min_nr)
 	struct mempool2_reserve *new, *reserve;
 	int growth, err = 0;
 
-	new = reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
+	new = mp2_reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
 	/* One after the other. */
 	while ((reserve = pool_own(pool))->old) {
 		pool_disown(pool);
@@ -225,3 +235,160 @@ static int pool_resize(struct mempool2 *pool, int min_nr)
 	return growth > 0;
 }
 
+/*
+ * What the reserve misses
+ */
+
+static int nr_missing_now(const struct mempool2 *pool)
+{
+	return reserve_size(READ_ONCE(pool->min_nr)) - mempool2_nr_reserved(pool);
+}
+
+/* mp2_pool_return() of a single element, by a call that goes on to use the pool. */
+static bool pool_return_one(struct mempool2 *pool, void *element)
+{
+	struct llist_head served = {};
+	bool taken;
+
+	rcu_read_lock();
+	taken = mp2_pool_return(pool, &element, 1, &served);
+	mp2_functions_call(&served);
+	rcu_read_unlock();
+	return taken;
+}
+
+/* For the reserve and for waiters, so nothing that is no element. */
+static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
+{
+	void *element = pool->alloc(gfp, pool->pool_data);
+
+	if (!element || refused(element, pool->alloc))
+		return NULL;
+	if (unlikely(pool_is_watched(pool)))
+		mp2_inside_new(pool, element);
+	return element;
+}
+
+/*
+ * Allocate what the reserve misses, up to @nr_most elements: waiters get theirs
+ * first, so this has to have a bound. Returns how many they and the reserve got.
+ */
+static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
+{
+	unsigned int nr = 0, nr_given = 0;
+	void *element;
+	int missing;
+
+	do {
+		missing = nr_missing_now(pool);
+		for (element = NULL; missing > 0 && nr < nr_most; missing--, nr++) {
+			element = pool_alloc_new(pool, gfp);
+			if (!element)
+				break;
+			if (pool_return_one(pool, element))
+				nr_given++;
+			else
+				pool_call_free(pool, element);
+			if (gfp & __GFP_DIRECT_RECLAIM)
+				cond_resched();
+		}
+	} while (element && nr < nr_most);
+	return nr_given;
+}
+
+int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
+{
+	struct mempool2_reserve *reserve;
+	int min_nr, nr_new;
+
+	if (not_initialised(pool) ||
+	    mistake(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
+	    mistake(new_min_nr > MAX_MIN_NR, "resize to %d, which is more than %d",
+		    new_min_nr, MAX_MIN_NR))
+		return -EINVAL;
+	might_sleep();
+
+	min_nr = READ_ONCE(pool->min_nr);
+	if (new_min_nr == min_nr)
+		return 0;
+	nr_new = pool_resize(pool, new_min_nr);
+	if (nr_new > 0) {
+		nr_new = pool_fill(pool, GFP_KERNEL, new_min_nr);
+		reserve = pool_own(pool);
+		reserve->nr_unfilled = max(reserve->nr_unfilled - nr_new, 0);
+		pool_disown(pool);
+		nr_new = 0;
+	}
+	mp2_inside_resized(pool, min_nr, new_min_nr, nr_new);
+	return nr_new;
+}
+EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
+
+int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	if (not_initialised(pool))
+		return -EINVAL;
+	might_alloc(gfp_mask);
+	pool_fill(pool, gfp_mask, max(nr_missing_now(pool), 0));
+	return max(nr_missing_now(pool), 0);
+}
+EXPORT_SYMBOL_GPL(mempool2_refill_noprof);
+
+/* Who waited for the limit has not looked for memory since: do it in their stead. */
+static void waiters_serve_fresh(struct mempool2 *pool)
+{
+	long nr_most = (long)READ_ONCE(pool->nr_waiters) * reserve_size(READ_ONCE(pool->min_nr));
+	void *element;
+
+	mp2_waiters_serve_and_call(pool);
+	for (; nr_most > 0 && READ_ONCE(pool->nr_waiters); nr_most--) {
+		element = pool_alloc_new(pool, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!element)
+			break;
+		if (!pool_return_one(pool, element)) {
+			pool_call_free(pool, element);
+			break;
+		}
+		cond_resched();
+	}
+}
+
+/**
+ * mempool2_set_limit() - limit how many elements may be out
+ * @pool: the pool
+ * @limit: how many, 1 or more, and never less than the pool's @min_nr; 0 for no
+ *	limit, as at first
+ *
+ * An allocation that would exceed the limit fails or waits like one for which there
+ * is no memory, in the same queue, in turn. So the pool's user needs no throttle of
+ * its own. While there is a limit each call costs more, also where there is memory;
+ * without one, nothing.
+ *
+ * What was allocated before is not counted: best called before the pool is used. Of
+ * what mempool2_free() is given each element is thought to have been out; so is what
+ * mempool2_free_bulk() is given, also what it does not take. A lower limit takes
+ * nothing away: what is out too much has to come back first.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or
+ *
+ * * %-ENOMEM - no memory for the count
+ * * %-EINVAL - @pool is not initialised, or @limit is negative, or less than @min_nr;
+ *   one warning says which; the pool is as it was
+ */
+int mempool2_set_limit(struct mempool2 *pool, int limit)
+{
+	int err;
+
+	if (not_initialised(pool) ||
+	    mistake(limit < 0, "limit %d is negative", limit) ||
+	    mistake(limit && limit < READ_ONCE(pool->min_nr),
+		    "limit %d is less than min_nr %d", limit, READ_ONCE(pool->min_nr)))
+		return -EINVAL;
+	might_sleep();
+	err = mp2_inside_set_limit(pool, limit);
+	if (!err)
+		waiters_serve_fresh(pool);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mempool2_set_limit);

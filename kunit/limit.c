@@ -192,10 +192,11 @@ static void waiter_below_the_limit_looks_for_memory(struct kunit *test)
 	first = caller_that_waits(fx);
 	second = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(second));
-	fx->src.only_for = second->task;
-	source_recover(&fx->src);
 	/* There is room for one, and the first one is the next, not a newcomer. */
+	fx->src.only_for = current;
+	source_recover(&fx->src);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	fx->src.only_for = second->task;
 	wake_up_process(second->task);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(second, 2));
 	fx->src.only_for = NULL;

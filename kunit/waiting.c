@@ -256,6 +256,27 @@ static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
+/* The other one does not look before its own time is over. */
+static void bare_wake_up_is_for_the_oldest_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *head, *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	head = caller_that_waits(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	fx->src.only_for = caller->task;
+	source_recover(&fx->src);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(head));
+	fx->src.only_for = NULL;
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
 /* The wake-up comes while the waiter, which is the head, asks by itself. */
 static void rest_and_wake_up(struct source *src, gfp_t gfp_mask)
 {
@@ -1149,6 +1170,7 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(waiter_behind_one_that_is_served_asks_soon),
 	KUNIT_CASE(waiter_behind_a_cancelled_request_asks_soon),
 	KUNIT_CASE(bare_wake_up_lets_the_waiter_look_for_memory),
+	KUNIT_CASE(bare_wake_up_is_for_the_oldest_waiter),
 	KUNIT_CASE(wake_up_while_the_waiter_looks_is_not_lost),
 	KUNIT_CASE_PARAM(element_that_rests_beside_waiters_is_found_when_one_looks_again,
 			 reserve_size_gen_params),

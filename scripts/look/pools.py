@@ -70,7 +70,7 @@ def who(waiter):
 
 
 def read_waiters(prog, pool):
-    ours = [address_of(prog, name) for name in ("sleeper_wake", "function_wake")]
+    ours = [address_of(prog, name) for name in ("sleeper_wake", "mp2_function_wake")]
     lines = []
     for entry in list_entries(pool.wait.head, "struct wait_queue_entry", "entry"):
         if entry.func.value_() in ours:

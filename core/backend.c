@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where elements come from: the stock functions, and what a pool can be made with
+ */
+#include <linux/cache.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/*
+ * Where struct kmem_cache, which is private to the slab allocator since 6.8,
+ * keeps the constructor: found by making a cache whose constructor is known.
+ * 0, and no pool is warned of, for pools made before that.
+ */
+static unsigned int slab_ctor_offset __ro_after_init;
+
+void *mp2_slab_ctor(const struct kmem_cache *cache)
+{
+	if (!slab_ctor_offset)
+		return NULL;
+	return *(void *const *)((const char *)cache + slab_ctor_offset);
+}
+
+static void slab_known_ctor(void *object)
+{
+}
+
+int __init mp2_slab_find_ctor(void)
+{
+	/* Well behind the constructor and before the end, on every kernel. */
+	const unsigned int end = 160;
+	struct kmem_cache *cache;
+	unsigned int offset;
+
+	cache = kmem_cache_create("mempool2_ctor", sizeof(long), 0, 0,
+				  slab_known_ctor);
+	if (!cache)
+		return -ENOMEM;
+	for (offset = 0; offset < end; offset += sizeof(void *)) {
+		if (*(void **)((char *)cache + offset) == slab_known_ctor) {
+			slab_ctor_offset = offset;
+			break;
+		}
+	}
+	kmem_cache_destroy(cache);
+	return 0;
+}
+
+/* Is this what a pool can be made with? Says what is wrong, and whose it is. */
+bool mp2_pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn,
+			mempool2_free_t *free_fn, void *pool_data,
+			unsigned long caller)
+{
+	unsigned long data = (unsigned long)pool_data;
+
+	if (mistake_by(caller, !alloc_fn, "alloc_fn is NULL") ||
+	    mistake_by(caller, !free_fn, "free_fn is NULL") ||
+	    mistake_by(caller, min_nr < 0, "min_nr %d is negative", min_nr) ||
+	    mistake_by(caller, min_nr > MAX_MIN_NR,
+		       "min_nr %d is larger than %d", min_nr, MAX_MIN_NR))
+		return false;
+
+	if ((alloc_fn == mempool2_alloc_slab || free_fn == mempool2_free_slab) &&
+	    mistake_by(caller, !pool_data, "slab cache is NULL"))
+		return false;
+	if (alloc_fn == mempool2_alloc_slab) {
+		mistake_by(caller, mp2_slab_ctor(pool_data),
+			   "slab cache has the constructor %pS, but an element of the reserve is as its last user left it",
+			   mp2_slab_ctor(pool_data));
+		return true;
+	}
+	if (alloc_fn == mempool2_kmalloc)
+		return !mistake_by(caller, data > KMALLOC_MAX_SIZE,
+				   "size %lu is larger than kmalloc's %lu",
+				   data, (unsigned long)KMALLOC_MAX_SIZE);
+	if (alloc_fn == mempool2_kvmalloc)
+		return !mistake_by(caller, data > INT_MAX,
+				   "size %lu is larger than kvmalloc's %d",
+				   data, INT_MAX);
+	if (alloc_fn == mempool2_alloc_pages)
+		return !mistake_by(caller, data > MEMPOOL2_MAX_ORDER,
+				   "page order %ld is not in 0 to %d",
+				   (long)data, MEMPOOL2_MAX_ORDER);
+	return true;
+}
+
+enum mempool2_kind mp2_pool_kind(mempool2_alloc_t *alloc_fn,
+				    mempool2_free_t *free_fn)
+{
+	if (alloc_fn == mempool2_alloc_slab && free_fn == mempool2_free_slab)
+		return MEMPOOL2_SLAB;
+	if (alloc_fn == mempool2_kmalloc && free_fn == mempool2_kfree)
+		return MEMPOOL2_KMALLOC;
+	if (alloc_fn == mempool2_alloc_pages && free_fn == mempool2_free_pages)
+		return MEMPOOL2_PAGES;
+	return MEMPOOL2_CUSTOM;
+}
+
+/**
+ * mempool2_alloc_slab() - alloc function for pools of slab objects
+ * @gfp_mask: handed on
+ * @pool_data: the &struct kmem_cache
+ *
+ * Context: As kmem_cache_alloc() with @gfp_mask.
+ * Return: the object or %NULL.
+ *
+ * Matches mempool_alloc_slab().
+ */
+void *mempool2_alloc_slab(gfp_t gfp_mask, void *pool_data)
+{
+	return mempool2_raw_slab_alloc(pool_data, gfp_mask);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_slab);
+
+/**
+ * mempool2_free_slab() - free function for pools of slab objects
+ * @element: the object
+ * @pool_data: the &struct kmem_cache
+ *
+ * Context: Any. Does not sleep.
+ *
+ * Matches mempool_free_slab().
+ */
+void mempool2_free_slab(void *element, void *pool_data)
+{
+	kmem_cache_free(pool_data, element);
+}
+EXPORT_SYMBOL_GPL(mempool2_free_slab);
+
+/**
+ * mempool2_kmalloc() - alloc function for pools of kmalloc() memory
+ * @gfp_mask: handed on
+ * @pool_data: the size in bytes, as an integer
+ *
+ * Context: As kmalloc() with @gfp_mask.
+ * Return: the memory or %NULL.
+ *
+ * Matches mempool_kmalloc().
+ */
+void *mempool2_kmalloc(gfp_t gfp_mask, void *pool_data)
+{
+	size_t size = (size_t)pool_data;
+
+	return mempool2_raw_kmalloc(size, gfp_mask);
+}
+EXPORT_SYMBOL_GPL(mempool2_kmalloc);
+
+/**
+ * mempool2_kfree() - free function for pools of kmalloc() memory
+ * @element: the memory
+ * @pool_data: not used
+ *
+ * Context: Any. Does not sleep.
+ *
+ * Matches mempool_kfree().
+ */
+void mempool2_kfree(void *element, void *pool_data)
+{
+	kfree(element);
+}
+EXPORT_SYMBOL_GPL(mempool2_kfree);
+
+/**
+ * mempool2_kvmalloc() - alloc function for pools of kvmalloc() memory
+ * @gfp_mask: handed on
+ * @pool_data: the size in bytes, as an integer
+ *
+ * Context: As kvmalloc() with @gfp_mask.
+ * Return: the memory or %NULL.
+ *
+ * Matches mempool_kvmalloc() (to 6.12).
+ */
+void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data)
+{
+	size_t size = (size_t)pool_data;
+
+	return mempool2_raw_kvmalloc(size, gfp_mask);
+}
+EXPORT_SYMBOL_GPL(mempool2_kvmalloc);
+
+/**
+ * mempool2_kvfree() - free function for pools of kvmalloc() memory
+ * @element: the memory
+ * @pool_data: not used
+ *
+ * Context: As kvfree(): may sleep in task context, and is legal in interrupts.
+ *
+ * Matches mempool_kvfree() (to 6.12).
+ */
+void mempool2_kvfree(void *element, void *pool_data)
+{
+	kvfree(element);
+}
+EXPORT_SYMBOL_GPL(mempool2_kvfree);
+
+/**
+ * mempool2_alloc_pages() - alloc function for pools of pages
+ * @gfp_mask: handed on
+ * @pool_data: the page order, as an integer
+ *
+ * Context: As alloc_pages() with @gfp_mask.
+ * Return: the first &struct page, not compound, or %NULL.
+ *
+ * Matches mempool_alloc_pages().
+ */
+void *mempool2_alloc_pages(gfp_t gfp_mask, void *pool_data)
+{
+	return mempool2_raw_alloc_pages(gfp_mask, (unsigned long)pool_data);
+}
+EXPORT_SYMBOL_GPL(mempool2_alloc_pages);
+
+/**
+ * mempool2_free_pages() - free function for pools of pages
+ * @element: the first &struct page
+ * @pool_data: the page order, as an integer
+ *
+ * Context: Any. Does not sleep.
+ *
+ * Matches mempool_free_pages().
+ */
+void mempool2_free_pages(void *element, void *pool_data)
+{
+	__free_pages(element, (unsigned long)pool_data);
+}
+EXPORT_SYMBOL_GPL(mempool2_free_pages);

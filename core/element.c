@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Elements on their way into the reserve and out of it
+ */
+#include <linux/rcupdate.h>
+
+#include "internal.h"
+
+/*
+ * Elements in the reserve are parked: KASAN and the checks watch for those that use them all the same.
+ */
+
+/* Returns how many of @nr elements are parked. */
+unsigned int mp2_elements_park(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int parked = 0;
+
+	if (unlikely(pool_is_watched(pool)))
+		mp2_inside_rest(pool, elems, nr);
+	while (parked < nr && element_kasan_park(pool, elems[parked]))
+		parked++;
+	return parked;
+}
+
+void mp2_elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		element_kasan_unpark(pool, elems[i]);
+	if (unlikely(pool_is_watched(pool)))
+		mp2_inside_use(pool, elems, nr);
+}
+
+/* Up to @nr elements: mp2_reserve_put(). The caller has to look for waiters then. */
+unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	unsigned int parked, put = 1;
+
+	rcu_read_lock_sched();
+	parked = mp2_elements_park(pool, elems, nr);
+	/* KASAN has reported the first one: it is lost. */
+	if (parked) {
+		put = mp2_reserve_put(pool, elems, parked);
+		mp2_elements_unpark(pool, elems + put, parked - put);
+	}
+	rcu_read_unlock_sched();
+	if (unlikely(pool_is_watched(pool)))
+		mp2_inside_refilled(pool, put);
+	return put;
+}
+
+/* As pool_note_owner(), for elements that were waited for. */
+void mp2_pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	pool_note_owner(elems, nr);
+	if (unlikely(pool_is_watched(pool)))
+		mp2_inside_taken(pool, elems, nr);
+}
