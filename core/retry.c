@@ -3,7 +3,7 @@
  * Memory that comes back
  *
  * Memory may come back while nobody frees an element. The head of the queue notices that: a
- * sleeper wakes and asks the alloc function itself, see waiter_sleep(). For a request a
+ * sleeper wakes and asks the alloc function itself, see mp2_waiter_sleep(). For a request a
  * retrier does it, which is a work of a workqueue. A request is known to its retrier only
  * while it is the head, so a pool without requests costs nothing, and a queue of any length
  * costs as much as one request.
