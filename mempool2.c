@@ -455,6 +455,14 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
  * Freeing
  */
 
+/* Out of line, as it needs an array. */
+static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	if (unlikely(pool_is_watched(pool)) && mp2_inside_free(pool, element, caller))
+		return;
+	mp2_pool_free(pool, &element, 1, false);
+}
+
 /*
  * When the CPU's slot has no room: to another one. Still in the section in which the element was
  * parked, as later the checks may be on and want more of an element that is put.

@@ -245,13 +245,6 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems, unsigned int c
 			     struct llist_head *served);
 void mp2_pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later);
 
-static inline void pool_free_one(struct mempool2 *pool, void *element, unsigned long caller)
-{
-	if (unlikely(pool_is_watched(pool)) && mp2_inside_free(pool, element, caller))
-		return;
-	mp2_pool_free(pool, &element, 1, false);
-}
-
 /*
  * After an element was put, which is a full barrier. The last thing that a call does with the pool:
  * functions may end it.
