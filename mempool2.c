@@ -84,9 +84,11 @@ late_initcall(alloc_fault_debugfs);
 static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
 				      unsigned long caller)
 {
+	int state = atomic_read(&pool->state);
 	unsigned int taken;
 
-	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS)
+	/* What is offered is one element, and for one of several there are those who wait. */
+	if (nr > 1 ? state & MEMPOOL2_WAITERS : !state_lets_take(state))
 		return false;
 	taken = pool_take_from_reserve(pool, elems, nr);
 	if (unlikely(taken < nr)) {
@@ -94,6 +96,8 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 			mp2_pool_free(pool, elems, taken, true);
 		return false;
 	}
+	if (unlikely(state & MEMPOOL2_OFFERED))
+		hold_begin(elems[0]);
 	pool_note_owner(elems, nr);
 	if (unlikely(pool_is_watched(pool)))
 		mp2_inside_served(pool, elems, nr, caller);
@@ -139,9 +143,12 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 	mp2_inside_wait_begin(&waiter, timeout);
 	err = mp2_waiter_sleep(&waiter, gfp, task_state, timeout);
 	mp2_inside_wait_end(&waiter);
-	if (!err)
-		mp2_pool_note_arrival(pool, elems, nr);
-	return err;
+	if (err)
+		return err;
+	mp2_pool_note_arrival(pool, elems, nr);
+	if (nr == 1)
+		hold_begin(elems[0]);
+	return 0;
 }
 
 void mempool2_refuse_zero(void)
@@ -187,13 +194,36 @@ static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 	return element;
 }
 
+/* As pool_take_here(), while an element is offered. */
+static inline void *pool_take_offered(struct mempool2 *pool)
+{
+	void *element = NULL;
+	int state;
+
+	rcu_read_lock_sched();
+	state = atomic_read(&pool->state);
+	if (not_full_is_said(state) && !pool_is_watched(pool))
+		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
+	if (unlikely(atomic_read(&pool->state) != state))
+		mp2_reserve_set_not_full(pool, NULL);
+	rcu_read_unlock_sched();
+	if (element) {
+		element_kasan_unpark(pool, element);
+		pool_note_owner(&element, 1);
+		hold_begin(element);
+	}
+	return element;
+}
+
 /* Not inlined: what it needs should not burden those who seldom come here. */
 static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, int entered,
 					 unsigned long caller)
 {
 	void *element = NULL;
 
-	if (entered >= 0)
+	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
+		element = pool_take_offered(pool);
+	if (entered >= 0 && !element)
 		element = pool_alloc_now(pool, gfp_mask, caller);
 	if (element)
 		return element;
@@ -508,6 +538,31 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slow);
 
+/* While an element is offered: this one too, if the task has held it for a short time. */
+static inline bool pool_free_offered(struct mempool2 *pool, void *element)
+{
+	bool put;
+
+	rcu_read_lock_sched();
+	if (pool_is_watched(pool) || !hold_is_short(element)) {
+		rcu_read_unlock_sched();
+		return false;
+	}
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!element_kasan_park(pool, element))) {
+		rcu_read_unlock_sched();
+		return true;
+	}
+	put = slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), element);
+	if (!put)
+		element_kasan_unpark(pool, element);
+	rcu_read_unlock_sched();
+	/* Unless the waiter to which it is offered is about to look. */
+	if (put && unlikely(!state_lets_take(atomic_read(&pool->state))))
+		mp2_waiters_serve_and_call(pool);
+	return put;
+}
+
 /*
  * mempool2_free() of a full pool, when pools are watched or somebody waits all the
  * same; or for no pool.
@@ -518,6 +573,9 @@ void mempool2_free_checked(struct mempool2 *pool, void *element)
 		if (!mp2_inside_freed_to_none(pool, element))
 			not_initialised(pool);
 	} else if (!refused(element, _RET_IP_)) {
+		if (atomic_read(&pool->state) & MEMPOOL2_OFFERED &&
+		    pool_free_offered(pool, element))
+			return;
 		pool_free_one(pool, element, _RET_IP_);
 	}
 }

@@ -117,6 +117,7 @@ extern struct mempool2_direct mempool2_direct;
  */
 #define MEMPOOL2_NOT_FULL	0x01	/* the reserve may have room */
 #define MEMPOOL2_FULL_SCAN	0x02	/* a CPU makes sure that it has none */
+#define MEMPOOL2_OFFERED	0x40	/* the oldest was woken to take one that rests */
 #define MEMPOOL2_WAITERS	0x80	/* callers wait for elements */
 /* Above the lowest byte: how many scans were begun. */
 #define MEMPOOL2_SCAN_COUNT	0x100
@@ -492,7 +493,13 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
  *
  * Elements that are freed while callers wait go to them in the order in which
- * they began to wait, and nobody takes one from the reserve before them.
+ * they began to wait. Nobody takes one from the reserve before them, with one exception: if
+ * a task frees an element that it has held without a context switch, since it waited for it or
+ * took it in this way, the oldest waiter is woken to take it; until that runs others may
+ * take elements. If it finds none then, the next element is given to it, whoever frees it. So a waiter
+ * is overtaken for no longer than it takes to wake it, once. Elements that are held over I/O, or
+ * freed by another task or in an interrupt, are given strictly in order; so are those for requests, for
+ * callers that want several, and for all where there is a limit.
  *
  * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context, sleeps
  * uninterruptibly, accounted as I/O wait. Without it: any context, never sleeps.
@@ -647,6 +654,8 @@ typedef void mempool2_function_t(struct mempool2_waiter *waiter, void **elems);
  * @due: When somebody asks the alloc function for a request again, in jiffies.
  * @look_at: When the queue is served in case that somebody has overlooked an element.
  * @is_head: A task that sleeps has seen that it is the head of the queue.
+ * @is_offered: It is the head and was woken to take an element that rests.
+ * @is_owed: The next element is to be given to it, as it has found none that was offered.
  * @gfp: What the alloc function may do for a request later.
  * @retry: In a list of requests for which the alloc function is asked again.
  * @listed: In a list of waiters, where debugging finds them.
@@ -673,6 +682,8 @@ struct mempool2_waiter {
 	unsigned long		due;
 	unsigned long		look_at;
 	bool			is_head;
+	bool			is_offered;
+	bool			is_owed;
 	gfp_t			gfp;
 	struct hlist_node	retry;
 	struct list_head	listed;

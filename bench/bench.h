@@ -72,7 +72,8 @@ struct mp2b_params {
 	int	threads;	/* callers in task context */
 	int	elements;	/* the pool's min_nr */
 	int	to;		/* what else its min_nr is to be */
-	int	hold_us;	/* how long a caller keeps an element */
+	int	hold_us;	/* how long a caller keeps an element, asleep */
+	int	busy_us;	/* how long it works with it before */
 	int	depth;		/* elements in flight for a caller that does not sleep */
 	int	cpu;		/* that all threads are bound to, or one of the next two */
 	int	count;		/* elements in a bulk call */

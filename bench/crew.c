@@ -235,6 +235,8 @@ destroy:
  */
 void mp2b_hold(const struct mp2b_params *params)
 {
+	if (params->busy_us)
+		udelay(params->busy_us);
 	if (params->hold_us)
 		usleep_range(params->hold_us, params->hold_us + 1);
 	else

@@ -5,8 +5,8 @@
  * A scenario runs when a line is written to mempool2_bench/run in debugfs:
  *
  *	SCENARIO pool=NAME [work=NAME] [seconds=N] [threads=N] [elements=N]
- *		 [to=N] [hold_us=N] [depth=N] [cpu=N] [count=N] [batches=N]
- *		 [rounds=N]
+ *		 [to=N] [hold_us=N] [busy_us=N] [depth=N] [cpu=N] [count=N]
+ *		 [batches=N] [rounds=N]
  *
  * The write returns when the scenario is over. mempool2_bench/result then has
  * its figures, lines of "key=value" words, after those of earlier runs; the line
@@ -81,6 +81,7 @@ static const struct {
 	{ "elements",	offsetof(struct mp2b_params, elements),	1,	1 << 20 },
 	{ "to",		offsetof(struct mp2b_params, to),	1,	1 << 20 },
 	{ "hold_us",	offsetof(struct mp2b_params, hold_us),	0,	1000000 },
+	{ "busy_us",	offsetof(struct mp2b_params, busy_us),	0,	1000 },
 	{ "depth",	offsetof(struct mp2b_params, depth),	1,	1 << 20 },
 	{ "cpu",	offsetof(struct mp2b_params, cpu),	MP2B_CPU_ANY,	8191 },
 	{ "count",	offsetof(struct mp2b_params, count),	1,	4096 },

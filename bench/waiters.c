@@ -17,7 +17,7 @@
  * several CPUs that many stretches overlap, and a few per cent of the calls seem
  * overtaken that are not.
  *
- * With hold_us=0 nobody sleeps over an element: a thread keeps the CPU until its
+ * With hold_us=0 nobody sleeps over an element, but may work with it (busy_us=): a thread keeps the CPU until its
  * time slice is over, or until it has to wait, and lets go of it only where the
  * scheduler asks it to, while it holds an element and between two allocations.
  */
@@ -173,9 +173,9 @@ static void waiters_report(struct mp2b_crew *crew)
 	}
 	count_overtakes(waiters, &overtakes);
 
-	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d cpu=%d ",
+	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d busy_us=%d cpu=%d ",
 		    params->kind->name, params->threads, params->elements,
-		    params->hold_us, params->cpu);
+		    params->hold_us, params->busy_us, params->cpu);
 	mp2b_report("elapsed_us=%llu allocated=%lu null=%lu switches=%lu ",
 		    div_u64(crew->elapsed_ns, 1000), done, null, switches);
 	mp2b_report("mean_wait_ns=%llu longest_wait_ns=%llu thread_least=%lu thread_most=%lu ",

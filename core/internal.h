@@ -245,6 +245,57 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems, unsigned int c
 			     struct llist_head *served);
 void mp2_pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later);
 
+/**
+ * struct hold - an element that a task on this CPU has taken
+ *
+ * @element: the element
+ * @task: the task
+ * @nr_switches: how many context switches the task had until then
+ */
+struct hold {
+	const void		*element;
+	struct task_struct	*task;
+	unsigned long		nr_switches;
+};
+
+DECLARE_PER_CPU(struct hold, mp2_holds);
+
+static inline unsigned long current_nr_switches(void)
+{
+	return current->nvcsw + current->nivcsw;
+}
+
+static inline void hold_begin(const void *element)
+{
+	struct hold *hold;
+
+	if (!in_task())
+		return;
+	hold = get_cpu_ptr(&mp2_holds);
+	hold->element = element;
+	hold->task = current;
+	hold->nr_switches = current_nr_switches();
+	put_cpu_ptr(&mp2_holds);
+}
+
+/* Is the element freed by the task that took it, without a context switch since? */
+static inline bool hold_is_short(const void *element)
+{
+	struct hold *hold = get_cpu_ptr(&mp2_holds);
+	bool is_short;
+
+	is_short = hold->element == element && hold->task == current && in_task() &&
+		   hold->nr_switches == current_nr_switches();
+	put_cpu_ptr(&mp2_holds);
+	return is_short;
+}
+
+/* May a newcomer take an element that rests? Nobody does before those who wait, unless it is offered. */
+static inline bool state_lets_take(int state)
+{
+	return (state & (MEMPOOL2_WAITERS | MEMPOOL2_OFFERED)) != MEMPOOL2_WAITERS;
+}
+
 /*
  * After an element was put, which is a full barrier. The last thing that a call does with the pool:
  * functions may end it.

@@ -185,7 +185,7 @@ static bool full_scan_commit(struct mempool2 *pool, int begun)
 {
 	int state = atomic_read(&pool->state);
 
-	while (!((state ^ begun) & ~MEMPOOL2_WAITERS)) {
+	while (!((state ^ begun) & ~(MEMPOOL2_WAITERS | MEMPOOL2_OFFERED))) {
 		if (atomic_try_cmpxchg(&pool->state, &state,
 				       state & ~(MEMPOOL2_FULL_SCAN | MEMPOOL2_NOT_FULL)))
 			return true;

@@ -117,12 +117,47 @@ void mp2_waiter_accept(struct mempool2_waiter *waiter, void *element)
 	smp_store_release(&waiter->nr_missing, waiter->nr_missing - 1);
 }
 
+/*
+ * Offers
+ *
+ * To be given an element a waiter has to be woken, and while it is on its way to a CPU nobody can
+ * use the element. Where tasks hold elements for less time than that, all of them end up
+ * waiting for each other. So a task that frees an element which it has held without a context
+ * switch, since it waited for it or took one that was offered, does not give it to the oldest
+ * waiter but offers it:
+ *
+ *	- it puts the element into the reserve, sets MEMPOOL2_OFFERED and wakes the waiter;
+ *	- until that runs and clears the bit anybody may take what rests, the task itself included;
+ *	- then what rests is given to those who wait, the waiter first. If there is nothing, the
+ *	  next element is given to it, whoever frees it.
+ *
+ * So each waiter is overtaken for as long as it takes to wake it once. Requests, callers that want
+ * several elements and those that have begun to ask the alloc function are not offered any. As long as
+ * the bit is set somebody is about to look at the reserve, so a CPU that puts an element leaves
+ * it there. The last look, and the look of the CPU that puts an element at the bit, are each behind
+ * a full barrier (offered-or-looked).
+ */
+
+DEFINE_PER_CPU(struct hold, mp2_holds);
+
+/* Under the lock: no longer offered. Who ends it has to look at the reserve then. */
+static void offer_end(struct mempool2_waiter *waiter)
+{
+	lockdep_assert_held(&waiter->pool->wait.lock);
+	if (!waiter->is_offered)
+		return;
+	WRITE_ONCE(waiter->is_offered, false);
+	/* A full barrier before we look. Pairs with the one after an element was put: offered-or-looked. */
+	atomic_fetch_andnot(MEMPOOL2_OFFERED, &waiter->pool->state);
+}
+
 /* Under the lock: leave the queue. */
 void mp2_waiter_leave(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 
 	lockdep_assert_held(&pool->wait.lock);
+	offer_end(waiter);
 	if (!--pool->nr_waiters)
 		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
 	/*
@@ -269,6 +304,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 					  unsigned int nr, struct llist_head *served)
 {
 	struct handover hand = { .served = served };
+	bool was_offered, more;
 	unsigned long flags;
 	unsigned int i;
 
@@ -283,13 +319,18 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 
 	nr = min(nr, GIVE_BATCH);
 	spin_lock_irqsave(&pool->wait.lock, flags);
+	was_offered = atomic_read(&pool->state) & MEMPOOL2_OFFERED;
 	for (i = 0; i < nr; i++) {
 		if (!pool->nr_waiters || !limit_enter_waiter(pool))
 			break;
 		hand.element = elems[i];
 		waiters_accept(pool, &hand);
 	}
+	more = was_offered && !(atomic_read(&pool->state) & MEMPOOL2_OFFERED);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	/* What rests was offered to one that has got another element. */
+	if (unlikely(more) && reserve_is_waited_for(pool))
+		mp2_waiters_serve(pool, served);
 	return i;
 }
 
@@ -324,6 +365,38 @@ bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 }
 
 /*
+ * After a task has put an element that it held for a short time. As mp2_waiters_serve(), but if the
+ * oldest waiter sleeps it is woken and takes the element itself.
+ */
+static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
+{
+	struct mempool2_waiter *head;
+	unsigned long flags;
+	bool offered = false;
+
+	/* The waiter to which it is offered is about to look. */
+	if (atomic_read(&pool->state) & MEMPOOL2_OFFERED)
+		return;
+	if (!queue_can_be_locked()) {
+		mp2_waiters_serve(pool, served);
+		return;
+	}
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	head = mp2_queue_head(pool);
+	if (head && head->entry.func == sleeper_wake && head->count == 1 && !head->is_owed) {
+		if (!head->is_offered) {
+			WRITE_ONCE(head->is_offered, true);
+			atomic_or(MEMPOOL2_OFFERED, &pool->state);
+			wake_up_process(head->entry.private);
+		}
+		offered = true;
+	}
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	if (!offered)
+		mp2_waiters_serve(pool, served);
+}
+
+/*
  * Elements that come back
  */
 
@@ -341,6 +414,12 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
 	while (nr < count) {
 		batch = min_t(unsigned int, count - nr, BATCH);
 		state = atomic_read(&pool->state);
+		if (state & MEMPOOL2_WAITERS && count == 1 && !pool_is_limited(pool) &&
+		    hold_is_short(elems[0]) && mp2_pool_put_into_reserve(pool, elems, 1)) {
+			if (reserve_is_waited_for(pool))
+				waiters_offer(pool, served);
+			return 1;
+		}
 		if (state & MEMPOOL2_WAITERS) {
 			given = waiters_give(pool, elems + nr, batch, served);
 			if (given) {
@@ -461,6 +540,22 @@ static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 	return first && mp2_limit_take(pool, 1);
 }
 
+/* Take what was offered, and have the others served. From now on the waiter is offered nothing. */
+static void sleeper_look(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+	bool was_offered;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	waiter->is_owed = true;
+	was_offered = waiter->is_offered;
+	offer_end(waiter);
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	if (was_offered)
+		after_put(pool);
+}
+
 /*
  * A queued waiter asks for memory itself, without losing its place. It may be
  * given an element at the same time; what it then has too much goes back.
@@ -471,6 +566,8 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 	unsigned long flags;
 	void *element;
 
+	/* The alloc function may sleep, and what is offered would rest meanwhile. */
+	sleeper_look(waiter);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
 		element = pool_call_alloc(pool, gfp);
 		if (!element || refused(element, waiter->caller)) {
@@ -506,14 +603,18 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
+	bool waits, was_offered;
 	unsigned long flags;
-	bool waits;
 
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	waits = waiter->nr_missing;
+	was_offered = waiter->is_offered;
 	if (waits)
 		mp2_waiter_leave(waiter);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	/* What rests is for the next one. */
+	if (was_offered)
+		after_put(pool);
 	return waits;
 }
 
@@ -537,6 +638,11 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 		set_current_state(task_state);
 		if (waiter_is_served(waiter))
 			break;
+		if (READ_ONCE(waiter->is_offered)) {
+			__set_current_state(TASK_RUNNING);
+			sleeper_look(waiter);
+			continue;
+		}
 		/* Jiffies pass any end, those of 32 bits within days: for ever has none. */
 		left = timeout < MAX_SCHEDULE_TIMEOUT ? end - jiffies : RETRY_JIFFIES;
 		if (left <= 0)

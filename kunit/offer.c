@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of mempool2: elements that are offered, since they were held for a short time
+ *
+ * The holder waits for an element, and has others behind it in the queue. On its CPU, which
+ * it does not let go of, it then frees the element and asks for one at once. The others cannot run
+ * meanwhile: it gets one if its element was offered, and none if it was handed over.
+ */
+#include <linux/bits.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/irq_work.h>
+#include <linux/preempt.h>
+#include <linux/processor.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "fixture.h"
+
+/* What the holder has seen. */
+static struct {
+	int	nr_waiters;	/* how many waited when it had freed its element */
+	bool	again;		/* it had one again then */
+} holder;
+
+/* Wait for an element; from then on nothing else runs on this CPU. */
+static void *hold(struct caller *caller)
+{
+	void *element;
+
+	sched_set_fifo(current);
+	element = mempool2_alloc(caller->pool, GFP_NOIO);
+	preempt_disable();
+	return element;
+}
+
+static void free_and_ask(struct caller *caller, void *element)
+{
+	mempool2_free(element, caller->pool);
+	holder.nr_waiters = READ_ONCE(caller->pool->nr_waiters);
+	element = mempool2_alloc(caller->pool, GFP_NOWAIT);
+	holder.again = element;
+	mempool2_free(element, caller->pool);
+}
+
+static void caller_holds_for_nothing(struct caller *caller)
+{
+	free_and_ask(caller, hold(caller));
+	preempt_enable();
+}
+
+static int first_cpu(void)
+{
+	return cpumask_first(cpu_online_mask);
+}
+
+/* One that waits as the youngest, on the CPU of the holder. */
+static struct caller *waits_there(struct fixture *fx, void (*fn)(struct caller *caller),
+				  unsigned int count)
+{
+	struct caller *caller = caller_add(fx, fn);
+	int nr = nr_waiters(&fx->pool);
+
+	caller->count = count;
+	caller_run(caller, first_cpu());
+	KUNIT_ASSERT_TRUE(fx->test, waiters_become(&fx->pool, nr + 1));
+	return caller;
+}
+
+/* The holder, and one behind it. */
+static struct caller *holder_and_waiter(struct fixture *fx, void (*fn)(struct caller *caller),
+					int min_nr)
+{
+	fixture_pool(fx, min_nr);
+	fixture_drain(fx);
+	waits_there(fx, fn, 0);
+	return waits_there(fx, caller_alloc, 0);
+}
+
+static void element_held_for_nothing_is_offered(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *waiter = holder_and_waiter(fx, caller_holds_for_nothing, 1);
+
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 1);
+	KUNIT_EXPECT_TRUE(test, holder.again);
+	KUNIT_EXPECT_NOT_NULL(test, waiter->elems[0]);
+	KUNIT_EXPECT_FALSE(test, atomic_read(&fx->pool.state) & MEMPOOL2_OFFERED);
+}
+
+static void offers_are_made_while_checks_are_on(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	holder_and_waiter(fx, caller_holds_for_nothing, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_ALL), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_TRUE(test, holder.again);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
+}
+
+static void caller_sleeps_over_it(struct caller *caller)
+{
+	void *element = mempool2_alloc(caller->pool, GFP_NOIO);
+
+	schedule_timeout_uninterruptible(1);
+	preempt_disable();
+	free_and_ask(caller, element);
+	preempt_enable();
+}
+
+static void element_held_over_a_sleep_is_handed_over(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	holder_and_waiter(fx, caller_sleeps_over_it, 1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+	KUNIT_EXPECT_FALSE(test, holder.again);
+}
+
+struct irq_free {
+	struct irq_work	work;
+	struct caller	*caller;
+	void		*element;
+	bool		done;
+};
+
+static void free_in_interrupt(struct irq_work *work)
+{
+	struct irq_free *irq_free = container_of(work, struct irq_free, work);
+
+	free_and_ask(irq_free->caller, irq_free->element);
+	smp_store_release(&irq_free->done, true);
+}
+
+static void caller_is_interrupted(struct caller *caller)
+{
+	struct irq_free irq_free = {
+		.work = IRQ_WORK_INIT_HARD(free_in_interrupt),
+		.caller = caller,
+	};
+
+	irq_free.element = hold(caller);
+	irq_work_queue(&irq_free.work);
+	while (!smp_load_acquire(&irq_free.done))
+		cpu_relax();
+	preempt_enable();
+}
+
+static void element_freed_in_an_interrupt_is_handed_over(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	holder_and_waiter(fx, caller_is_interrupted, 1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_FALSE(test, holder.again);
+}
+
+static void caller_frees_anothers(struct caller *caller)
+{
+	void *element = hold(caller);
+
+	free_and_ask(caller, caller->fx->held[--caller->fx->nr_held]);
+	preempt_enable();
+	mempool2_free(element, caller->pool);
+}
+
+static void element_of_another_task_is_handed_over(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	holder_and_waiter(fx, caller_frees_anothers, 2);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+}
+
+static void nothing_is_offered_below_a_limit(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	holder_and_waiter(fx, caller_holds_for_nothing, 1);
+	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&fx->pool, 2), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+}
+
+static void nothing_is_offered_to_who_wants_several(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *bulk;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	waits_there(fx, caller_holds_for_nothing, 0);
+	bulk = waits_there(fx, caller_alloc_bulk, 2);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(&fx->callers[0]));
+	KUNIT_EXPECT_FALSE(test, holder.again);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
+}
+
+struct sent {
+	struct mempool2_waiter	waiter;
+	struct completion	done;
+};
+
+static void sent_function(struct mempool2_waiter *waiter, void **elems)
+{
+	struct sent *sent = container_of(waiter, struct sent, waiter);
+
+	waiter->element = elems[0];
+	complete(&sent->done);
+}
+
+static void nothing_is_offered_to_a_request(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct sent sent;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	waits_there(fx, caller_holds_for_nothing, 0);
+	init_completion(&sent.done);
+	mempool2_waiter_init(&sent.waiter, sent_function);
+	KUNIT_ASSERT_PTR_EQ(test, mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &sent.waiter),
+			    ERR_PTR(-EINPROGRESS));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+	KUNIT_EXPECT_FALSE(test, holder.again);
+	wait_for_completion(&sent.done);
+	mempool2_cancel_sync(&sent.waiter);
+	fixture_hold(fx, sent.waiter.element);
+}
+
+/* One element is offered to the first waiter, and then it is given another one. */
+static void caller_offers_and_gives(struct caller *caller)
+{
+	void *element = hold(caller);
+
+	mempool2_free(element, caller->pool);
+	mempool2_free(caller->fx->held[--caller->fx->nr_held], caller->pool);
+	holder.nr_waiters = READ_ONCE(caller->pool->nr_waiters);
+	preempt_enable();
+}
+
+static void next_one_gets_what_was_offered_to_one_that_is_served(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	holder_and_waiter(fx, caller_offers_and_gives, 2);
+	waits_there(fx, caller_alloc, 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+}
+
+/*
+ * The waiter runs on another CPU, which a third thread keeps from it until the holder has taken
+ * again what it had offered.
+ */
+static bool may_look;
+
+static void caller_keeps_cpu(struct caller *caller)
+{
+	preempt_disable();
+	WRITE_ONCE(caller->ret, 1);
+	while (!smp_load_acquire(&may_look))
+		cpu_relax();
+	preempt_enable();
+}
+
+static void caller_offers_twice(struct caller *caller)
+{
+	void *element = hold(caller);
+	struct mempool2_waiter *waiter;
+	unsigned long flags;
+	bool is_owed = false;
+
+	mempool2_free(element, caller->pool);
+	element = mempool2_alloc(caller->pool, GFP_NOWAIT);
+	holder.again = element;
+	smp_store_release(&may_look, true);
+	while (!is_owed) {
+		spin_lock_irqsave(&caller->pool->wait.lock, flags);
+		waiter = list_first_entry(&caller->pool->wait.head, struct mempool2_waiter,
+					  entry.entry);
+		is_owed = waiter->is_owed;
+		spin_unlock_irqrestore(&caller->pool->wait.lock, flags);
+		cpu_relax();
+	}
+	mempool2_free(element, caller->pool);
+	holder.nr_waiters = READ_ONCE(caller->pool->nr_waiters);
+	preempt_enable();
+}
+
+static void waiter_that_found_nothing_is_given_the_next_element(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *keeper, *waiter;
+	int other;
+
+	if (num_online_cpus() < 2 || IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "needs two CPUs, and a queue whose lock does not sleep");
+	other = cpumask_next(first_cpu(), cpu_online_mask);
+	may_look = false;
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	waits_there(fx, caller_offers_twice, 0);
+	waiter = caller_add(fx, caller_alloc);
+	caller_run(waiter, other);
+	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 2));
+	keeper = caller_add(fx, caller_keeps_cpu);
+	caller_run(keeper, other);
+	while (!READ_ONCE(keeper->ret))
+		schedule_timeout_uninterruptible(1);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_TRUE(test, holder.again);
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+}
+
+/* The waiter is in the alloc function, which may sleep, when the element is freed. */
+static bool is_asking;
+
+static void ask_until_freed(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (current != READ_ONCE(fx->watcher) || smp_load_acquire(&may_look))
+		return;
+	smp_store_release(&is_asking, true);
+	while (!smp_load_acquire(&may_look))
+		schedule_timeout_uninterruptible(1);
+}
+
+static void caller_frees_when_asked_for(struct caller *caller)
+{
+	void *element = hold(caller);
+
+	while (!smp_load_acquire(&is_asking))
+		cpu_relax();
+	free_and_ask(caller, element);
+	smp_store_release(&may_look, true);
+	preempt_enable();
+}
+
+static void nothing_is_offered_to_one_that_asks_for_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *waiter;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	is_asking = false;
+	may_look = false;
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	waits_there(fx, caller_frees_when_asked_for, 0);
+	waiter = caller_add(fx, caller_alloc);
+	caller_run(waiter, cpumask_next(first_cpu(), cpu_online_mask));
+	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 2));
+	fx->src.hook_arg = fx;
+	fx->src.hook = ask_until_freed;
+	WRITE_ONCE(fx->watcher, waiter->task);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+	fx->src.hook = NULL;
+}
+
+/* All ways to hold, at once */
+
+#define ROUNDS	400
+
+static void caller_holds_somehow(struct caller *caller)
+{
+	unsigned int round;
+	void *element;
+
+	allow_signal(SIGKILL);
+	for (round = caller->index; round < ROUNDS + caller->index; round++) {
+		if (round % 5 == 0)
+			element = mempool2_alloc_timeout(caller->pool, GFP_NOIO, round % 3);
+		else if (round % 5 == 1)
+			element = mempool2_alloc(caller->pool, GFP_NOWAIT);
+		else
+			element = mempool2_alloc(caller->pool, GFP_NOIO);
+		if (IS_ERR_OR_NULL(element))
+			continue;
+		source_claim(&caller->fx->src, element);
+		if (round % 7 == 0)
+			udelay(2);
+		else if (round % 11 == 0)
+			schedule_timeout_uninterruptible(1);
+		else
+			cond_resched();
+		source_disclaim(&caller->fx->src, element);
+		mempool2_free(element, caller->pool);
+	}
+}
+
+static void offers_leave_nobody_behind(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 2);
+	source_fail(&fx->src);
+	for (i = 0; i < 6; i++)
+		caller_run(caller_add(fx, caller_holds_somehow), ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	KUNIT_EXPECT_FALSE(test, atomic_read(&fx->pool.state) & MEMPOOL2_OFFERED);
+}
+
+static struct kunit_case offer_cases[] = {
+	KUNIT_CASE(element_held_for_nothing_is_offered),
+	KUNIT_CASE(offers_are_made_while_checks_are_on),
+	KUNIT_CASE(element_held_over_a_sleep_is_handed_over),
+	KUNIT_CASE(element_freed_in_an_interrupt_is_handed_over),
+	KUNIT_CASE(element_of_another_task_is_handed_over),
+	KUNIT_CASE(nothing_is_offered_below_a_limit),
+	KUNIT_CASE(nothing_is_offered_to_who_wants_several),
+	KUNIT_CASE(nothing_is_offered_to_a_request),
+	KUNIT_CASE(nothing_is_offered_to_one_that_asks_for_memory),
+	KUNIT_CASE(waiter_that_found_nothing_is_given_the_next_element),
+	KUNIT_CASE(next_one_gets_what_was_offered_to_one_that_is_served),
+	KUNIT_CASE(offers_leave_nobody_behind),
+	{}
+};
+
+static struct kunit_suite offer_suite = {
+	.name = "mempool2_offer",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = offer_cases,
+};
+
+kunit_test_suite(offer_suite);
