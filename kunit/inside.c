@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../core/reserve.h"
 #include "../mempool2_trace.h"
 #include "fixture.h"
 
@@ -685,6 +686,110 @@ static void checks_are_switched_while_the_pool_is_resized(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), fx->pool.min_nr);
 }
 
+/*
+ * What rests in the store is taken while a sweep of checks goes through the reserve: how far the
+ * sweep is can be seen by the elements that it poisons.
+ */
+
+#define SWEPT_SIZE	4096
+#define NR_SWEPT	400
+
+static u8 *swept[NR_SWEPT];
+
+static void sweep_comes_to(struct fixture *fx, const u8 *element)
+{
+	while (!READ_ONCE(*element) && !READ_ONCE(fx->stop))
+		cpu_relax();
+}
+
+/*
+ * Some in bulk, as that does not look into the slots first; and when the sweep is in the store as
+ * well half of that at once, as many callers would.
+ */
+static void caller_takes_during_a_sweep(struct caller *caller)
+{
+	struct mempool2_reserve *reserve = rcu_access_pointer(caller->pool->reserve);
+	u8 *in_slots = reserve->slots[reserve->nr_slots / 2];
+	u8 *in_store = reserve->store[reserve->nr_stored - 3 * MAX_BULK];
+	unsigned int nr = MAX_BULK, left, i;
+
+	WRITE_ONCE(caller->count, 0);
+	sweep_comes_to(caller->fx, in_slots);
+	caller->ret = mempool2_alloc_bulk(caller->pool, (void **)swept, nr);
+	sweep_comes_to(caller->fx, in_store);
+	raw_spin_lock_irq(&reserve->lock);
+	left = reserve->nr_stored / 2;
+	while (reserve->nr_stored > left)
+		swept[nr++] = reserve->store[--reserve->nr_stored];
+	for (i = 0; i < nr; i++)
+		WRITE_ONCE(*swept[i], 0);
+	raw_spin_unlock_irq(&reserve->lock);
+	caller->count = nr;
+}
+
+/* Nothing in the slots that come first. */
+static unsigned int first_slots_empty(struct mempool2_reserve *reserve, void **elems)
+{
+	unsigned int i;
+
+	for (i = 0; i < reserve->nr_slots / 2; i++)
+		elems[i] = xchg(&reserve->slots[i], NULL);
+	return i;
+}
+
+static void elements_taken_during_a_sweep(struct fixture *fx, void **elems)
+{
+	struct mempool2 *pool = &fx->spare;
+	struct mempool2_reserve *reserve = rcu_access_pointer(pool->reserve);
+	unsigned int nr = first_slots_empty(reserve, elems), i;
+	struct kunit *test = fx->test;
+	struct caller *caller;
+	void *element;
+
+	for (i = nr; i < reserve->nr_slots; i++)
+		*(u8 *)reserve->slots[i] = 0;
+	for (i = 0; i < reserve->nr_stored; i++)
+		*(u8 *)reserve->store[i] = 0;
+	caller = caller_add(fx, caller_takes_during_a_sweep);
+	caller->pool = pool;
+	caller_run(caller, ANY_CPU);
+	while (READ_ONCE(caller->count))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(pool, MEMPOOL2_CHECK_POISON), 0);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+	/* What is in use is nobody else's to write to. */
+	for (i = 0; i < caller->count; i++) {
+		KUNIT_EXPECT_EQ(test, swept[i][0], 0);
+		elems[nr++] = swept[i];
+	}
+	while ((element = mempool2_alloc_preallocated(pool)))
+		elems[nr++] = element;
+	KUNIT_EXPECT_EQ(test, nr, NR_SWEPT);
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(pool, 0), 0);
+	while (nr)
+		mempool2_free(elems[--nr], pool);
+}
+
+static void elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void **elems;
+	int i;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	elems = kunit_kcalloc(test, NR_SWEPT, sizeof(*elems), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, elems);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, NR_SWEPT, mempool2_kvmalloc,
+					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
+	patch_no_code(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	for (i = 0; i < 20; i++)
+		elements_taken_during_a_sweep(fx, elems);
+	expect_no_warning(fx);
+}
+
 static void made_with_interrupts_off(void *pool)
 {
 	WARN_ON_ONCE(mempool2_init_node(pool, 0, mempool2_kmalloc, mempool2_kfree, (void *)64UL,
@@ -770,6 +875,7 @@ static struct kunit_case inside_cases[] = {
 	KUNIT_CASE(events_leave_alone_what_was_a_pool),
 	KUNIT_CASE_SLOW(switching_while_in_use_loses_nothing),
 	KUNIT_CASE_SLOW(switching_hides_no_element),
+	KUNIT_CASE_SLOW(elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared),
 	KUNIT_CASE_SLOW(checks_are_switched_beside_those_who_empty_and_fill_the_store),
 	KUNIT_CASE_SLOW(checks_are_switched_while_the_pool_is_resized),
 	KUNIT_CASE(pool_made_with_interrupts_off_leaves_them_off),

@@ -704,6 +704,29 @@ static void elements_can_be_had_in_the_middle_of_shrinking(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 20);
 }
 
+static void count_the_rest(struct source *src)
+{
+	struct fixture *fx = src->hook_arg;
+
+	src->free_hook = NULL;
+	fx->nr_held = mempool2_nr_reserved(&fx->pool);
+}
+
+static void elements_still_to_be_moved_are_counted(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int nr;
+
+	fixture_pool(fx, 400);
+	fx->src.hook_arg = fx;
+	fx->src.free_hook = count_the_rest;
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 20), 0);
+	nr = fx->nr_held;
+	fx->nr_held = 0;
+	/* At the first surplus, which is of the first batch. */
+	KUNIT_EXPECT_GE(test, nr, 300);
+}
+
 /* The reserve is dry, a waiter comes, and then an element is freed. */
 static void let_one_wait(struct source *src)
 {
@@ -894,6 +917,7 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE_PARAM(frees_in_the_middle_of_a_resize_lose_and_overfill_nothing,
 			 held_gen_params),
 	KUNIT_CASE(elements_can_be_had_in_the_middle_of_shrinking),
+	KUNIT_CASE(elements_still_to_be_moved_are_counted),
 	KUNIT_CASE(waiter_that_comes_in_the_middle_of_shrinking_is_served),
 	KUNIT_CASE(waiter_that_comes_in_the_middle_of_growing_is_served),
 	KUNIT_CASE_PARAM(pool_is_drained_and_refilled_to_the_last, any_size_gen_params),

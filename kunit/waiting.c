@@ -972,6 +972,22 @@ static void element_that_rests_beside_waiters_is_found_when_one_looks_again(stru
 	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 }
 
+static void element_that_rests_beside_a_waiter_is_no_newcomers(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	/* In the only slot. */
+	fixture_pool(fx, 1);
+	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 1);
+	caller = caller_that_waits(fx);
+	rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
 static void newcomer_serves_all_beside_whom_elements_rest(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -1171,6 +1187,7 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(waiter_behind_a_cancelled_request_asks_soon),
 	KUNIT_CASE(bare_wake_up_lets_the_waiter_look_for_memory),
 	KUNIT_CASE(bare_wake_up_is_for_the_oldest_waiter),
+	KUNIT_CASE(element_that_rests_beside_a_waiter_is_no_newcomers),
 	KUNIT_CASE(wake_up_while_the_waiter_looks_is_not_lost),
 	KUNIT_CASE_PARAM(element_that_rests_beside_waiters_is_found_when_one_looks_again,
 			 reserve_size_gen_params),

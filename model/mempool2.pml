@@ -65,6 +65,10 @@
 #ifndef SWEEP
 #define SWEEP		0
 #endif
+/* An element that is freed may have been held for a short time, so that it is offered. */
+#ifndef OFFERS
+#define OFFERS		0
+#endif
 #ifndef MUTANT
 #define MUTANT		0
 #endif
@@ -77,6 +81,7 @@
 #define NOT_FULL	1
 #define FULL_SCAN	2
 #define WAITING		4
+#define OFFERED		8
 byte state = NOT_FULL;
 
 /* Slots */
@@ -102,14 +107,14 @@ bit cur;			/* pool->reserve */
 
 bool queue_lock;
 chan queue = [2] of { byte };
-bool given[2];
+bool given[2], offered[2], owed[2];
 
 /* RCU: who reads, and for whom the grace period waits. A bit for each task. */
 byte readers, grace;
 
 /* Not in the code. In the hands of tasks; all there are; guaranteed from now on. */
 byte hands, kept, total, size;
-byte nr_done;
+byte nr_done, nr_looking;
 bool ready;
 
 #define LOCK(l)		atomic { !l -> l = true }
@@ -123,7 +128,7 @@ bool ready;
 
 /* What each task has: an element or none, and what the functions need */
 #define TASK_HAS							\
-	bit e, r, x, more, again; byte i, n, s, st, sz, w
+	bit e, r, x, more, again, is_short, ended; byte i, n, s, st, sz, w
 
 #define RCU_READ_LOCK	atomic { readers = readers | (1 << _pid); r = cur }
 #define RCU_READ_UNLOCK							\
@@ -319,9 +324,19 @@ inline reserve_put() {
 	od
 }
 
+/* Under the lock of the queue: what rests is offered to @w no longer. Somebody has to look at it then. */
+inline offer_end() {
+	if
+	:: offered[w] -> offered[w] = false; ended = 1; state = state & ~OFFERED
+	:: else
+	fi
+}
+
 /* Under the lock of the queue, if somebody waits: @e to the oldest. It stays in a task's hands. */
 inline waiters_accept() {
-	atomic { queue?w; given[w] = true; e = 0; w = 0 }
+	atomic { queue?<w>; given[w] = true; e = 0 }
+	if :: MUTANT != 25 -> offer_end() :: else -> offered[w] = false fi;
+	atomic { queue?w; w = 0 }
 	if :: len(queue) == 0 -> state = state & ~WAITING :: else fi
 }
 
@@ -339,7 +354,28 @@ inline after_put() {
 	:: state & WAITING ->
 		LOCK(queue_lock);
 		waiters_serve_batch();
+		ended = 0;
 		UNLOCK(queue_lock)
+	:: else
+	fi
+}
+
+inline waiters_offer() {
+	if
+	:: (state & (WAITING | OFFERED)) == WAITING ->
+		LOCK(queue_lock);
+		if
+		:: len(queue) > 0 ->
+			queue?<w>;
+			if
+			:: !owed[w] || MUTANT == 30 -> offered[w] = true; state = state | OFFERED; again = 1
+			:: else
+			fi;
+			w = 0
+		:: else
+		fi;
+		UNLOCK(queue_lock);
+		if :: again -> again = 0 :: else -> after_put() fi
 	:: else
 	fi
 }
@@ -351,11 +387,19 @@ inline discard() {
 /* @e, after pool->state was read: to a waiter, to the reserve, or to the free function. */
 inline pool_return() {
 	if
-	:: st & WAITING ->
-		LOCK(queue_lock);
-		if :: len(queue) > 0 -> waiters_accept(); n = 1 :: else fi;
-		UNLOCK(queue_lock)
+	:: (st & WAITING) && is_short -> reserve_put()
 	:: else
+	fi;
+	if
+	:: e && (st & WAITING) ->
+		is_short = 0;
+		LOCK(queue_lock);
+		ended = 0;
+		if :: len(queue) > 0 -> waiters_accept(); n = 1 :: else fi;
+		UNLOCK(queue_lock);
+		if :: ended && MUTANT != 26 -> after_put() :: else fi;
+		ended = 0
+	:: else -> if :: e -> is_short = 0 :: else fi
 	fi;
 	if
 	:: e && (st & (WAITING | NOT_FULL)) && !(MUTANT == 12 && (st & WAITING)) ->
@@ -366,14 +410,27 @@ inline pool_return() {
 	if
 	:: e -> discard()
 	:: !e && n -> n = 0
+	:: !e && !n && is_short -> is_short = 0; waiters_offer()
 	:: else -> if :: MUTANT != 1 -> after_put() :: else fi
 	fi
 }
 
 /* mempool2_free() */
 inline free_element() {
+	if :: OFFERS -> is_short = 1 :: is_short = 0 fi;
 	atomic { st = state; sz = size }
 	if
+	:: (st & OFFERED) && is_short ->
+		RCU_READ_LOCK;
+		atomic { hint(r); slot_put(r); LOOK_DONE }
+		RCU_READ_UNLOCK;
+		if
+		:: e -> st = state
+		:: else ->
+			is_short = 0;
+			again = 1;
+			if :: (state & (WAITING | OFFERED)) == WAITING -> after_put() :: else fi
+		fi
 	:: (st & (NOT_FULL | WAITING)) == NOT_FULL ->
 		RCU_READ_LOCK;
 		atomic { hint(r); slot_put(r); LOOK_DONE }
@@ -384,6 +441,7 @@ inline free_element() {
 	fi;
 	if
 	:: e -> pool_return()
+	:: !e && again -> again = 0
 	:: else -> if :: MUTANT != 1 -> after_put() :: else fi
 	fi;
 	atomic { st = 0; sz = 0 }
@@ -403,7 +461,7 @@ inline take_element() {
 	fi;
 	st = 0;
 	if
-	:: !e && !(state & WAITING) -> reserve_take()
+	:: !e && (!(state & WAITING) || (state & OFFERED)) -> reserve_take()
 	:: else
 	fi
 }
@@ -466,6 +524,21 @@ inline waiter_queue(me) {
 	UNLOCK(queue_lock)
 }
 
+/* The waiter to which an element is offered runs, or gives up. */
+inline look(me) {
+	LOCK(queue_lock);
+	owed[me] = true;
+	w = me;
+	if :: MUTANT == 28 -> waiters_serve_batch() :: else fi;
+	w = me;
+	if :: !given[me] -> offer_end() :: else fi;
+	w = 0;
+	UNLOCK(queue_lock);
+	if :: ended && MUTANT != 27 && MUTANT != 28 -> after_put() :: else fi;
+	ended = 0;
+	nr_looking--
+}
+
 #if SLEEPERS
 active [SLEEPERS] proctype sleeper() {
 	TASK_HAS;
@@ -474,7 +547,10 @@ active [SLEEPERS] proctype sleeper() {
 	atomic { ready; me = _pid - TAKERS - FREERS }
 	waiter_queue(me);
 end_asleep:
-	given[me];
+	do
+	:: given[me] -> break
+	:: atomic { !given[me] && offered[me] -> nr_looking++ } look(me)
+	od;
 	e = 1;
 	free_element();
 	nr_done++
@@ -489,18 +565,22 @@ active [LEAVERS] proctype leaver() {
 
 	atomic { ready; me = _pid - TAKERS - FREERS }
 	waiter_queue(me);
-	if
+	do
 	:: !given[me] ->
 		LOCK(queue_lock);
 		if
 		:: !given[me] || MUTANT == 14 ->
-			if :: given[me] :: else -> queue??eval(me) fi;
+			if :: given[me] :: else -> w = me; offer_end(); w = 0; queue??eval(me) fi;
 			if :: len(queue) == 0 && MUTANT != 13 -> state = state & ~WAITING :: else fi
 		:: else -> e = 1
 		fi;
-		UNLOCK(queue_lock)
-	:: given[me] -> e = 1
-	fi;
+		UNLOCK(queue_lock);
+		if :: ended && MUTANT != 29 -> after_put() :: else fi;
+		ended = 0;
+		break
+	:: given[me] -> e = 1; break
+	:: atomic { !given[me] && offered[me] -> nr_looking++ } look(me)
+	od;
 	if :: e -> free_element() :: else fi;
 	nr_done++
 }
@@ -660,11 +740,11 @@ init {
 #ifndef LIVE
 	/* Nobody is on the way: all have ended, or sleep. */
 	atomic {
-		nr_done + len(queue) == TASKS && !queue_lock ->
+		nr_done + len(queue) == TASKS && !queue_lock && !offered[0] && !offered[1] && !nr_looking ->
 		assert(hands == kept && RESTING(cur) + kept == total);
 		assert(!len(queue) || !RESTING(cur));
 		assert(!(state & WAITING) == !len(queue));
-		assert(!(state & FULL_SCAN));
+		assert(!(state & FULL_SCAN) && !(state & OFFERED));
 		assert(RESTING(cur) >= size || (state & NOT_FULL));
 		assert(R[cur].stored == R[cur].nr_stored && !R[cur].moving && !R[cur].has_old);
 		assert(!R[0].lock && !R[1].lock)
