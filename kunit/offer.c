@@ -25,30 +25,52 @@ static struct {
 	bool	again;		/* it had one again then */
 } holder;
 
-/* Wait for an element; from then on nothing else runs on this CPU. */
+/*
+ * From now on no other thread of the case runs on this CPU. On PREEMPT_RT the lock of the queue could
+ * not be taken with preemption disabled; there the priority has to do.
+ */
+static void keep_cpu(void)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_disable();
+}
+
+static void leave_cpu(void)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_enable();
+}
+
+/* Wait for an element. */
 static void *hold(struct caller *caller)
 {
 	void *element;
 
 	sched_set_fifo(current);
 	element = mempool2_alloc(caller->pool, GFP_NOIO);
-	preempt_disable();
+	keep_cpu();
 	return element;
+}
+
+static void ask(struct caller *caller)
+{
+	void *element = mempool2_alloc(caller->pool, GFP_NOWAIT);
+
+	holder.again = element;
+	mempool2_free(element, caller->pool);
 }
 
 static void free_and_ask(struct caller *caller, void *element)
 {
 	mempool2_free(element, caller->pool);
 	holder.nr_waiters = READ_ONCE(caller->pool->nr_waiters);
-	element = mempool2_alloc(caller->pool, GFP_NOWAIT);
-	holder.again = element;
-	mempool2_free(element, caller->pool);
+	ask(caller);
 }
 
 static void caller_holds_for_nothing(struct caller *caller)
 {
 	free_and_ask(caller, hold(caller));
-	preempt_enable();
+	leave_cpu();
 }
 
 static int first_cpu(void)
@@ -106,12 +128,14 @@ static void offers_are_made_while_checks_are_on(struct kunit *test)
 
 static void caller_sleeps_over_it(struct caller *caller)
 {
-	void *element = mempool2_alloc(caller->pool, GFP_NOIO);
+	void *element;
 
+	sched_set_fifo(current);
+	element = mempool2_alloc(caller->pool, GFP_NOIO);
 	schedule_timeout_uninterruptible(1);
-	preempt_disable();
+	keep_cpu();
 	free_and_ask(caller, element);
-	preempt_enable();
+	leave_cpu();
 }
 
 static void element_held_over_a_sleep_is_handed_over(struct kunit *test)
@@ -136,22 +160,25 @@ static void free_in_interrupt(struct irq_work *work)
 {
 	struct irq_free *irq_free = container_of(work, struct irq_free, work);
 
-	free_and_ask(irq_free->caller, irq_free->element);
+	mempool2_free(irq_free->element, irq_free->caller->pool);
 	smp_store_release(&irq_free->done, true);
 }
 
 static void caller_is_interrupted(struct caller *caller)
 {
-	struct irq_free irq_free = {
-		.work = IRQ_WORK_INIT_HARD(free_in_interrupt),
-		.caller = caller,
-	};
+	struct irq_free irq_free = { .caller = caller };
 
+	/* Else PREEMPT_RT has a thread do it. Elsewhere lockdep would take it for an interrupt that may not lock. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		irq_free.work = IRQ_WORK_INIT_HARD(free_in_interrupt);
+	else
+		init_irq_work(&irq_free.work, free_in_interrupt);
 	irq_free.element = hold(caller);
 	irq_work_queue(&irq_free.work);
 	while (!smp_load_acquire(&irq_free.done))
 		cpu_relax();
-	preempt_enable();
+	ask(caller);
+	leave_cpu();
 }
 
 static void element_freed_in_an_interrupt_is_handed_over(struct kunit *test)
@@ -169,7 +196,7 @@ static void caller_frees_anothers(struct caller *caller)
 	void *element = hold(caller);
 
 	free_and_ask(caller, caller->fx->held[--caller->fx->nr_held]);
-	preempt_enable();
+	leave_cpu();
 	mempool2_free(element, caller->pool);
 }
 
@@ -252,7 +279,7 @@ static void caller_offers_and_gives(struct caller *caller)
 	mempool2_free(element, caller->pool);
 	mempool2_free(caller->fx->held[--caller->fx->nr_held], caller->pool);
 	holder.nr_waiters = READ_ONCE(caller->pool->nr_waiters);
-	preempt_enable();
+	leave_cpu();
 }
 
 static void next_one_gets_what_was_offered_to_one_that_is_served(struct kunit *test)
@@ -302,7 +329,7 @@ static void caller_offers_twice(struct caller *caller)
 	}
 	mempool2_free(element, caller->pool);
 	holder.nr_waiters = READ_ONCE(caller->pool->nr_waiters);
-	preempt_enable();
+	leave_cpu();
 }
 
 static void waiter_that_found_nothing_is_given_the_next_element(struct kunit *test)
@@ -353,7 +380,7 @@ static void caller_frees_when_asked_for(struct caller *caller)
 		cpu_relax();
 	free_and_ask(caller, element);
 	smp_store_release(&may_look, true);
-	preempt_enable();
+	leave_cpu();
 }
 
 static void nothing_is_offered_to_one_that_asks_for_memory(struct kunit *test)
