@@ -91,7 +91,7 @@ static void waiter_set_idle(struct mempool2_waiter *waiter)
  * wake_up() is for somebody who can look for memory.
  */
 int mp2_function_wake(struct wait_queue_entry *entry, unsigned int mode,
-			 int flags, void *key)
+		      int flags, void *key)
 {
 	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
 	struct handover *hand = key;
@@ -483,8 +483,8 @@ static gfp_t retry_gfp(gfp_t gfp)
  * are there already, and the function is not called.
  */
 int mp2_waiter_request(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
-			  void **elems, unsigned int count, unsigned int nr_missing,
-			  unsigned long caller)
+		       void **elems, unsigned int count, unsigned int nr_missing,
+		       unsigned long caller)
 {
 	struct llist_head served = {};
 	struct handover hand = { .served = &served };

@@ -50,8 +50,8 @@ int __init mp2_slab_find_ctor(void)
 
 /* Is this what a pool can be made with? Says what is wrong, and whose it is. */
 bool mp2_pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn,
-			mempool2_free_t *free_fn, void *pool_data,
-			unsigned long caller)
+		     mempool2_free_t *free_fn, void *pool_data,
+		     unsigned long caller)
 {
 	unsigned long data = (unsigned long)pool_data;
 
@@ -87,7 +87,7 @@ bool mp2_pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn,
 }
 
 enum mempool2_kind mp2_pool_kind(mempool2_alloc_t *alloc_fn,
-				    mempool2_free_t *free_fn)
+				 mempool2_free_t *free_fn)
 {
 	if (alloc_fn == mempool2_alloc_slab && free_fn == mempool2_free_slab)
 		return MEMPOOL2_SLAB;

@@ -406,7 +406,7 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
  * called then are added to @served; as mp2_waiters_serve().
  */
 unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
-				unsigned int count, struct llist_head *served)
+			     unsigned int count, struct llist_head *served)
 {
 	unsigned int nr = 0, batch, given;
 	int state;
@@ -624,7 +624,7 @@ static bool sleeper_gives_up(struct mempool2_waiter *waiter)
  * @timeout of MAX_SCHEDULE_TIMEOUT is never over.
  */
 int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
-			unsigned int task_state, unsigned long timeout)
+		     unsigned int task_state, unsigned long timeout)
 {
 	unsigned long end = jiffies + timeout;
 	long left, nap;

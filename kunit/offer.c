@@ -168,7 +168,7 @@ static void caller_is_interrupted(struct caller *caller)
 {
 	struct irq_free irq_free = { .caller = caller };
 
-	/* Else PREEMPT_RT has a thread do it. Elsewhere lockdep would take it for an interrupt that may not lock. */
+	/* Else PREEMPT_RT has a thread do it; and elsewhere it would be one that may not lock, for lockdep. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		irq_free.work = IRQ_WORK_INIT_HARD(free_in_interrupt);
 	else
