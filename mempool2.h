@@ -791,7 +791,7 @@ int mempool2_set_limit(struct mempool2 *pool, int limit);
  *
  * Matches mempool_free().
  */
-static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
+static inline void mempool2_free(void *element, struct mempool2 *pool)
 {
 	u8 state;
 

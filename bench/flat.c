@@ -186,7 +186,7 @@ const struct mp2b_scenario mp2b_flat = {
 	.name		= "flat",
 	.defaults	= {
 		.elements	= 16,
-		.batches	= 20,
+		.batches	= 400,
 		.cpu		= MP2B_CPU_ANY,
 	},
 	.supports	= flat_supports,
