@@ -9,9 +9,9 @@
  *			was freed and taken
  *	hand_over	a free while three callers sleep for an element
  *
- * All three are measured in one run, with interrupts disabled, and each by itself; the
- * least of batches= counts, without what it costs to read the clock. For a guest with one
- * CPU and an exact clock.
+ * All three are measured in one run, with interrupts disabled, and each by itself; the median of
+ * batches= counts, as to wake a task takes more than one way, without what it costs to read the
+ * clock. For a guest with one CPU and an exact clock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -20,12 +20,14 @@
 #include <linux/mempool.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 
 #include "../mempool2.h"
 #include "bench.h"
 
 #define NR_SLEEPERS	3
+#define MAX_TIMES	1000
 
 /* What is freed and has not come from the pool: legal for all pools. */
 #define FOREIGN		mp2b_number(0)
@@ -39,16 +41,28 @@ struct flat {
 	u64			full_again_ns;
 	u64			refused_ns;
 	u64			hand_over_ns;
+	u32			times[MAX_TIMES];
 };
 
-#define TIME(least, call)						\
+#define TIME(flat, nr, call)						\
 do {									\
 	u64 __start;							\
 									\
 	__start = ktime_get_ns();					\
 	call;								\
-	(least) = min_t(u64, least, ktime_get_ns() - __start);		\
+	(flat)->times[nr] = ktime_get_ns() - __start;			\
 } while (0)
+
+static int compare_times(const void *a, const void *b)
+{
+	return *(const u32 *)a < *(const u32 *)b ? -1 : *(const u32 *)a > *(const u32 *)b;
+}
+
+static u64 median(struct flat *flat)
+{
+	sort(flat->times, flat->params.batches, sizeof(*flat->times), compare_times, NULL);
+	return flat->times[flat->params.batches / 2];
+}
 
 /* Inlined with the calls of a kind of pool, as in a driver. */
 static __always_inline int flat_measure(struct flat *flat,
@@ -61,19 +75,21 @@ static __always_inline int flat_measure(struct flat *flat,
 
 	for (i = 0; i < flat->params.batches; i++) {
 		local_irq_save(flags);
-		TIME(flat->clock_ns, barrier());
+		TIME(flat, i, barrier());
 		local_irq_restore(flags);
 	}
+	flat->clock_ns = median(flat);
 	for (i = 0; i < flat->params.batches; i++) {
 		cond_resched();
 		local_irq_save(flags);
 		element = alloc(pool, GFP_NOWAIT);
 		free(pool, element);
-		TIME(flat->full_again_ns, free(pool, FOREIGN));
+		TIME(flat, i, free(pool, FOREIGN));
 		local_irq_restore(flags);
 		if (!element)
 			return -EIO;
 	}
+	flat->full_again_ns = median(flat);
 	while (alloc(pool, GFP_NOWAIT))
 		cond_resched();
 	for (i = 0; i < flat->params.batches; i++) {
@@ -81,21 +97,23 @@ static __always_inline int flat_measure(struct flat *flat,
 		local_irq_save(flags);
 		free(pool, FOREIGN);
 		alloc(pool, GFP_NOWAIT);
-		TIME(flat->refused_ns, element = alloc(pool, GFP_NOWAIT));
+		TIME(flat, i, element = alloc(pool, GFP_NOWAIT));
 		local_irq_restore(flags);
 		if (element)
 			return -EIO;
 	}
+	flat->refused_ns = median(flat);
 	err = mp2b_sleepers_begin(&flat->sleepers, NR_SLEEPERS);
 	for (i = 0; i < flat->params.batches && !err; i++) {
 		local_irq_save(flags);
-		TIME(flat->hand_over_ns, free(pool, FOREIGN));
+		TIME(flat, i, free(pool, FOREIGN));
 		local_irq_restore(flags);
 		mp2b_sleepers_await(&flat->sleepers);
 		if (atomic_read(&flat->sleepers.nr_got) != i + 1)
 			err = -EIO;
 	}
 	mp2b_sleepers_end(&flat->sleepers);
+	flat->hand_over_ns = median(flat);
 	return err;
 }
 
@@ -141,26 +159,22 @@ static bool flat_supports(const struct mp2b_params *params)
 
 static void flat_report(const struct flat *flat, const char *work, u64 ns)
 {
-	mp2b_report("scenario=flat pool=%s elements=%d work=%s batches=%d least_ns=%llu\n",
+	mp2b_report("scenario=flat pool=%s elements=%d work=%s batches=%d median_ns=%llu\n",
 		    flat->params.kind->name, flat->params.elements, work,
 		    flat->params.batches, ns - min(ns, flat->clock_ns));
 }
 
 static int flat_run(const struct mp2b_params *params)
 {
-	const struct flat begin = {
-		.params		= *params,
-		.clock_ns	= U64_MAX,
-		.full_again_ns	= U64_MAX,
-		.refused_ns	= U64_MAX,
-		.hand_over_ns	= U64_MAX,
-	};
 	struct flat *flat;
 	int err;
 
-	flat = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
+	if (params->batches > MAX_TIMES)
+		return -EINVAL;
+	flat = kzalloc(sizeof(*flat), GFP_KERNEL);
 	if (!flat)
 		return -ENOMEM;
+	flat->params = *params;
 	flat->pool = params->kind->create(params->elements, mp2b_number_alloc,
 					  mp2b_number_free, &flat->dry);
 	if (!flat->pool) {
