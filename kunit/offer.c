@@ -78,6 +78,24 @@ static int first_cpu(void)
 	return cpumask_first(cpu_online_mask);
 }
 
+/*
+ * When it becomes the head the youngest waiter is not to ask the alloc function of its own accord
+ * before the holder has freed: from its next nap on it does so in seconds.
+ */
+static void let_nap(struct fixture *fx)
+{
+	unsigned long end = jiffies + TIMEOUT, pause = 4 * HZ;
+	struct mempool2_waiter *waiter;
+
+	spin_lock_irq(&fx->pool.wait.lock);
+	waiter = list_last_entry(&fx->pool.wait.head, struct mempool2_waiter, entry.entry);
+	WRITE_ONCE(waiter->pause, pause);
+	spin_unlock_irq(&fx->pool.wait.lock);
+	while (READ_ONCE(waiter->pause) == pause && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_ASSERT_NE(fx->test, READ_ONCE(waiter->pause), pause);
+}
+
 /* One that waits as the youngest, on the CPU of the holder. */
 static struct caller *waits_there(struct fixture *fx, void (*fn)(struct caller *caller),
 				  unsigned int count)
@@ -88,6 +106,8 @@ static struct caller *waits_there(struct fixture *fx, void (*fn)(struct caller *
 	caller->count = count;
 	caller_run(caller, first_cpu());
 	KUNIT_ASSERT_TRUE(fx->test, waiters_become(&fx->pool, nr + 1));
+	let_nap(fx);
+	KUNIT_ASSERT_TRUE(fx->test, caller_sleeps(caller));
 	return caller;
 }
 
