@@ -459,7 +459,8 @@ void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller
 	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_ours), 1);
 	expect_said(fx, text);
 	/* To count coverage gcc leaves inline functions out of line, and their callers cannot be told. */
-	if (IS_ENABLED(CONFIG_KALLSYMS) && !IS_ENABLED(CONFIG_GCOV_KERNEL))
+	if (IS_ENABLED(CONFIG_KALLSYMS) && !IS_ENABLED(CONFIG_GCOV_KERNEL) &&
+	    !IS_ENABLED(CONFIG_GCOV))
 		expect_said(fx, caller);
 }
 

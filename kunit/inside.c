@@ -698,8 +698,9 @@ static u8 *swept[NR_SWEPT];
 
 static void sweep_comes_to(struct fixture *fx, const u8 *element)
 {
+	/* The sweep waits for a grace period. */
 	while (!READ_ONCE(*element) && !READ_ONCE(fx->stop))
-		cpu_relax();
+		cond_resched();
 }
 
 /*
