@@ -244,6 +244,7 @@ static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
 
 /* The request does not need it any more: it is for the next, or as freed by anybody. */
 static void retrier_free(struct mempool2 *pool, void *element, struct llist_head *served)
+	__must_hold(RCU)
 {
 	limit_freed(pool, 1);
 	if (mp2_pool_return(pool, &element, 1, served))
