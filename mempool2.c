@@ -12,8 +12,9 @@
  *
  * and whoever finds both an element and a waiter gives the one to the other: to
  * the oldest waiter, under the lock of the wait queue, and only that one is woken.
- * As the element changes its owner under the lock there is nothing to race for,
- * nothing to lose and nobody to overtake.
+ * As the element changes its owner under the lock there is nothing to race for and
+ * nothing to lose. Nobody is overtaken, but for elements that are held for less time than
+ * it takes to wake a waiter: see "Offers" in core/wait.c.
  *
  * This file has what callers see: allocating, freeing, and the life of a pool.
  * core/internal.h lists the other parts. Documentation/design.rst has the reasons,
@@ -87,7 +88,7 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 	int state = atomic_read(&pool->state);
 	unsigned int taken;
 
-	/* What is offered is one element, and for one of several there are those who wait. */
+	/* A caller that wants several does not take the one that is offered. */
 	if (nr > 1 ? state & MEMPOOL2_WAITERS : !state_lets_take(state))
 		return false;
 	taken = pool_take_from_reserve(pool, elems, nr);
@@ -105,18 +106,18 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 }
 
 /*
- * The element at the CPU's place, or %NULL: what nearly always does, so all of it
- * is inline in those who want it. If @said is false afterwards they have to call
- * mp2_reserve_set_not_full(). Not if pools are watched.
+ * The element at the CPU's hint, or %NULL: nearly always that is enough, so it is inline in its
+ * callers. Of the bits in @mask the state has to have NOT_FULL alone. If @said is false afterwards
+ * the caller has to call mp2_reserve_set_not_full(). Not if pools are watched.
  */
-static __always_inline void *pool_take_here(struct mempool2 *pool, bool *said)
+static __always_inline void *pool_take_here(struct mempool2 *pool, int mask, bool *said)
 {
 	void *element = NULL;
 	int state;
 
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
-	if (likely((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL) && !pool_is_watched(pool))
+	if (likely((state & mask) == MEMPOOL2_NOT_FULL) && !pool_is_watched(pool))
 		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
 	*said = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
@@ -194,25 +195,16 @@ static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 	return element;
 }
 
-/* As pool_take_here(), while an element is offered. */
+/* While an element is offered: although there are waiters. */
 static inline void *pool_take_offered(struct mempool2 *pool)
 {
-	void *element = NULL;
-	int state;
+	bool said;
+	void *element = pool_take_here(pool, FAST_TAKE_MASK & ~MEMPOOL2_WAITERS, &said);
 
-	rcu_read_lock_sched();
-	state = atomic_read(&pool->state);
-	if (not_full_is_said(state) && !pool_is_watched(pool))
-		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
-	if (unlikely(atomic_read(&pool->state) != state))
-		mp2_reserve_set_not_full(pool, NULL);
-	rcu_read_unlock_sched();
-	if (element) {
-		element_kasan_unpark(pool, element);
-		pool_note_owner(&element, 1);
-		hold_begin(element);
-	}
-	return element;
+	if (!element)
+		return NULL;
+	hold_begin(element);
+	return likely(said) ? element : mp2_reserve_set_not_full(pool, element);
 }
 
 /* Not inlined: what it needs should not burden those who seldom come here. */
@@ -253,7 +245,7 @@ static void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long cal
 void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 {
 	bool said;
-	void *element = pool_take_here(pool, &said);
+	void *element = pool_take_here(pool, FAST_TAKE_MASK, &said);
 
 	if (unlikely(!element))
 		return pool_alloc_unlucky(pool, gfp_mask, 0, _RET_IP_);
@@ -462,7 +454,7 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
  * Context: Any. Does not sleep.
  * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
  * empty; while other callers wait for elements, as what the reserve still gets is
- * theirs; when as many elements are out as mempool2_set_limit() allows; or when
+ * theirs, with the exception that mempool2_alloc() names; when as many elements are out as mempool2_set_limit() allows; or when
  * @pool is not initialised, with a warning. It may also be %NULL if other CPUs take and free
  * elements in just this moment, so that none was where this call looked.
  *
@@ -474,7 +466,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 	bool said;
 
 	/* Of a pool that is not initialised it finds nothing. */
-	element = pool_take_here(pool, &said);
+	element = pool_take_here(pool, FAST_TAKE_MASK, &said);
 	if (unlikely(!element))
 		return not_initialised(pool) ? NULL : pool_alloc_preallocated(pool, _RET_IP_);
 	return likely(said) ? element : mp2_reserve_set_not_full(pool, element);

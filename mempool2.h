@@ -493,13 +493,14 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
  *
  * Elements that are freed while callers wait go to them in the order in which
- * they began to wait. Nobody takes one from the reserve before them, with one exception: if
- * a task frees an element that it has held without a context switch, since it waited for it or
- * took it in this way, the oldest waiter is woken to take it; until that runs others may
- * take elements. If it finds none then, the next element is given to it, whoever frees it. So a waiter
- * is overtaken for no longer than it takes to wake it, once. Elements that are held over I/O, or
- * freed by another task or in an interrupt, are given strictly in order; so are those for requests, for
- * callers that want several, and for all where there is a limit.
+ * they began to wait. Nobody takes one from the reserve before them, with one
+ * exception: if a task frees an element that it has held without a context switch, since
+ * it waited for it or took it in this way, the oldest waiter is woken to take it. Until
+ * that waiter runs others may take elements. If it finds none then, the next element that
+ * any CPU frees is given to it. So a waiter is overtaken for no longer than it takes to wake
+ * it, once. Elements that are held over I/O, or freed by another task or in an interrupt,
+ * are given strictly in order; so are those for requests, for callers that want several,
+ * and for all where there is a limit.
  *
  * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context, sleeps
  * uninterruptibly, accounted as I/O wait. Without it: any context, never sleeps.
@@ -655,7 +656,8 @@ typedef void mempool2_function_t(struct mempool2_waiter *waiter, void **elems);
  * @look_at: When the queue is served in case that somebody has overlooked an element.
  * @is_head: A task that sleeps has seen that it is the head of the queue.
  * @is_offered: It is the head and was woken to take an element that rests.
- * @is_owed: The next element is to be given to it, as it has found none that was offered.
+ * @is_owed: It is offered nothing any more but given the next element, as it has looked or
+ *	begun to ask the alloc function.
  * @gfp: What the alloc function may do for a request later.
  * @retry: In a list of requests for which the alloc function is asked again.
  * @listed: In a list of waiters, where debugging finds them.

@@ -17,9 +17,9 @@
  * several CPUs that many stretches overlap, and a few per cent of the calls seem
  * overtaken that are not.
  *
- * With hold_us=0 nobody sleeps over an element, but may work with it (busy_us=): a thread keeps the CPU until its
- * time slice is over, or until it has to wait, and lets go of it only where the
- * scheduler asks it to, while it holds an element and between two allocations.
+ * With hold_us=0 no thread sleeps over an element, but it may work with it (busy_us=): it
+ * keeps the CPU until its time slice is over, or until it has to wait, and lets go of it
+ * only where the scheduler asks it to, while it holds an element and between two allocations.
  */
 #include <linux/atomic.h>
 #include <linux/math64.h>

@@ -290,7 +290,7 @@ static inline bool hold_is_short(const void *element)
 	return is_short;
 }
 
-/* May a newcomer take an element that rests? Nobody does before those who wait, unless it is offered. */
+/* May a newcomer take an element that rests? Not before the waiters, unless it is offered. */
 static inline bool state_lets_take(int state)
 {
 	return (state & (MEMPOOL2_WAITERS | MEMPOOL2_OFFERED)) != MEMPOOL2_WAITERS;

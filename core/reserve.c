@@ -287,7 +287,10 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
 	else if (nr < MANY)
 		slots_to_store(reserve);
 	raw_spin_unlock_irqrestore(&reserve->lock, flags);
-	/* Pairs with mp2_waiter_queue(), as the cmpxchg() of a slot: queue-or-stored, queue-or-moved. */
+	/*
+	 * As the cmpxchg() of a slot. Pairs with mp2_waiter_queue() (queue-or-stored,
+	 * queue-or-moved) and offer_end() (offered-or-looked).
+	 */
 	smp_mb();
 	return put;
 }

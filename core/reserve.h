@@ -134,7 +134,8 @@ static __always_inline bool slot_take(void **slot, void **element)
 /*
  * A full barrier, if true, before we look whether anybody waits for the element. Pairs with
  * mp2_waiter_queue() (queue-or-reserve, queue-or-new-reserve); for the element with slot_take()
- * (slot-filled); and with the xchg() of reserve_shrink_batch() (put-or-closed). For a slot that is
+ * (slot-filled); and with the xchg() of reserve_shrink_batch() (put-or-closed). While an element is offered, before we look at that: pairs with offer_end()
+ * (offered-or-looked). For a slot that is
  * probably empty; slot_put() is cheaper if not.
  */
 static __always_inline bool slot_put_here(void **slot, void *element)

@@ -128,8 +128,8 @@ void mp2_waiter_accept(struct mempool2_waiter *waiter, void *element)
  *
  *	- it puts the element into the reserve, sets MEMPOOL2_OFFERED and wakes the waiter;
  *	- until that runs and clears the bit anybody may take what rests, the task itself included;
- *	- then what rests is given to those who wait, the waiter first. If there is nothing, the
- *	  next element is given to it, whoever frees it.
+ *	- then what rests is given to the waiters, this one first. If there is nothing, the next
+ *	  element that any CPU frees is given to it.
  *
  * So each waiter is overtaken for as long as it takes to wake it once. Requests, callers that want
  * several elements and those that have begun to ask the alloc function are not offered any. As long as
@@ -140,14 +140,17 @@ void mp2_waiter_accept(struct mempool2_waiter *waiter, void *element)
 
 DEFINE_PER_CPU(struct hold, mp2_holds);
 
-/* Under the lock: no longer offered. Who ends it has to look at the reserve then. */
+/* Under the lock: no longer offered. The caller has to look at the reserve then. */
 static void offer_end(struct mempool2_waiter *waiter)
 {
 	lockdep_assert_held(&waiter->pool->wait.lock);
 	if (!waiter->is_offered)
 		return;
 	WRITE_ONCE(waiter->is_offered, false);
-	/* A full barrier before we look. Pairs with the one after an element was put: offered-or-looked. */
+	/*
+	 * A full barrier before we look. Pairs with slot_put_here() and reserve_put_locked():
+	 * offered-or-looked.
+	 */
 	atomic_fetch_andnot(MEMPOOL2_OFFERED, &waiter->pool->state);
 }
 
@@ -372,7 +375,7 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
 {
 	struct mempool2_waiter *head;
 	unsigned long flags;
-	bool offered = false;
+	bool offered;
 
 	/* The waiter to which it is offered is about to look. */
 	if (atomic_read(&pool->state) & MEMPOOL2_OFFERED)
@@ -383,13 +386,11 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
 	}
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	head = mp2_queue_head(pool);
-	if (head && head->entry.func == sleeper_wake && head->count == 1 && !head->is_owed) {
-		if (!head->is_offered) {
-			WRITE_ONCE(head->is_offered, true);
-			atomic_or(MEMPOOL2_OFFERED, &pool->state);
-			wake_up_process(head->entry.private);
-		}
-		offered = true;
+	offered = head && head->entry.func == sleeper_wake && head->count == 1 && !head->is_owed;
+	if (offered && !head->is_offered) {
+		WRITE_ONCE(head->is_offered, true);
+		atomic_or(MEMPOOL2_OFFERED, &pool->state);
+		wake_up_process(head->entry.private);
 	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	if (!offered)

@@ -234,19 +234,26 @@ static void waiter_behind_a_cancelled_request_asks_soon(struct kunit *test)
 
 /* A caller's own wake_up() on the queue cannot hurt, and asks for a retry. */
 
-static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
+/* Two that sleep. Now there is memory, but only for the second one: the head looks by itself soon. */
+static struct caller *second_that_waits(struct fixture *fx, struct caller **head)
 {
-	struct fixture *fx = test->priv;
-	struct caller *head, *caller;
+	struct caller *caller;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	/* The head looks by itself soon. */
-	head = caller_that_waits(fx);
+	*head = caller_that_waits(fx);
 	caller = caller_that_waits(fx);
-	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	KUNIT_EXPECT_TRUE(fx->test, caller_sleeps(caller));
 	fx->src.only_for = caller->task;
 	source_recover(&fx->src);
+	return caller;
+}
+
+static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *head, *caller = second_that_waits(fx, &head);
+
 	wake_up_nr(&fx->pool.wait, 2);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
@@ -260,15 +267,8 @@ static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
 static void bare_wake_up_is_for_the_oldest_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct caller *head, *caller;
+	struct caller *head, *caller = second_that_waits(fx, &head);
 
-	fixture_pool(fx, 1);
-	fixture_drain(fx);
-	head = caller_that_waits(fx);
-	caller = caller_that_waits(fx);
-	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
-	fx->src.only_for = caller->task;
-	source_recover(&fx->src);
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
 	fixture_put(fx);
