@@ -786,6 +786,8 @@ static void elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared
 					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
 	patch_no_code(fx);
 	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	/* New pools may have checks, and the elements are written to. */
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, 0), 0);
 	for (i = 0; i < 20; i++)
 		elements_taken_during_a_sweep(fx, elems);
 	expect_no_warning(fx);
