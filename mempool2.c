@@ -65,11 +65,11 @@ static bool elements_are_suspect(void **elems, unsigned int nr)
 /* should_fail_ex() is not exported, so only a built-in mempool2 has this. */
 static DECLARE_FAULT_ATTR(alloc_fault);
 
-bool mempool2_should_fail(void)
+bool __mempool2_should_fail(void)
 {
 	return should_fail_ex(&alloc_fault, 1, FAULT_NOWARN);
 }
-EXPORT_SYMBOL_GPL(mempool2_should_fail);
+EXPORT_SYMBOL_GPL(__mempool2_should_fail);
 
 static int __init alloc_fault_debugfs(void)
 {
@@ -152,12 +152,6 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 	return 0;
 }
 
-void mempool2_refuse_zero(void)
-{
-	mistake(true, "__GFP_ZERO, but an element of the reserve is not zeroed");
-}
-EXPORT_SYMBOL_GPL(mempool2_refuse_zero);
-
 /*
  * What can be had without waiting, once the first try has failed. Who waits then
  * looks into the reserve once more, so there is no need to do it here.
@@ -213,6 +207,9 @@ static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, 
 {
 	void *element = NULL;
 
+	/* For which mempool2_call_alloc() had none. */
+	if (not_initialised_by(caller, pool))
+		return NULL;
 	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
 		element = pool_take_offered(pool);
 	if (entered >= 0 && !element)
@@ -228,39 +225,69 @@ static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, 
 	return element;
 }
 
-/* mempool2_alloc(), from the first try on, as pools are watched. */
-static void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
-{
-	int entered = 0;
-	void *element;
-
-	element = mp2_inside_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
-	return element ?: pool_alloc_unlucky(pool, gfp_mask, entered, caller);
-}
-
 /*
  * mempool2_alloc(), once the first try has failed. That of a pool for which something
  * was switched on meanwhile is not counted against it any more.
  */
-void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
+static __always_inline void *pool_alloc_second(struct mempool2 *pool, gfp_t gfp_mask,
+					       unsigned long caller)
 {
 	bool said;
 	void *element = pool_take_here(pool, FAST_TAKE_MASK, &said);
 
 	if (unlikely(!element))
-		return pool_alloc_unlucky(pool, gfp_mask, 0, _RET_IP_);
+		return pool_alloc_unlucky(pool, gfp_mask, 0, caller);
 	return likely(said) ? element : mp2_reserve_set_not_full(pool, element);
 }
-EXPORT_SYMBOL_GPL(mempool2_alloc_slow);
+
+void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
+{
+	return pool_alloc_second(pool, gfp_mask, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(__mempool2_alloc_slow);
+
+#define not_for_pools(gfp_mask, caller)						\
+	mistake_by(caller, (gfp_mask) & __GFP_ZERO,				\
+		   "__GFP_ZERO, but an element of the reserve is not zeroed")
 
 /* mempool2_alloc(), when pools are watched; or for no pool. */
-void *mempool2_alloc_checked(struct mempool2 *pool, gfp_t gfp_mask)
+static noinline void *pool_alloc_checked(struct mempool2 *pool, gfp_t gfp_mask,
+					 unsigned long caller)
 {
-	if (not_initialised(pool))
+	int entered = 0;
+	void *element;
+
+	if (not_initialised_by(caller, pool))
 		return NULL;
+	not_for_pools(gfp_mask, caller);
+	might_alloc(gfp_mask);
+	element = mp2_inside_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
+	return element ?: pool_alloc_unlucky(pool, gfp_mask, entered, caller);
+}
+
+/* mempool2_alloc(), when nothing is watched. */
+static noinline void *pool_alloc_first(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+{
+	void *element;
+
+	not_for_pools(gfp_mask, caller);
+	might_alloc(gfp_mask);
+	element = mempool2_call_alloc(pool, READ_ONCE(pool->kind), mempool2_gfp_first(gfp_mask));
+	return likely(element) ? element : pool_alloc_second(pool, gfp_mask, caller);
+}
+
+static __always_inline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+{
+	return pool_is_watched(pool) ? pool_alloc_checked(pool, gfp_mask, caller) :
+	       pool_alloc_first(pool, gfp_mask, caller);
+}
+
+/* mempool2_alloc(), as far as it is not inline. */
+void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
+{
 	return pool_alloc(pool, gfp_mask, _RET_IP_);
 }
-EXPORT_SYMBOL_GPL(mempool2_alloc_checked);
+EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
 /* As many elements as there is memory for. Returns how many that are. */
 static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
@@ -315,8 +342,12 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 
 	if (not_for_bulk(pool, count))
 		return -EINVAL;
+	/* There is no array to be completed. */
+	if (count == 1) {
+		elems[0] = pool_alloc(pool, gfp, _RET_IP_);
+		return 0;
+	}
 	might_alloc(gfp);
-
 	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
 	if (nr < count)
 		pool_wait(pool, elems + nr, count - nr, gfp,
@@ -352,8 +383,7 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 /* What can be had without waiting, from the first try on. Inline, to know the caller. */
 static __always_inline void *pool_alloc_at_once(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	mistake(gfp_mask & __GFP_ZERO,
-		"__GFP_ZERO, but an element of the reserve is not zeroed");
+	not_for_pools(gfp_mask, _RET_IP_);
 	might_alloc(gfp_mask);
 	return pool_alloc_within(pool, gfp_mask, _RET_IP_);
 }
@@ -503,9 +533,73 @@ static noinline void pool_free_parked(struct mempool2 *pool, void *element)
 	mp2_pool_free(pool, &element, 1, false);
 }
 
-/* mempool2_free(), when the reserve may have room, and nobody waits. */
-void mempool2_free_slow(struct mempool2 *pool, void *element)
+/*
+ * At the CPU's hint, as in pool_take_here(). False if there is no room. To be called with
+ * rcu_read_lock_sched(), and not if pools are watched.
+ */
+static __always_inline bool pool_put_here(struct mempool2 *pool, void *element)
 {
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!element_kasan_park(pool, element)))
+		return true;
+	if (likely(slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)),
+				 element)))
+		return true;
+	element_kasan_unpark(pool, element);
+	return false;
+}
+
+/* While an element is offered: this one too, if the task has held it for a short time. */
+static inline bool pool_free_offered(struct mempool2 *pool, void *element)
+{
+	bool put;
+
+	rcu_read_lock_sched();
+	put = !pool_is_watched(pool) && hold_is_short(element) && pool_put_here(pool, element);
+	rcu_read_unlock_sched();
+	/* Unless the waiter to which it is offered is about to look. */
+	if (put && unlikely(!state_lets_take(atomic_read(&pool->state))))
+		mp2_waiters_serve_and_call(pool);
+	return put;
+}
+
+/* mempool2_free(), when pools are watched or callers wait; or for no pool. */
+static noinline void pool_free_checked(struct mempool2 *pool, void *element,
+				       unsigned long caller)
+{
+	if (!mempool2_initialized(pool)) {
+		if (!mp2_inside_freed_to_none(pool, element))
+			not_initialised_by(caller, pool);
+	} else if (!refused(element, caller)) {
+		if (atomic_read(&pool->state) & MEMPOOL2_OFFERED &&
+		    pool_free_offered(pool, element))
+			return;
+		pool_free_one(pool, element, caller);
+	}
+}
+
+/* mempool2_free(), when the reserve is full: then the state is the kind. */
+static noinline void pool_free_full(struct mempool2 *pool, void *element, u8 state,
+				    unsigned long caller)
+{
+	if (likely(!pool_is_watched(pool) && state && state == READ_ONCE(pool->kind)))
+		mempool2_call_free(pool, state, element);
+	else
+		pool_free_checked(pool, element, caller);
+}
+
+/* mempool2_free(), as far as it is not inline. The reserve mostly has room then, and nobody waits. */
+void __mempool2_free(struct mempool2 *pool, void *element)
+{
+	u8 state = atomic_read(&pool->state);
+
+	if (!state_has_room(state)) {
+		if (likely(mempool2_is_inline(state, custom)))
+			mempool2_call_free(pool, MEMPOOL2_CUSTOM, element);
+		else
+			pool_free_full(pool, element, state, _RET_IP_);
+		return;
+	}
 	if (refused(element, _RET_IP_))
 		return;
 	rcu_read_lock_sched();
@@ -528,50 +622,7 @@ void mempool2_free_slow(struct mempool2 *pool, void *element)
 	}
 	pool_free_parked(pool, element);
 }
-EXPORT_SYMBOL_GPL(mempool2_free_slow);
-
-/* While an element is offered: this one too, if the task has held it for a short time. */
-static inline bool pool_free_offered(struct mempool2 *pool, void *element)
-{
-	bool put;
-
-	rcu_read_lock_sched();
-	if (pool_is_watched(pool) || !hold_is_short(element)) {
-		rcu_read_unlock_sched();
-		return false;
-	}
-	/* KASAN has told what it was; it is nobody's now. */
-	if (unlikely(!element_kasan_park(pool, element))) {
-		rcu_read_unlock_sched();
-		return true;
-	}
-	put = slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), element);
-	if (!put)
-		element_kasan_unpark(pool, element);
-	rcu_read_unlock_sched();
-	/* Unless the waiter to which it is offered is about to look. */
-	if (put && unlikely(!state_lets_take(atomic_read(&pool->state))))
-		mp2_waiters_serve_and_call(pool);
-	return put;
-}
-
-/*
- * mempool2_free() of a full pool, when pools are watched or somebody waits all the
- * same; or for no pool.
- */
-void mempool2_free_checked(struct mempool2 *pool, void *element)
-{
-	if (!mempool2_initialized(pool)) {
-		if (!mp2_inside_freed_to_none(pool, element))
-			not_initialised(pool);
-	} else if (!refused(element, _RET_IP_)) {
-		if (atomic_read(&pool->state) & MEMPOOL2_OFFERED &&
-		    pool_free_offered(pool, element))
-			return;
-		pool_free_one(pool, element, _RET_IP_);
-	}
-}
-EXPORT_SYMBOL_GPL(mempool2_free_checked);
+EXPORT_SYMBOL_GPL(__mempool2_free);
 
 /* One by one: an element that rests already must not be put. It is as good as taken. */
 static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
@@ -593,6 +644,18 @@ static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **e
 	mp2_functions_call(&served);
 	rcu_read_unlock();
 	return nr;
+}
+
+/* A single one into the reserve, as __mempool2_free() does. */
+static inline bool pool_return_one(struct mempool2 *pool, void *element)
+{
+	bool put;
+
+	rcu_read_lock_sched();
+	put = state_has_room(atomic_read(&pool->state)) && !pool_is_watched(pool) &&
+	      pool_put_here(pool, element);
+	rcu_read_unlock_sched();
+	return put;
 }
 
 /* A batch into the reserve, unless somebody waits, or knows that it is full. */
@@ -638,6 +701,10 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 	smp_rmb();
 	if (unlikely(pool_has(pool, FEATURE_RECORDS | FEATURE_LIMIT)))
 		return pool_return_watched(pool, elems, count, _RET_IP_);
+	if (count == 1 && likely(pool_return_one(pool, elems[0]))) {
+		after_put(pool);
+		return 1;
+	}
 
 	/* All that is to be done as long as nobody waits and the reserve misses so many. */
 	nr = pool_return_unseen(pool, elems, count);

@@ -72,7 +72,7 @@ typedef void mempool2_free_t(void *element, void *pool_data);
  * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
  * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
  * @MEMPOOL2_PAGES: mempool2_alloc_pages() and mempool2_free_pages()
- * @MEMPOOL2_NO_KIND: no pool is of this kind, see mempool2_direct
+ * @MEMPOOL2_NO_KIND: no pool is of this kind, see mempool2_inline_kinds
  *
  * What is known is called directly, which costs less than a call through a
  * pointer does where those are guarded against speculation. The values leave room
@@ -88,28 +88,24 @@ enum mempool2_kind {
 };
 
 /**
- * struct mempool2_direct - the kinds of pools that the inline calls serve directly
+ * struct mempool2_inline_kinds - the kinds of pools that the inline calls serve
  *
  * @custom: %MEMPOOL2_CUSTOM or %MEMPOOL2_NO_KIND
  * @slab: %MEMPOOL2_SLAB or %MEMPOOL2_NO_KIND
- * @kmalloc: %MEMPOOL2_KMALLOC or %MEMPOOL2_NO_KIND
- * @pages: %MEMPOOL2_PAGES or %MEMPOOL2_NO_KIND
  *
  * While something is on for any pool, a limit, a check or the like, there is no such
  * kind: so the inline calls of all pools go out of line, where the pool is asked
  * what is on for it. Nothing has to be written to a pool for that.
  */
-struct mempool2_direct {
+struct mempool2_inline_kinds {
 	u8	custom;
 	u8	slab;
-	u8	kmalloc;
-	u8	pages;
 };
 
-extern struct mempool2_direct mempool2_direct;
+extern struct mempool2_inline_kinds mempool2_inline_kinds;
 
-/* May change while it is read: who has read the old value does what was right before. */
-#define mempool2_is_direct(kind, name)	((kind) == data_race(mempool2_direct.name))
+/* May change while it is read: a call that has read the old value does what was right before. */
+#define mempool2_is_inline(kind, name)	((u8)(kind) == data_race(mempool2_inline_kinds.name))
 
 /*
  * The state of a pool. Its lowest byte is the kind and no flag at all while the reserve is full,
@@ -121,9 +117,6 @@ extern struct mempool2_direct mempool2_direct;
 #define MEMPOOL2_WAITERS	0x80	/* callers wait for elements */
 /* Above the lowest byte: how many scans were begun. */
 #define MEMPOOL2_SCAN_COUNT	0x100
-
-/* NOT_FULL without WAITERS. By the sign it is one instruction. */
-#define mempool2_has_room(state)	((s8)((state) & (MEMPOOL2_NOT_FULL | MEMPOOL2_WAITERS)) > 0)
 
 /**
  * struct mempool2 - a pool
@@ -384,16 +377,14 @@ void mempool2_destroy(struct mempool2 *pool);
  */
 
 /* From here to mempool2_alloc_noprof(): what the inline calls are made of. */
-void *mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
-void *mempool2_alloc_checked(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
-void mempool2_free_slow(struct mempool2 *pool, void *element);
-void mempool2_free_checked(struct mempool2 *pool, void *element);
-void mempool2_refuse_zero(void);
+void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+void __mempool2_free(struct mempool2 *pool, void *element);
 
 #if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
-bool mempool2_should_fail(void);
+bool __mempool2_should_fail(void);
 #else
-static inline bool mempool2_should_fail(void)
+static inline bool __mempool2_should_fail(void)
 {
 	return false;
 }
@@ -421,7 +412,7 @@ static __always_inline void *mempool2_call_alloc(const struct mempool2 *pool,
 {
 	void *data = pool->pool_data;
 
-	if (mempool2_should_fail())
+	if (__mempool2_should_fail())
 		return NULL;
 	if (likely(kind == MEMPOOL2_CUSTOM))
 		return pool->alloc(gfp, data);
@@ -449,6 +440,10 @@ static __always_inline void mempool2_call_free(const struct mempool2 *pool,
 		__free_pages(element, (unsigned long)data);
 }
 
+/*
+ * Each call costs its caller code, so only what is short is inline: slab objects, and functions that
+ * mempool2 does not know, with a mask that the compiler knows. All the rest is one call.
+ */
 static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 						   gfp_t gfp_mask)
 {
@@ -456,21 +451,16 @@ static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 	u8 kind = READ_ONCE(pool->kind);
 	void *element;
 
-	if (unlikely(gfp_mask & __GFP_ZERO))
-		mempool2_refuse_zero();
+	if (!__builtin_constant_p(gfp_mask) || gfp_mask & __GFP_ZERO)
+		return __mempool2_alloc(pool, gfp_mask);
 	might_alloc(gfp_mask);
-
-	if (likely(mempool2_is_direct(kind, custom)))
+	if (likely(mempool2_is_inline(kind, custom)))
 		element = mempool2_call_alloc(pool, MEMPOOL2_CUSTOM, gfp);
-	else if (likely(mempool2_is_direct(kind, slab)))
+	else if (likely(mempool2_is_inline(kind, slab)))
 		element = mempool2_call_alloc(pool, MEMPOOL2_SLAB, gfp);
-	else if (mempool2_is_direct(kind, kmalloc))
-		element = mempool2_call_alloc(pool, MEMPOOL2_KMALLOC, gfp);
-	else if (mempool2_is_direct(kind, pages))
-		element = mempool2_call_alloc(pool, MEMPOOL2_PAGES, gfp);
 	else
-		return mempool2_alloc_checked(pool, gfp_mask);
-	return likely(element) ? element : mempool2_alloc_slow(pool, gfp_mask);
+		return __mempool2_alloc(pool, gfp_mask);
+	return likely(element) ? element : __mempool2_alloc_slow(pool, gfp_mask);
 }
 
 int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
@@ -793,10 +783,8 @@ int mempool2_set_limit(struct mempool2 *pool, int limit);
  *
  * Matches mempool_free().
  */
-static inline void mempool2_free(void *element, struct mempool2 *pool)
+static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
 {
-	u8 state;
-
 	if (unlikely(!element))
 		return;
 	/*
@@ -806,19 +794,10 @@ static inline void mempool2_free(void *element, struct mempool2 *pool)
 	 * the address came here.
 	 */
 	smp_rmb();
-	state = atomic_read(&pool->state);
-	if (likely(mempool2_is_direct(state, custom)))
-		mempool2_call_free(pool, MEMPOOL2_CUSTOM, element);
-	else if (likely(mempool2_is_direct(state, slab)))
+	if (likely(mempool2_is_inline(atomic_read(&pool->state), slab)))
 		mempool2_call_free(pool, MEMPOOL2_SLAB, element);
-	else if (mempool2_has_room(state))
-		mempool2_free_slow(pool, element);
-	else if (mempool2_is_direct(state, kmalloc))
-		mempool2_call_free(pool, MEMPOOL2_KMALLOC, element);
-	else if (mempool2_is_direct(state, pages))
-		mempool2_call_free(pool, MEMPOOL2_PAGES, element);
 	else
-		mempool2_free_checked(pool, element);
+		__mempool2_free(pool, element);
 }
 
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,

@@ -816,7 +816,7 @@ bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller)
 	if (unlikely(features & FEATURE_LIMIT))
 		mp2_limit_freed(pool, 1);
 	/* A waiter gets it by the shortest way, and so does the free function. */
-	if (!mempool2_has_room(atomic_read(&pool->state))) {
+	if (!state_has_room(atomic_read(&pool->state))) {
 		rcu_read_unlock_sched();
 		return false;
 	}

@@ -10,7 +10,7 @@
  *
  * What is off must not cost anything, so there is no test for it on the main paths.
  * Instead, while anything is on for any pool, these know of no kind of pool that they
- * serve directly (mempool2_direct), and all pools go out of line, where a static key
+ * serve directly (mempool2_inline_kinds), and all pools go out of line, where a static key
  * has them look for what is on. A call that began before does once more what was right
  * then; where that matters, switching waits until such calls are through.
  *
@@ -103,20 +103,16 @@ static void records_free(struct mempool2_inside *inside);
  * Whether anything is on
  */
 
-struct mempool2_direct mempool2_direct __read_mostly = {
-	.custom		= MEMPOOL2_CUSTOM,
-	.slab		= MEMPOOL2_SLAB,
-	.kmalloc	= MEMPOOL2_KMALLOC,
-	.pages		= MEMPOOL2_PAGES,
+struct mempool2_inline_kinds mempool2_inline_kinds __read_mostly = {
+	.custom	= MEMPOOL2_CUSTOM,
+	.slab	= MEMPOOL2_SLAB,
 };
-EXPORT_SYMBOL_GPL(mempool2_direct);
+EXPORT_SYMBOL_GPL(mempool2_inline_kinds);
 
-static void direct_set(bool on)
+static void inline_kinds_set(bool on)
 {
-	WRITE_ONCE(mempool2_direct.custom, on ? MEMPOOL2_CUSTOM : MEMPOOL2_NO_KIND);
-	WRITE_ONCE(mempool2_direct.slab, on ? MEMPOOL2_SLAB : MEMPOOL2_NO_KIND);
-	WRITE_ONCE(mempool2_direct.kmalloc, on ? MEMPOOL2_KMALLOC : MEMPOOL2_NO_KIND);
-	WRITE_ONCE(mempool2_direct.pages, on ? MEMPOOL2_PAGES : MEMPOOL2_NO_KIND);
+	WRITE_ONCE(mempool2_inline_kinds.custom, on ? MEMPOOL2_CUSTOM : MEMPOOL2_NO_KIND);
+	WRITE_ONCE(mempool2_inline_kinds.slab, on ? MEMPOOL2_SLAB : MEMPOOL2_NO_KIND);
 }
 
 /*
@@ -127,7 +123,7 @@ static void pools_watch(void)
 {
 	lockdep_assert_held(&features_mutex);
 	static_branch_enable(&mp2_pools_watched);
-	direct_set(false);
+	inline_kinds_set(false);
 }
 
 /* To be called after something is on no more: if nothing is, nobody needs to look. */
@@ -143,7 +139,7 @@ static void pools_watched_update(void)
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	if (on)
 		return;
-	direct_set(true);
+	inline_kinds_set(true);
 	static_branch_disable(&mp2_pools_watched);
 }
 

@@ -56,6 +56,7 @@ enum mp2b_work {
 	MP2B_NO_WORK,		/* none was asked for */
 	MP2B_NOTHING,
 	MP2B_HEALTHY_SLAB,
+	MP2B_TEN_SITES,
 	MP2B_HEALTHY_CUSTOM,
 	MP2B_RESERVE,
 	MP2B_PREALLOCATED,
@@ -74,6 +75,7 @@ struct mp2b_params {
 	int	to;		/* what else its min_nr is to be */
 	int	hold_us;	/* how long a caller keeps an element, asleep */
 	int	busy_us;	/* how long it works with it before */
+	int	irq_us;		/* after this a timer frees it in an interrupt, and the caller goes on */
 	int	depth;		/* elements in flight for a caller that does not sleep */
 	int	cpu;		/* that all threads are bound to, or one of the next two */
 	int	count;		/* elements in a bulk call */

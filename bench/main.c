@@ -5,7 +5,7 @@
  * A scenario runs when a line is written to mempool2_bench/run in debugfs:
  *
  *	SCENARIO pool=NAME [work=NAME] [seconds=N] [threads=N] [elements=N]
- *		 [to=N] [hold_us=N] [busy_us=N] [depth=N] [cpu=N] [count=N]
+ *		 [to=N] [hold_us=N] [busy_us=N] [irq_us=N] [depth=N] [cpu=N] [count=N]
  *		 [batches=N] [rounds=N]
  *
  * The write returns when the scenario is over. mempool2_bench/result then has
@@ -63,6 +63,7 @@ const char *const mp2b_work_names[MP2B_NR_WORKS] = {
 	[MP2B_NO_WORK]		= "none",
 	[MP2B_NOTHING]		= "empty",
 	[MP2B_HEALTHY_SLAB]	= "healthy_slab",
+	[MP2B_TEN_SITES]	= "ten_sites",
 	[MP2B_HEALTHY_CUSTOM]	= "healthy_custom",
 	[MP2B_RESERVE]		= "reserve",
 	[MP2B_PREALLOCATED]	= "preallocated",
@@ -82,6 +83,7 @@ static const struct {
 	{ "to",		offsetof(struct mp2b_params, to),	1,	1 << 20 },
 	{ "hold_us",	offsetof(struct mp2b_params, hold_us),	0,	1000000 },
 	{ "busy_us",	offsetof(struct mp2b_params, busy_us),	0,	1000 },
+	{ "irq_us",	offsetof(struct mp2b_params, irq_us),	0,	1000 },
 	{ "depth",	offsetof(struct mp2b_params, depth),	1,	1 << 20 },
 	{ "cpu",	offsetof(struct mp2b_params, cpu),	MP2B_CPU_ANY,	8191 },
 	{ "count",	offsetof(struct mp2b_params, count),	1,	4096 },

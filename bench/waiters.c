@@ -20,14 +20,21 @@
  * With hold_us=0 no thread sleeps over an element, but it may work with it (busy_us=): it
  * keeps the CPU until its time slice is over, or until it has to wait, and lets go of it
  * only where the scheduler asks it to, while it holds an element and between two allocations.
+ *
+ * With irq_us= a timer frees the element, in an interrupt, as the end of an I/O does, and the
+ * thread goes on to allocate the next one at once.
  */
 #include <linux/atomic.h>
+#include <linux/delay.h>
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../examples/hrtimer_compat.h"
 #include "bench.h"
 
 /* Calls that are remembered; the ones after them are only counted. */
@@ -37,6 +44,13 @@ struct element {
 	unsigned int	nr_freed;	/* as how many-th it was freed, from 1 */
 };
 
+/* An element that a timer will free. */
+struct flight {
+	struct hrtimer	timer;
+	struct waiters	*waiters;
+	struct element	*element;
+};
+
 struct waiters {
 	struct mp2b_run		run;
 	struct mp2b_hist	*waits;
@@ -44,6 +58,8 @@ struct waiters {
 	unsigned int		*served;
 	/* for count_overtakes() */
 	unsigned int		*tree;
+	struct flight		*flights;	/* for each element one */
+	atomic_t		nr_flying;
 };
 
 struct overtakes {
@@ -70,6 +86,48 @@ static void note_service(struct waiters *waiters, struct mp2b_worker *worker,
 		waiters->served[element->nr_freed] = number;
 }
 
+static void element_free(struct waiters *waiters, struct element *element)
+{
+	element->nr_freed = atomic_inc_return(&waiters->run.dry.nr_freed);
+	waiters->run.params.kind->free(waiters->run.pool, element);
+}
+
+static enum hrtimer_restart flight_end(struct hrtimer *timer)
+{
+	struct flight *flight = container_of(timer, struct flight, timer);
+	struct waiters *waiters = flight->waiters;
+
+	element_free(waiters, flight->element);
+	atomic_dec(&waiters->nr_flying);
+	return HRTIMER_NORESTART;
+}
+
+/* Each element keeps the flight that it had at first. */
+static void flight_begin(struct waiters *waiters, struct element *element)
+{
+	struct flight *flight = waiters->flights;
+	struct element *other;
+
+	for (;; flight++) {
+		other = cmpxchg(&flight->element, NULL, element);
+		if (!other || other == element)
+			break;
+	}
+	atomic_inc(&waiters->nr_flying);
+	hrtimer_start(&flight->timer, ns_to_ktime(waiters->run.params.irq_us * NSEC_PER_USEC),
+		      HRTIMER_MODE_REL_HARD);
+}
+
+static void flights_end(struct waiters *waiters)
+{
+	int i;
+
+	while (atomic_read(&waiters->nr_flying))
+		usleep_range(100, 200);
+	for (i = 0; i < waiters->run.params.elements; i++)
+		hrtimer_cancel(&waiters->flights[i].timer);
+}
+
 static void waiters_work(struct mp2b_worker *worker)
 {
 	struct waiters *waiters = worker->crew->private;
@@ -92,10 +150,12 @@ static void waiters_work(struct mp2b_worker *worker)
 		note_service(waiters, worker, element);
 		mp2b_hist_add(waiters->waits, wait_ns);
 
+		if (params->irq_us) {
+			flight_begin(waiters, element);
+			continue;
+		}
 		mp2b_hold(params);
-
-		element->nr_freed = atomic_inc_return(&waiters->run.dry.nr_freed);
-		params->kind->free(waiters->run.pool, element);
+		element_free(waiters, element);
 	}
 }
 
@@ -159,6 +219,7 @@ static void waiters_report(struct mp2b_crew *crew)
 	struct mp2b_worker *worker;
 	int i;
 
+	flights_end(waiters);
 	for (i = 0; i < crew->nr_workers; i++) {
 		worker = &crew->workers[i];
 		done += worker->nr_done;
@@ -173,9 +234,9 @@ static void waiters_report(struct mp2b_crew *crew)
 	}
 	count_overtakes(waiters, &overtakes);
 
-	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d busy_us=%d cpu=%d ",
+	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d busy_us=%d irq_us=%d cpu=%d ",
 		    params->kind->name, params->threads, params->elements,
-		    params->hold_us, params->busy_us, params->cpu);
+		    params->hold_us, params->busy_us, params->irq_us, params->cpu);
 	mp2b_report("elapsed_us=%llu allocated=%lu null=%lu switches=%lu ",
 		    div_u64(crew->elapsed_ns, 1000), done, null, switches);
 	mp2b_report("mean_wait_ns=%llu longest_wait_ns=%llu thread_least=%lu thread_most=%lu ",
@@ -195,7 +256,7 @@ static int waiters_run(const struct mp2b_params *params)
 		.run = { .params = *params, .dry = { .size = sizeof(struct element) } },
 	};
 	struct waiters *waiters;
-	int err = -ENOMEM;
+	int err = -ENOMEM, i;
 
 	waiters = kmemdup(&begin, sizeof(begin), GFP_KERNEL);
 	if (!waiters)
@@ -204,10 +265,17 @@ static int waiters_run(const struct mp2b_params *params)
 	/* [0] takes whoever gets an element that nobody has freed yet. */
 	waiters->served = kvcalloc(LOG_MAX + 1, sizeof(*waiters->served), GFP_KERNEL);
 	waiters->tree = kvcalloc(LOG_MAX + 1, sizeof(*waiters->tree), GFP_KERNEL);
-	if (waiters->waits && waiters->served && waiters->tree)
+	waiters->flights = kvcalloc(params->elements, sizeof(*waiters->flights), GFP_KERNEL);
+	for (i = 0; waiters->flights && i < params->elements; i++) {
+		waiters->flights[i].waiters = waiters;
+		hrtimer_setup(&waiters->flights[i].timer, flight_end, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_REL_HARD);
+	}
+	if (waiters->waits && waiters->served && waiters->tree && waiters->flights)
 		err = mp2b_run_crew(&waiters->run, params->threads,
 				    mp2b_queue_alloc, waiters_work, waiters_report);
 	if (err != -ETIMEDOUT) {
+		kvfree(waiters->flights);
 		kvfree(waiters->tree);
 		kvfree(waiters->served);
 		mp2b_hist_destroy(waiters->waits);

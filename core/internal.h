@@ -49,8 +49,10 @@
 #define mistake(condition, fmt, ...)					\
 	mistake_by(_RET_IP_, condition, fmt, ##__VA_ARGS__)
 
-#define not_initialised(pool)						\
-	mistake(!mempool2_initialized(pool), "pool is not initialised")
+#define not_initialised_by(caller, pool)				\
+	mistake_by(caller, !mempool2_initialized(pool), "pool is not initialised")
+
+#define not_initialised(pool)	not_initialised_by(_RET_IP_, pool)
 
 #define not_a_request(waiter)						\
 	mistake(!(waiter)->function, "the waiter has no function: mempool2_waiter_init() sets one")

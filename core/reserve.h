@@ -187,6 +187,12 @@ static __always_inline bool not_full_is_said(int state)
 	return (state & (MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN)) == MEMPOOL2_NOT_FULL;
 }
 
+/* May the reserve have room while nobody waits? By the sign it is one instruction. */
+static __always_inline bool state_has_room(u8 state)
+{
+	return (s8)(state & (MEMPOOL2_NOT_FULL | MEMPOOL2_WAITERS)) > 0;
+}
+
 /* With one of these bits, or without NOT_FULL, it is not enough to take what is in a slot. */
 #define FAST_TAKE_MASK	(MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN | MEMPOOL2_WAITERS)
 

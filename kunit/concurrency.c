@@ -1035,6 +1035,21 @@ static void free_serves_who_is_on_the_way_to_sleep(struct kunit *test)
 		   duel_one_has_it);
 }
 
+/* The same with calls for several elements. */
+static void duel_put_or_wait_as_bulk_in_turn(struct caller *caller)
+{
+	if (caller->index != caller->ret % 2)
+		mempool2_alloc_bulk(caller->pool, caller->elems, 1);
+	else if (mempool2_free_bulk(caller->pool, caller->elems, 1))
+		caller->elems[0] = NULL;
+}
+
+static void free_bulk_of_one_serves_who_is_on_the_way_to_sleep(struct kunit *test)
+{
+	duel_fight(test->priv, 1, 1, duel_put_or_wait_as_bulk_in_turn,
+		   duel_put_or_wait_as_bulk_in_turn, duel_one_has_it);
+}
+
 /* The same with all elements at once. */
 static void duel_put_or_wait_bulk_in_turn(struct caller *caller)
 {
@@ -1305,6 +1320,7 @@ static struct kunit_case concurrency_cases[] = {
 	KUNIT_CASE(growing_beside_others_leaves_nothing_out),
 	KUNIT_CASE(free_finds_a_pool_full_though_others_take_and_put),
 	KUNIT_CASE(free_serves_who_is_on_the_way_to_sleep),
+	KUNIT_CASE(free_bulk_of_one_serves_who_is_on_the_way_to_sleep),
 	KUNIT_CASE(frees_serve_a_bulk_caller_on_the_way_to_sleep),
 	KUNIT_CASE(element_taken_while_the_pool_is_found_full_comes_back),
 	KUNIT_CASE(element_taken_while_a_larger_pool_is_found_full_comes_back),
