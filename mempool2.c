@@ -42,7 +42,7 @@
  * May one of them be none? For a whole array this is cheaper: %NULL and 1 leave nothing but
  * the lowest bit in what all have, and an error sets all the upper bits of what any has.
  */
-static bool elements_are_suspect(void **elems, unsigned int nr)
+static bool elems_are_suspect(void **elems, unsigned int nr)
 {
 	unsigned long all = ULONG_MAX, any = 0;
 	unsigned int i;
@@ -82,8 +82,8 @@ late_initcall(alloc_fault_debugfs);
 #endif
 
 /* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
-static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsigned int nr,
-				      unsigned long caller)
+static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **elems, unsigned int nr,
+					       unsigned long caller)
 {
 	int state = atomic_read(&pool->state);
 	unsigned int taken;
@@ -94,36 +94,36 @@ static __always_inline bool pool_take(struct mempool2 *pool, void **elems, unsig
 	taken = pool_take_from_reserve(pool, elems, nr);
 	if (unlikely(taken < nr)) {
 		if (taken)
-			mp2_pool_free(pool, elems, taken, true);
+			mp2_pool_free_elems(pool, elems, taken, true);
 		return false;
 	}
 	if (unlikely(state & MEMPOOL2_OFFERED))
 		hold_begin(elems[0]);
-	pool_note_owner(elems, nr);
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_served(pool, elems, nr, caller);
+	pool_update_kmemleak(elems, nr);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_reserve_alloc(pool, elems, nr, caller);
 	return true;
 }
 
 /*
  * The element at the CPU's hint, or %NULL: nearly always that is enough, so it is inline in its
- * callers. Of the bits in @mask the state has to have NOT_FULL alone. If @said is false afterwards
+ * callers. Of the bits in @mask the state has to have NOT_FULL alone. If @not_full is false afterwards
  * the caller has to call mp2_reserve_set_not_full(). Not if pools are watched.
  */
-static __always_inline void *pool_take_here(struct mempool2 *pool, int mask, bool *said)
+static __always_inline void *pool_alloc_reserve_fast(struct mempool2 *pool, int mask, bool *not_full)
 {
 	void *element = NULL;
 	int state;
 
 	rcu_read_lock_sched();
 	state = atomic_read(&pool->state);
-	if (likely((state & mask) == MEMPOOL2_NOT_FULL) && !pool_is_watched(pool))
+	if (likely((state & mask) == MEMPOOL2_NOT_FULL) && !pool_is_instrumented(pool))
 		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
-	*said = atomic_read(&pool->state) == state;
+	*not_full = atomic_read(&pool->state) == state;
 	rcu_read_unlock_sched();
 	if (likely(element)) {
 		element_kasan_unpark(pool, element);
-		pool_note_owner(&element, 1);
+		pool_update_kmemleak(&element, 1);
 	}
 	return element;
 }
@@ -141,12 +141,12 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 	};
 	int err;
 
-	mp2_inside_wait_begin(&waiter, timeout);
+	mp2_debug_wait_begin(&waiter, timeout);
 	err = mp2_waiter_sleep(&waiter, gfp, task_state, timeout);
-	mp2_inside_wait_end(&waiter);
+	mp2_debug_wait_end(&waiter);
 	if (err)
 		return err;
-	mp2_pool_note_arrival(pool, elems, nr);
+	mp2_waiter_got_elems(pool, elems, nr);
 	if (nr == 1)
 		hold_begin(elems[0]);
 	return 0;
@@ -156,72 +156,72 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
  * What can be had without waiting, once the first try has failed. Who waits then
  * looks into the reserve once more, so there is no need to do it here.
  */
-static void *pool_alloc_now(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element = NULL;
 
-	if (pool_take(pool, &element, 1, caller))
+	if (pool_alloc_reserve(pool, &element, 1, caller))
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
 
-	element = pool_call_alloc(pool, gfp);
+	element = backend_alloc(pool, gfp);
 	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
-		pool_take(pool, &element, 1, caller);
+		pool_alloc_reserve(pool, &element, 1, caller);
 	return element;
 }
 
 /* The same from the first try on, and within the limit. */
-static void *pool_alloc_within(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	int entered = 0;
 	void *element;
 
-	if (pool_is_watched(pool))
-		element = mp2_inside_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
+	if (pool_is_instrumented(pool))
+		element = mp2_debug_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
 	else
-		element = pool_call_alloc(pool, mempool2_gfp_first(gfp_mask));
+		element = backend_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element && entered >= 0)
-		element = pool_alloc_now(pool, gfp_mask, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, caller);
 	if (!element)
-		limit_leave(pool, entered);
+		limit_uncharge(pool, entered);
 	return element;
 }
 
 /* While an element is offered: although there are waiters. */
-static inline void *pool_take_offered(struct mempool2 *pool)
+static inline void *pool_alloc_offered(struct mempool2 *pool)
 {
-	bool said;
-	void *element = pool_take_here(pool, FAST_TAKE_MASK & ~MEMPOOL2_WAITERS, &said);
+	bool not_full;
+	void *element = pool_alloc_reserve_fast(pool, FAST_TAKE_MASK & ~MEMPOOL2_WAITERS, &not_full);
 
 	if (!element)
 		return NULL;
 	hold_begin(element);
-	return likely(said) ? element : mp2_reserve_set_not_full(pool, element);
+	return likely(not_full) ? element : mp2_reserve_set_not_full(pool, element);
 }
 
 /* Not inlined: what it needs should not burden those who seldom come here. */
-static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, int entered,
-					 unsigned long caller)
+static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask, int entered,
+					  unsigned long caller)
 {
 	void *element = NULL;
 
-	/* For which mempool2_call_alloc() had none. */
-	if (not_initialised_by(caller, pool))
+	/* For which __mempool2_backend_alloc() had none. */
+	if (misuse_uninit_at(caller, pool))
 		return NULL;
 	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
-		element = pool_take_offered(pool);
+		element = pool_alloc_offered(pool);
 	if (entered >= 0 && !element)
-		element = pool_alloc_now(pool, gfp_mask, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, caller);
 	if (element)
 		return element;
-	limit_leave(pool, entered);
+	limit_uncharge(pool, entered);
 	if (gfp_mask & __GFP_DIRECT_RECLAIM)
 		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
 			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
-	else if (unlikely(pool_is_watched(pool)))
-		mp2_inside_failed(pool, caller);
+	else if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_failed(pool, caller);
 	return element;
 }
 
@@ -229,40 +229,40 @@ static noinline void *pool_alloc_unlucky(struct mempool2 *pool, gfp_t gfp_mask, 
  * mempool2_alloc(), once the first try has failed. That of a pool for which something
  * was switched on meanwhile is not counted against it any more.
  */
-static __always_inline void *pool_alloc_second(struct mempool2 *pool, gfp_t gfp_mask,
-					       unsigned long caller)
+static __always_inline void *pool_alloc_after_backend(struct mempool2 *pool, gfp_t gfp_mask,
+						      unsigned long caller)
 {
-	bool said;
-	void *element = pool_take_here(pool, FAST_TAKE_MASK, &said);
+	bool not_full;
+	void *element = pool_alloc_reserve_fast(pool, FAST_TAKE_MASK, &not_full);
 
 	if (unlikely(!element))
-		return pool_alloc_unlucky(pool, gfp_mask, 0, caller);
-	return likely(said) ? element : mp2_reserve_set_not_full(pool, element);
+		return pool_alloc_slowpath(pool, gfp_mask, 0, caller);
+	return likely(not_full) ? element : mp2_reserve_set_not_full(pool, element);
 }
 
 void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	return pool_alloc_second(pool, gfp_mask, _RET_IP_);
+	return pool_alloc_after_backend(pool, gfp_mask, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(__mempool2_alloc_slow);
 
-#define not_for_pools(gfp_mask, caller)						\
-	mistake_by(caller, (gfp_mask) & __GFP_ZERO,				\
-		   "__GFP_ZERO, but an element of the reserve is not zeroed")
+#define misuse_zero(gfp_mask, caller)						\
+	misuse_once_at(caller, (gfp_mask) & __GFP_ZERO,				\
+		       "__GFP_ZERO, but an element of the reserve is not zeroed")
 
 /* mempool2_alloc(), when pools are watched; or for no pool. */
-static noinline void *pool_alloc_checked(struct mempool2 *pool, gfp_t gfp_mask,
-					 unsigned long caller)
+static noinline void *pool_alloc_instrumented(struct mempool2 *pool, gfp_t gfp_mask,
+					      unsigned long caller)
 {
 	int entered = 0;
 	void *element;
 
-	if (not_initialised_by(caller, pool))
+	if (misuse_uninit_at(caller, pool))
 		return NULL;
-	not_for_pools(gfp_mask, caller);
+	misuse_zero(gfp_mask, caller);
 	might_alloc(gfp_mask);
-	element = mp2_inside_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
-	return element ?: pool_alloc_unlucky(pool, gfp_mask, entered, caller);
+	element = mp2_debug_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
+	return element ?: pool_alloc_slowpath(pool, gfp_mask, entered, caller);
 }
 
 /* mempool2_alloc(), when nothing is watched. */
@@ -270,15 +270,15 @@ static noinline void *pool_alloc_first(struct mempool2 *pool, gfp_t gfp_mask, un
 {
 	void *element;
 
-	not_for_pools(gfp_mask, caller);
+	misuse_zero(gfp_mask, caller);
 	might_alloc(gfp_mask);
-	element = mempool2_call_alloc(pool, READ_ONCE(pool->kind), mempool2_gfp_first(gfp_mask));
-	return likely(element) ? element : pool_alloc_second(pool, gfp_mask, caller);
+	element = __mempool2_backend_alloc(pool, READ_ONCE(pool->kind), mempool2_gfp_first(gfp_mask));
+	return likely(element) ? element : pool_alloc_after_backend(pool, gfp_mask, caller);
 }
 
 static __always_inline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
-	return pool_is_watched(pool) ? pool_alloc_checked(pool, gfp_mask, caller) :
+	return pool_is_instrumented(pool) ? pool_alloc_instrumented(pool, gfp_mask, caller) :
 	       pool_alloc_first(pool, gfp_mask, caller);
 }
 
@@ -290,16 +290,16 @@ void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
 /* As many elements as there is memory for. Returns how many that are. */
-static __always_inline unsigned int pool_call_alloc_bulk(struct mempool2 *pool,
-							 void **elems,
-							 unsigned int count,
-							 gfp_t gfp)
+static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
+						       void **elems,
+						       unsigned int count,
+						       gfp_t gfp)
 {
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		elems[nr] = pool_call_alloc(pool, gfp);
-		if (!elems[nr] || refused(elems[nr], pool->alloc))
+		elems[nr] = backend_alloc(pool, gfp);
+		if (!elems[nr] || misuse_element(elems[nr], pool->alloc))
 			break;
 	}
 	return nr;
@@ -310,25 +310,25 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 							unsigned int count, gfp_t gfp,
 							unsigned long caller)
 {
-	int entered = limit_enter(pool, count);
+	int entered = limit_charge(pool, count);
 	unsigned int nr;
 
 	if (entered < 0)
 		return 0;
-	nr = pool_call_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
+	nr = backend_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
 	/*
 	 * What is taken from the reserve outside the queue has to complete the
 	 * array: who held a part of it while another one queues could keep that
 	 * one waiting for ever.
 	 */
-	if (nr == count || pool_take(pool, elems + nr, count - nr, caller))
+	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, caller))
 		return count;
 	if (gfp != mempool2_gfp_first(gfp))
-		nr += pool_call_alloc_bulk(pool, elems + nr, count - nr, gfp);
+		nr += backend_alloc_bulk(pool, elems + nr, count - nr, gfp);
 	/* Where there is a limit this is true of all elements. */
 	if (entered && nr < count) {
-		limit_leave(pool, entered);
-		mp2_pool_free(pool, elems, nr, true);
+		limit_uncharge(pool, entered);
+		mp2_pool_free_elems(pool, elems, nr, true);
 		nr = 0;
 	}
 	return nr;
@@ -340,7 +340,7 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 	gfp_t gfp = mempool2_gfp(current_gfp_context(GFP_KERNEL));
 	unsigned int nr;
 
-	if (not_for_bulk(pool, count))
+	if (misuse_bulk(pool, count))
 		return -EINVAL;
 	/* There is no array to be completed. */
 	if (count == 1) {
@@ -361,17 +361,17 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	void *element;
 	int entered;
 
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return NULL;
-	entered = limit_enter(pool, 1);
+	entered = limit_charge(pool, 1);
 	if (entered < 0)
 		return NULL;
-	/* Not pool_call_alloc(): who can do without the reserve is not there to be failed. */
-	element = mempool2_call_alloc(pool, pool->kind, gfp_mask);
+	/* Not backend_alloc(): who can do without the reserve is not there to be failed. */
+	element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
 	if (!element)
-		limit_leave(pool, entered);
-	else if (unlikely(pool_is_watched(pool)))
-		mp2_inside_new(pool, element);
+		limit_uncharge(pool, entered);
+	else if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_track(pool, element);
 	return element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
@@ -381,25 +381,25 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
  */
 
 /* What can be had without waiting, from the first try on. Inline, to know the caller. */
-static __always_inline void *pool_alloc_at_once(struct mempool2 *pool, gfp_t gfp_mask)
+static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	not_for_pools(gfp_mask, _RET_IP_);
+	misuse_zero(gfp_mask, _RET_IP_);
 	might_alloc(gfp_mask);
-	return pool_alloc_within(pool, gfp_mask, _RET_IP_);
+	return pool_try_alloc(pool, gfp_mask, _RET_IP_);
 }
 
 /* mempool2_alloc(), but one may give up. */
-static __always_inline void *pool_alloc_or_give_up(struct mempool2 *pool, gfp_t gfp_mask,
-						   unsigned int task_state,
-						   unsigned long timeout)
+static __always_inline void *pool_alloc_wait(struct mempool2 *pool, gfp_t gfp_mask,
+					     unsigned int task_state,
+					     unsigned long timeout)
 {
-	void *element = pool_alloc_at_once(pool, gfp_mask);
+	void *element = pool_alloc_or_null(pool, gfp_mask);
 	int err;
 
 	if (element)
 		return element;
 	if (!(gfp_mask & __GFP_DIRECT_RECLAIM)) {
-		mp2_inside_failed(pool, _RET_IP_);
+		mp2_debug_failed(pool, _RET_IP_);
 		return ERR_PTR(-ENOMEM);
 	}
 	err = pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask), task_state,
@@ -410,17 +410,17 @@ static __always_inline void *pool_alloc_or_give_up(struct mempool2 *pool, gfp_t 
 void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 				    unsigned long timeout)
 {
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return ERR_PTR(-EINVAL);
-	return pool_alloc_or_give_up(pool, gfp_mask, TASK_UNINTERRUPTIBLE, timeout);
+	return pool_alloc_wait(pool, gfp_mask, TASK_UNINTERRUPTIBLE, timeout);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_timeout_noprof);
 
 void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return ERR_PTR(-EINVAL);
-	return pool_alloc_or_give_up(pool, gfp_mask, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
+	return pool_alloc_wait(pool, gfp_mask, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_killable_noprof);
 
@@ -430,15 +430,15 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	void *element;
 	int err;
 
-	if (not_initialised(pool) || not_a_request(waiter))
+	if (misuse_uninit(pool) || misuse_waiter(waiter))
 		return ERR_PTR(-EINVAL);
 	if (!waiter_is_idle(waiter))
 		return ERR_PTR(-EBUSY);
-	element = pool_alloc_at_once(pool, gfp_mask);
+	element = pool_alloc_or_null(pool, gfp_mask);
 	if (element)
 		return element;
-	err = mp2_waiter_request(pool, mempool2_gfp(gfp_mask), waiter, &waiter->element, 1, 1,
-				 _RET_IP_);
+	err = mp2_async_submit(pool, mempool2_gfp(gfp_mask), waiter, &waiter->element, 1, 1,
+			       _RET_IP_);
 	return err ? ERR_PTR(err) : waiter->element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_async_noprof);
@@ -450,7 +450,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	unsigned int nr;
 
-	if (not_for_bulk(pool, count) || not_a_request(waiter))
+	if (misuse_bulk(pool, count) || misuse_waiter(waiter))
 		return -EINVAL;
 	if (!waiter_is_idle(waiter))
 		return -EBUSY;
@@ -459,19 +459,19 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
 	if (nr == count)
 		return 0;
-	return mp2_waiter_request(pool, gfp, waiter, elems, count, count - nr, _RET_IP_);
+	return mp2_async_submit(pool, gfp, waiter, elems, count, count - nr, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_async_noprof);
 
 static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned long caller)
 {
-	int entered = limit_enter(pool, 1);
+	int entered = limit_charge(pool, 1);
 	void *element;
 
-	if (entered >= 0 && pool_take(pool, &element, 1, caller))
+	if (entered >= 0 && pool_alloc_reserve(pool, &element, 1, caller))
 		return element;
-	limit_leave(pool, entered);
-	mp2_inside_failed(pool, caller);
+	limit_uncharge(pool, entered);
+	mp2_debug_failed(pool, caller);
 	return NULL;
 }
 
@@ -485,7 +485,7 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
  * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
  * empty; while other callers wait for elements, as what the reserve still gets is
  * theirs, with the exception that mempool2_alloc() names; when as many elements are out as mempool2_set_limit() allows; or when
- * @pool is not initialised, with a warning. It may also be %NULL if other CPUs take and free
+ * @pool is not initialized, with a warning. It may also be %NULL if other CPUs take and free
  * elements in just this moment, so that none was where this call looked.
  *
  * Matches mempool_alloc_preallocated() (6.7).
@@ -493,13 +493,13 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
 void *mempool2_alloc_preallocated(struct mempool2 *pool)
 {
 	void *element;
-	bool said;
+	bool not_full;
 
-	/* Of a pool that is not initialised it finds nothing. */
-	element = pool_take_here(pool, FAST_TAKE_MASK, &said);
+	/* Of a pool that is not initialized it finds nothing. */
+	element = pool_alloc_reserve_fast(pool, FAST_TAKE_MASK, &not_full);
 	if (unlikely(!element))
-		return not_initialised(pool) ? NULL : pool_alloc_preallocated(pool, _RET_IP_);
-	return likely(said) ? element : mp2_reserve_set_not_full(pool, element);
+		return misuse_uninit(pool) ? NULL : pool_alloc_preallocated(pool, _RET_IP_);
+	return likely(not_full) ? element : mp2_reserve_set_not_full(pool, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
 
@@ -508,11 +508,11 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
  */
 
 /* Out of line, as it needs an array. */
-static noinline void pool_free_one(struct mempool2 *pool, void *element, unsigned long caller)
+static noinline void pool_free_elem(struct mempool2 *pool, void *element, unsigned long caller)
 {
-	if (unlikely(pool_is_watched(pool)) && mp2_inside_free(pool, element, caller))
+	if (unlikely(pool_is_instrumented(pool)) && mp2_debug_free(pool, element, caller))
 		return;
-	mp2_pool_free(pool, &element, 1, false);
+	mp2_pool_free_elems(pool, &element, 1, false);
 }
 
 /*
@@ -526,15 +526,15 @@ static noinline void pool_free_parked(struct mempool2 *pool, void *element)
 
 	rcu_read_unlock_sched();
 	if (put) {
-		after_put(pool);
+		pool_kick_waiters(pool);
 		return;
 	}
 	element_kasan_unpark(pool, element);
-	mp2_pool_free(pool, &element, 1, false);
+	mp2_pool_free_elems(pool, &element, 1, false);
 }
 
 /*
- * At the CPU's hint, as in pool_take_here(). False if there is no room. To be called with
+ * At the CPU's hint, as in pool_alloc_reserve_fast(). False if there is no room. To be called with
  * rcu_read_lock_sched(), and not if pools are watched.
  */
 static __always_inline bool pool_put_here(struct mempool2 *pool, void *element)
@@ -555,26 +555,26 @@ static inline bool pool_free_offered(struct mempool2 *pool, void *element)
 	bool put;
 
 	rcu_read_lock_sched();
-	put = !pool_is_watched(pool) && hold_is_short(element) && pool_put_here(pool, element);
+	put = !pool_is_instrumented(pool) && hold_is_short(element) && pool_put_here(pool, element);
 	rcu_read_unlock_sched();
 	/* Unless the waiter to which it is offered is about to look. */
 	if (put && unlikely(!state_lets_take(atomic_read(&pool->state))))
-		mp2_waiters_serve_and_call(pool);
+		mp2_waiters_serve_and_run(pool);
 	return put;
 }
 
 /* mempool2_free(), when pools are watched or callers wait; or for no pool. */
-static noinline void pool_free_checked(struct mempool2 *pool, void *element,
-				       unsigned long caller)
+static noinline void pool_free_instrumented(struct mempool2 *pool, void *element,
+					    unsigned long caller)
 {
 	if (!mempool2_initialized(pool)) {
-		if (!mp2_inside_freed_to_none(pool, element))
-			not_initialised_by(caller, pool);
-	} else if (!refused(element, caller)) {
+		if (!mp2_debug_free_uninit(pool, element))
+			misuse_uninit_at(caller, pool);
+	} else if (!misuse_element(element, caller)) {
 		if (atomic_read(&pool->state) & MEMPOOL2_OFFERED &&
 		    pool_free_offered(pool, element))
 			return;
-		pool_free_one(pool, element, caller);
+		pool_free_elem(pool, element, caller);
 	}
 }
 
@@ -582,10 +582,10 @@ static noinline void pool_free_checked(struct mempool2 *pool, void *element,
 static noinline void pool_free_full(struct mempool2 *pool, void *element, u8 state,
 				    unsigned long caller)
 {
-	if (likely(!pool_is_watched(pool) && state && state == READ_ONCE(pool->kind)))
-		mempool2_call_free(pool, state, element);
+	if (likely(!pool_is_instrumented(pool) && state && state == READ_ONCE(pool->kind)))
+		__mempool2_backend_free(pool, state, element);
 	else
-		pool_free_checked(pool, element, caller);
+		pool_free_instrumented(pool, element, caller);
 }
 
 /* mempool2_free(), as far as it is not inline. The reserve mostly has room then, and nobody waits. */
@@ -595,17 +595,17 @@ void __mempool2_free(struct mempool2 *pool, void *element)
 
 	if (!state_has_room(state)) {
 		if (likely(mempool2_is_inline(state, custom)))
-			mempool2_call_free(pool, MEMPOOL2_CUSTOM, element);
+			__mempool2_backend_free(pool, MEMPOOL2_CUSTOM, element);
 		else
 			pool_free_full(pool, element, state, _RET_IP_);
 		return;
 	}
-	if (refused(element, _RET_IP_))
+	if (misuse_element(element, _RET_IP_))
 		return;
 	rcu_read_lock_sched();
-	if (unlikely(pool_is_watched(pool))) {
+	if (unlikely(pool_is_instrumented(pool))) {
 		rcu_read_unlock_sched();
-		pool_free_one(pool, element, _RET_IP_);
+		pool_free_elem(pool, element, _RET_IP_);
 		return;
 	}
 	/* KASAN has told what it was; it is nobody's now. */
@@ -613,11 +613,11 @@ void __mempool2_free(struct mempool2 *pool, void *element)
 		rcu_read_unlock_sched();
 		return;
 	}
-	/* At the CPU's hint, as in pool_take_here(). */
+	/* At the CPU's hint, as in pool_alloc_reserve_fast(). */
 	if (likely(slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)),
 				 element))) {
 		rcu_read_unlock_sched();
-		after_put(pool);
+		pool_kick_waiters(pool);
 		return;
 	}
 	pool_free_parked(pool, element);
@@ -625,23 +625,23 @@ void __mempool2_free(struct mempool2 *pool, void *element)
 EXPORT_SYMBOL_GPL(__mempool2_free);
 
 /* One by one: an element that rests already must not be put. It is as good as taken. */
-static noinline unsigned int pool_return_watched(struct mempool2 *pool, void **elems,
-						 unsigned int count, unsigned long caller)
+static noinline unsigned int pool_return_instrumented(struct mempool2 *pool, void **elems,
+						      unsigned int count, unsigned long caller)
 {
-	struct llist_head served = {};
+	struct llist_head completed = {};
 	unsigned int nr;
 
 	rcu_read_lock();
 	/* Those that we do not take are not for us to count. */
 	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
-		if (mp2_inside_freed(pool, elems[nr], caller) &&
-		    !mp2_pool_return(pool, &elems[nr], 1, &served)) {
-			mp2_inside_left(pool, elems[nr]);
+		if (mp2_debug_track_free(pool, elems[nr], caller) &&
+		    !mp2_pool_return(pool, &elems[nr], 1, &completed)) {
+			mp2_debug_untrack(pool, elems[nr]);
 			break;
 		}
 	}
-	mp2_functions_call(&served);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	return nr;
 }
@@ -652,14 +652,14 @@ static inline bool pool_return_one(struct mempool2 *pool, void *element)
 	bool put;
 
 	rcu_read_lock_sched();
-	put = state_has_room(atomic_read(&pool->state)) && !pool_is_watched(pool) &&
+	put = state_has_room(atomic_read(&pool->state)) && !pool_is_instrumented(pool) &&
 	      pool_put_here(pool, element);
 	rcu_read_unlock_sched();
 	return put;
 }
 
 /* A batch into the reserve, unless somebody waits, or knows that it is full. */
-static unsigned int pool_return_unseen(struct mempool2 *pool, void **elems, unsigned int count)
+static unsigned int pool_return_batch(struct mempool2 *pool, void **elems, unsigned int count)
 {
 	int state = atomic_read(&pool->state);
 
@@ -679,7 +679,7 @@ static unsigned int pool_return_unseen(struct mempool2 *pool, void **elems, unsi
  *
  * Context: Any. Does not sleep.
  * Return: how many elements the pool took. The others, from there to the end of
- * the array, stay the caller's. With a warning: 0 if @pool is not initialised; and the
+ * the array, stay the caller's. With a warning: 0 if @pool is not initialized; and the
  * pool takes nothing from an address on that is no element.
  *
  * Matches mempool_free_bulk() (7.x).
@@ -687,34 +687,34 @@ static unsigned int pool_return_unseen(struct mempool2 *pool, void **elems, unsi
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count)
 {
-	struct llist_head served = {};
+	struct llist_head completed = {};
 	unsigned int nr;
 
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return 0;
-	if (unlikely(elements_are_suspect(elems, count))) {
-		for (nr = 0; nr < count && !refused(elems[nr], _RET_IP_); nr++)
+	if (unlikely(elems_are_suspect(elems, count))) {
+		for (nr = 0; nr < count && !misuse_element(elems[nr], _RET_IP_); nr++)
 			;
 		count = nr;
 	}
 	/* As in mempool2_free(): pairs with slot_take() and mp2_waiter_queue(). */
 	smp_rmb();
 	if (unlikely(pool_has(pool, FEATURE_RECORDS | FEATURE_LIMIT)))
-		return pool_return_watched(pool, elems, count, _RET_IP_);
+		return pool_return_instrumented(pool, elems, count, _RET_IP_);
 	if (count == 1 && likely(pool_return_one(pool, elems[0]))) {
-		after_put(pool);
+		pool_kick_waiters(pool);
 		return 1;
 	}
 
 	/* All that is to be done as long as nobody waits and the reserve misses so many. */
-	nr = pool_return_unseen(pool, elems, count);
-	if (likely(nr == count && !reserve_is_waited_for(pool)))
+	nr = pool_return_batch(pool, elems, count);
+	if (likely(nr == count && !pool_has_waiters(pool)))
 		return nr;
 	rcu_read_lock();
-	if (nr && reserve_is_waited_for(pool))
-		mp2_waiters_serve(pool, &served);
-	nr += mp2_pool_return(pool, elems + nr, count - nr, &served);
-	mp2_functions_call(&served);
+	if (nr && pool_has_waiters(pool))
+		mp2_waiters_serve(pool, &completed);
+	nr += mp2_pool_return(pool, elems + nr, count - nr, &completed);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	return nr;
 }
@@ -738,9 +738,9 @@ static void reserve_populate(struct mempool2 *pool, struct mempool2_reserve *res
 		WRITE_ONCE(reserve->slots[slot], element);
 	else
 		reserve->store[reserve->nr_stored++] = element;
-	if (unlikely(pool_is_watched(pool))) {
-		mp2_inside_filled(pool, element);
-		mp2_inside_refilled(pool, 1);
+	if (unlikely(pool_is_instrumented(pool))) {
+		mp2_debug_filled(pool, element);
+		mp2_debug_refill(pool, 1);
 	}
 }
 
@@ -760,18 +760,18 @@ static void reserve_drain(struct mempool2 *pool, struct mempool2_reserve *reserv
 		if (!is_element(element))
 			continue;
 		mp2_elements_unpark(pool, &element, 1);
-		pool_call_free(pool, element);
+		backend_free(pool, element);
 	}
 }
 
 /* End @pool, of which nobody has anything to expect. Sleeps if its free function or vfree() does. */
-static void pool_end(struct mempool2 *pool)
+static void pool_teardown(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
 
 	reserve = rcu_dereference_protected(pool->reserve, true);
 	reserve_drain(pool, reserve);
-	mp2_inside_ended(reserve);
+	mp2_debug_ended(reserve);
 	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);
@@ -788,7 +788,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	int i;
 
 	memset(pool, 0, sizeof(*pool));
-	if (!mp2_pool_can_be(min_nr, alloc_fn, free_fn, pool_data, caller))
+	if (!mp2_pool_args_valid(min_nr, alloc_fn, free_fn, pool_data, caller))
 		return -EINVAL;
 
 	reserve = mp2_reserve_create(min_nr, gfp_mask, node_id);
@@ -805,13 +805,13 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	pool->node = node_id;
 	pool->min_nr = min_nr;
 	reserve->elements = mp2_elements_of(pool);
-	mp2_maker_get(reserve, caller, gfp_mask);
-	mp2_inside_created(reserve, gfp_mask);
+	mp2_site_get(reserve, caller, gfp_mask);
+	mp2_debug_created(reserve, gfp_mask);
 
 	for (i = 0; i < reserve_size(min_nr); i++) {
 		element = alloc_fn(gfp_mask, pool_data);
-		if (!element || refused(element, alloc_fn)) {
-			pool_end(pool);
+		if (!element || misuse_element(element, alloc_fn)) {
+			pool_teardown(pool);
 			return element ? -EINVAL : -ENOMEM;
 		}
 		mp2_elements_compare(&reserve->elements, element, last);
@@ -829,7 +829,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
  * A snapshot: it may be out of date when the caller looks at it.
  *
  * Context: Any. Does not sleep.
- * Return: the number; 0 if @pool is not initialised.
+ * Return: the number; 0 if @pool is not initialized.
  *
  * Matches the member curr_nr of the kernel's struct mempool.
  */
@@ -895,12 +895,12 @@ void mempool2_exit(struct mempool2 *pool)
 {
 	if (!mempool2_initialized(pool))
 		return;
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_exit(pool);
-	mp2_pools_sync();
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_exit(pool);
+	mp2_irq_works_sync();
 	mp2_retry_sync_pool(pool);
 	mp2_registry_remove(rcu_dereference_protected(pool->reserve, true));
-	pool_end(pool);
+	pool_teardown(pool);
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 
@@ -917,14 +917,14 @@ void mempool2_destroy(struct mempool2 *pool)
 	if (!pool)
 		return;
 	mempool2_exit(pool);
-	kfree(mp2_inside_destroyed(pool));
+	kfree(mp2_debug_destroyed(pool));
 }
 EXPORT_SYMBOL_GPL(mempool2_destroy);
 
 static int __init mempool2_load(void)
 {
-	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_errands_init() ?: mp2_retriers_init() ?:
-	       mp2_inside_load();
+	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_completions_init() ?: mp2_retriers_init() ?:
+	       mp2_debug_init();
 }
 core_initcall(mempool2_load);
 
@@ -933,8 +933,8 @@ static void __exit mempool2_unload(void)
 {
 	/* Their functions have returned; we may not have, in whom they were called. */
 	mp2_retriers_exit();
-	mp2_errands_exit();
-	mp2_inside_unload();
+	mp2_completions_exit();
+	mp2_debug_exit_module();
 }
 module_exit(mempool2_unload);
 

@@ -32,7 +32,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
-#include "mempool2_kernel.h"
+#include "core/compat.h"
 
 struct kmem_cache;
 struct mempool2_reserve;
@@ -67,7 +67,7 @@ typedef void mempool2_free_t(void *element, void *pool_data);
 /**
  * enum mempool2_kind - where a pool's elements come from
  *
- * @MEMPOOL2_NONE: the pool is not initialised; 0, so that zeroed memory says so
+ * @MEMPOOL2_NONE: the pool is not initialized; 0, so that zeroed memory says so
  * @MEMPOOL2_CUSTOM: functions that mempool2 does not know
  * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
  * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
@@ -138,15 +138,15 @@ extern struct mempool2_inline_kinds mempool2_inline_kinds;
  * @pool_data: What @alloc and @free are called with.
  * @alloc: Gets an element from where they come from.
  * @free: Gives an element back there.
- * @to_serve: On PREEMPT_RT, in the list of pools whose waiters are to be served by
+ * @deferred: On PREEMPT_RT, in the list of pools whose waiters are to be served by
  *	a thread, as who freed an element could not take the lock of @wait.
- * @is_to_serve: On PREEMPT_RT, whether it is in there.
+ * @is_deferred: On PREEMPT_RT, whether it is in there.
  *
  * May be embedded in another structure or stand on the stack. The members are
  * shown so that this is possible; callers may read @min_nr and @pool_data and
  * write none.
  *
- * A pool that has been initialised and not used yet may be copied by value, once,
+ * A pool that has been initialized and not used yet may be copied by value, once,
  * and the copy used instead of the original. Nothing in the structure points at
  * the structure but the list head in @wait: call init_waitqueue_head() on the
  * copy's @wait before the first use of the copy. A pool that is idle (nobody
@@ -168,8 +168,8 @@ struct mempool2 {
 	mempool2_alloc_t	*alloc;
 	mempool2_free_t		*free;
 #ifdef CONFIG_PREEMPT_RT
-	struct llist_node	to_serve;
-	int			is_to_serve;
+	struct llist_node	deferred;
+	int			is_deferred;
 #endif
 };
 
@@ -208,7 +208,7 @@ int mempool2_nr_reserved(const struct mempool2 *pool);
 
 /**
  * mempool2_is_saturated() - does the reserve hold all that it guarantees?
- * @pool: an initialised pool
+ * @pool: an initialized pool
  *
  * A snapshot: it may be out of date when the caller looks at it.
  *
@@ -340,7 +340,7 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
  *
  * * %-ENOMEM - no memory for the bookkeeping of the larger pool; the pool is as
  *   it was
- * * %-EINVAL - @pool is not initialised, or @new_min_nr is negative or too large
+ * * %-EINVAL - @pool is not initialized, or @new_min_nr is negative or too large
  *   to keep account of; one warning says which; the pool is as it was
  *
  * Matches mempool_resize(), which leaves waiters asleep for up to 5 s when it
@@ -364,7 +364,7 @@ int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * Context: As the alloc function with @gfp_mask. Takes time in proportion to what the
  *	reserve misses.
  * Return: how many elements the reserve misses still, a snapshot; 0 if it is full.
- * %-EINVAL if @pool is not initialised, with a warning.
+ * %-EINVAL if @pool is not initialized, with a warning.
  */
 #define mempool2_refill(pool, gfp_mask)					\
 	mempool2_hooks(mempool2_refill_noprof(pool, gfp_mask))
@@ -407,8 +407,8 @@ static inline gfp_t mempool2_gfp_first(gfp_t gfp_mask)
 }
 
 /* @kind is the pool's, for the compiler to see what comes of it. */
-static __always_inline void *mempool2_call_alloc(const struct mempool2 *pool,
-						 u8 kind, gfp_t gfp)
+static __always_inline void *__mempool2_backend_alloc(const struct mempool2 *pool,
+						      u8 kind, gfp_t gfp)
 {
 	void *data = pool->pool_data;
 
@@ -425,8 +425,8 @@ static __always_inline void *mempool2_call_alloc(const struct mempool2 *pool,
 	return NULL;
 }
 
-static __always_inline void mempool2_call_free(const struct mempool2 *pool,
-					       u8 kind, void *element)
+static __always_inline void __mempool2_backend_free(const struct mempool2 *pool,
+						    u8 kind, void *element)
 {
 	void *data = pool->pool_data;
 
@@ -455,9 +455,9 @@ static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 		return __mempool2_alloc(pool, gfp_mask);
 	might_alloc(gfp_mask);
 	if (likely(mempool2_is_inline(kind, custom)))
-		element = mempool2_call_alloc(pool, MEMPOOL2_CUSTOM, gfp);
+		element = __mempool2_backend_alloc(pool, MEMPOOL2_CUSTOM, gfp);
 	else if (likely(mempool2_is_inline(kind, slab)))
-		element = mempool2_call_alloc(pool, MEMPOOL2_SLAB, gfp);
+		element = __mempool2_backend_alloc(pool, MEMPOOL2_SLAB, gfp);
 	else
 		return __mempool2_alloc(pool, gfp_mask);
 	return likely(element) ? element : __mempool2_alloc_slow(pool, gfp_mask);
@@ -498,7 +498,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * memory, and the reserve is empty or other callers wait for what it gets; when as
  * many elements are out as mempool2_set_limit() allows; when other CPUs take and free
  * elements in just this moment, so that none was where this call looked; or when @pool
- * is not initialised, with a warning.
+ * is not initialized, with a warning.
  *
  * Matches mempool_alloc(), which wakes all waiters for each freed element and
  * lets newcomers take it from them.
@@ -526,7 +526,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * reserve is locked for a time proportional to @count.
  * Return: 0 with the whole array filled, or
  *
- * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialised; one
+ * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialized; one
  *   warning says which, and nothing is allocated
  *
  * Matches mempool_alloc_bulk() (7.x), in which a caller that needs several
@@ -543,7 +543,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * Context: as the alloc function with @gfp_mask.
  * Return: the element, to be freed with mempool2_free(). %NULL when the alloc
  * function has none; when as many elements are out as mempool2_set_limit() allows;
- * or when @pool is not initialised, with a warning.
+ * or when @pool is not initialized, with a warning.
  *
  * Matches mempool_alloc_noreserve() (7.x).
  */
@@ -577,7 +577,7 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * * %-ETIMEDOUT - the time is over
  * * %-ENOMEM - mempool2_alloc() would return %NULL: @gfp_mask lacks
  *   %__GFP_DIRECT_RECLAIM, so the caller may not wait
- * * %-EINVAL - @pool is not initialised, with a warning
+ * * %-EINVAL - @pool is not initialized, with a warning
  *
  * So the elements must not have addresses that IS_ERR() takes for an error.
  */
@@ -600,7 +600,7 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
 	mempool2_hooks(mempool2_alloc_killable_noprof(pool, gfp_mask))
 
 /**
- * typedef mempool2_function_t - gets the elements that were requested
+ * typedef mempool2_callback_t - gets the elements that were requested
  * @waiter: what the request was made with; may be used for the next one or freed
  *	from now on
  * @elems: the elements, as many as were requested; an array of the caller's for several;
@@ -622,19 +622,19 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * the element may come from mempool2_resize(), mempool2_refill() or mempool2_set_limit(),
  * which go on to use the pool.
  */
-typedef void mempool2_function_t(struct mempool2_waiter *waiter, void **elems);
+typedef void mempool2_callback_t(struct mempool2_waiter *waiter, void **elems);
 
 /**
  * struct mempool2_waiter - somebody who waits for elements
  *
  * @entry: In the queue of the pool.
- * @errand: In a list of those for whom something is left to be done.
+ * @completion: In a list of those for whom something is left to be done.
  * @pool: The pool.
  * @elems: Where the elements go.
  * @count: How many it shall be.
  * @nr_missing: How many still have to come.
  * @element: Where a single one goes.
- * @function: Gets them.
+ * @callback: Gets them.
  * @state: Where in its life the request is; 0 if there is none.
  * @is_reported: It waits for so long that this was reported.
  * @caller: Who asked for the elements.
@@ -658,13 +658,13 @@ typedef void mempool2_function_t(struct mempool2_waiter *waiter, void **elems);
  */
 struct mempool2_waiter {
 	struct wait_queue_entry	entry;
-	struct llist_node	errand;
+	struct llist_node	completion;
 	struct mempool2		*pool;
 	void			**elems;
 	unsigned int		count;
 	unsigned int		nr_missing;
 	void			*element;
-	mempool2_function_t	*function;
+	mempool2_callback_t	*callback;
 	int			state;
 	bool			is_reported;
 	unsigned long		caller;
@@ -684,7 +684,7 @@ struct mempool2_waiter {
 /**
  * mempool2_waiter_init() - set up a waiter, for requests
  * @waiter: memory for it
- * @function: will be called with the elements
+ * @callback: will be called with the elements
  *
  * Once is enough for any number of requests, one at a time. Nothing needs to be
  * undone.
@@ -692,9 +692,9 @@ struct mempool2_waiter {
  * Context: Any. Does not sleep.
  */
 static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
-					mempool2_function_t *function)
+					mempool2_callback_t *callback)
 {
-	waiter->function = function;
+	waiter->callback = callback;
 	waiter->state = 0;
 }
 
@@ -731,7 +731,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * * %-EINPROGRESS - there is none, and the function will be called
  * * %-EBUSY - @waiter is in use: it has a request whose function was not called
  *   yet, or see mempool2_cancel() for PREEMPT_RT
- * * %-EINVAL - @pool is not initialised, or @waiter has no function; one warning says which
+ * * %-EINVAL - @pool is not initialized, or @waiter has no function; one warning says which
  *
  * All requests have to have come to their end before mempool2_exit().
  */
@@ -778,7 +778,7 @@ int mempool2_set_limit(struct mempool2 *pool, int limit);
  * where it would have gone to the reserve or to a caller that waits.
  *
  * Context: Any, if the free function may be called there. Sleeps only if the
- * free function does. If @pool is not initialised there is one warning, and the
+ * free function does. If @pool is not initialized there is one warning, and the
  * element stays the caller's.
  *
  * Matches mempool_free().
@@ -795,7 +795,7 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
 	 */
 	smp_rmb();
 	if (likely(mempool2_is_inline(atomic_read(&pool->state), slab)))
-		mempool2_call_free(pool, MEMPOOL2_SLAB, element);
+		__mempool2_backend_free(pool, MEMPOOL2_SLAB, element);
 	else
 		__mempool2_free(pool, element);
 }
@@ -811,24 +811,24 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 #define MEMPOOL2_NAME_LEN	32
 
 /**
- * struct mempool2_statistics - what happened to a pool
+ * struct mempool2_stats - what happened to a pool
  *
  * @reserve_allocs: elements that callers took from the reserve
  * @refills: freed elements that went into the reserve
  * @waits: callers that waited
  * @wait_ns: nanoseconds that they waited, all of them together
- * @longest_wait_ns: nanoseconds that the one waited that waited longest
- * @handed_over: freed elements that went to a waiter
+ * @max_wait_ns: nanoseconds that the one waited that waited longest
+ * @handovers: freed elements that went to a waiter
  * @failed: calls that could not sleep and got nothing
  * @resizes: calls of mempool2_resize() that changed the pool
  */
-struct mempool2_statistics {
+struct mempool2_stats {
 	u64	reserve_allocs;
 	u64	refills;
 	u64	waits;
 	u64	wait_ns;
-	u64	longest_wait_ns;
-	u64	handed_over;
+	u64	max_wait_ns;
+	u64	handovers;
 	u64	failed;
 	u64	resizes;
 };
@@ -845,11 +845,11 @@ struct mempool2_statistics {
 #define MEMPOOL2_CHECK_ALL	0x0f
 
 int mempool2_set_name(struct mempool2 *pool, const char *name);
-int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in);
-int mempool2_set_statistics(struct mempool2 *pool, bool on);
-int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum);
+int mempool2_set_fail_interval(struct mempool2 *pool, unsigned int one_in);
+int mempool2_enable_stats(struct mempool2 *pool, bool on);
+int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum);
 int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
-int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds);
+int mempool2_set_stall_timeout(struct mempool2 *pool, unsigned int seconds);
 
 /*
  * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages

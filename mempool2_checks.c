@@ -2,7 +2,7 @@
 /*
  * mempool2 - finding misuse: what is kept of elements, the checks and their reports
  *
- * A part of mempool2_inside.c, which includes it after mempool2_inside.c.
+ * A part of mempool2_ext.c, which includes it after mempool2_ext.c.
  */
 
 /*
@@ -23,8 +23,8 @@ static void depot_prepare(void)
  * follows from the return address below it, so it is the same stack if it begins
  * at the same place and each return address is where it was.
  */
-static __no_sanitize_address bool stack_is(const struct mempool2_stack *stack,
-					   const unsigned long *frame)
+static __no_sanitize_address bool stack_matches(const struct mempool2_stack *stack,
+						const unsigned long *frame)
 {
 	typeof(&stack->entries[0]) entry = stack->entries, end = entry + stack->nr;
 
@@ -37,7 +37,7 @@ static __no_sanitize_address bool stack_is(const struct mempool2_stack *stack,
 }
 
 /* Remember where its return addresses are, if all of them are on the task's stack. */
-static __no_sanitize_address void stack_learn(struct mempool2_stack *stack,
+static __no_sanitize_address void stack_cache(struct mempool2_stack *stack,
 					      const unsigned long *frame,
 					      const unsigned long *entries)
 {
@@ -79,8 +79,8 @@ static noinline u32 stack_save(struct mempool2_stack *stack, const unsigned long
 	stack->nr = min_t(unsigned int, nr - first, STACK_DEPTH);
 	stack->handle = mempool2_depot_save(entries + first, stack->nr,
 					    GFP_NOWAIT | __GFP_NOWARN,
-					    memory_can_be_asked_for());
-	stack_learn(stack, frame, entries + first);
+					    can_alloc_stack());
+	stack_cache(stack, frame, entries + first);
 	return stack->handle;
 }
 
@@ -149,49 +149,49 @@ struct mempool2_chunk {
 	struct mempool2_record	records[RECORDS_IN_CHUNK];
 };
 
-static __always_inline struct hlist_head *record_list(struct mempool2_inside *inside,
+static __always_inline struct hlist_head *record_list(struct mempool2_ext *ext,
 						      const void *element)
 {
-	return &inside->records[hash_ptr(element, 32) & inside->records_mask];
+	return &ext->records[hash_ptr(element, 32) & ext->records_mask];
 }
 
 /*
  * With the records' lock held: elements are equal, as permits are, or memory of no size. So an
  * address does not tell which one it is, and there are no records any more.
  */
-static void records_give_up(struct mempool2_inside *inside)
+static void records_give_up(struct mempool2_ext *ext)
 {
-	inside->repeats = true;
-	inside->records = NULL;
+	ext->repeats = true;
+	ext->records = NULL;
 }
 
 /* With the records' lock held, or before they are in use. */
-static __always_inline struct mempool2_record *record_find(struct mempool2_inside *inside,
+static __always_inline struct mempool2_record *record_find(struct mempool2_ext *ext,
 							   const void *element)
 {
 	struct mempool2_record *record;
 
-	hlist_for_each_entry(record, record_list(inside, element), node)
+	hlist_for_each_entry(record, record_list(ext, element), node)
 		if (record->element == element)
 			return record;
 	return NULL;
 }
 
 /* @record: what record_find() found */
-static __always_inline void record_set(struct mempool2_inside *inside,
+static __always_inline void record_set(struct mempool2_ext *ext,
 				       struct mempool2_record *record, void *element,
 				       bool rests, unsigned long from, u32 stack)
 {
 	if (unlikely(!record)) {
-		if (hlist_empty(&inside->unused)) {
-			WRITE_ONCE(inside->nr_missed, inside->nr_missed + 1);
+		if (hlist_empty(&ext->unused)) {
+			WRITE_ONCE(ext->nr_missed, ext->nr_missed + 1);
 			return;
 		}
-		inside->distinct |= inside->nr_used++ > 0;
-		record = hlist_entry(inside->unused.first, struct mempool2_record, node);
+		ext->distinct |= ext->nr_used++ > 0;
+		record = hlist_entry(ext->unused.first, struct mempool2_record, node);
 		hlist_del(&record->node);
 		record->element = element;
-		hlist_add_head(&record->node, record_list(inside, element));
+		hlist_add_head(&record->node, record_list(ext, element));
 	}
 	/* Who an interrupt or a request's function came upon has nothing to do with it. */
 	record->task = by_task() ? current : NULL;
@@ -203,72 +203,72 @@ static __always_inline void record_set(struct mempool2_inside *inside,
 	record->rests = rests;
 }
 
-static void record_drop(struct mempool2_inside *inside, struct mempool2_record *record)
+static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record)
 {
 	hlist_del(&record->node);
-	hlist_add_head(&record->node, &inside->unused);
-	inside->nr_used--;
+	hlist_add_head(&record->node, &ext->unused);
+	ext->nr_used--;
 }
 
 /*
  * See that there are enough for a reserve of @nr_slots: twice as many, as elements that are out
  * may be replaced. Those that are there from a larger one stay.
  */
-static int records_alloc(struct mempool2_inside *inside, unsigned int nr_slots, gfp_t gfp)
+static int records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp)
 {
 	unsigned int bits = clamp(ilog2(nr_slots) + 2, 4, 16), i;
 	struct mempool2_chunk *chunk;
 	struct hlist_head *records;
 	unsigned long flags;
 
-	if (!inside->table) {
+	if (!ext->table) {
 		records = kcalloc(1UL << bits, sizeof(*records), gfp);
 		if (!records)
 			return -ENOMEM;
-		raw_spin_lock_irqsave(&inside->lock, flags);
-		inside->table = records;
-		inside->repeats |= inside->elements.alike == ALIKE_SOME;
-		inside->distinct |= inside->elements.alike == ALIKE_NOT_ALL;
-		if (!inside->repeats)
-			inside->records = records;
-		inside->records_mask = (1U << bits) - 1;
-		raw_spin_unlock_irqrestore(&inside->lock, flags);
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		ext->table = records;
+		ext->repeats |= ext->elements.alike == ALIKE_SOME;
+		ext->distinct |= ext->elements.alike == ALIKE_NOT_ALL;
+		if (!ext->repeats)
+			ext->records = records;
+		ext->records_mask = (1U << bits) - 1;
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
 	}
-	while (inside->nr_records < 2 * nr_slots) {
+	while (ext->nr_records < 2 * nr_slots) {
 		chunk = kmalloc(sizeof(*chunk), gfp);
 		if (!chunk)
 			return -ENOMEM;
-		raw_spin_lock_irqsave(&inside->lock, flags);
-		list_add(&chunk->list, &inside->chunks);
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		list_add(&chunk->list, &ext->chunks);
 		for (i = 0; i < RECORDS_IN_CHUNK; i++)
-			hlist_add_head(&chunk->records[i].node, &inside->unused);
-		inside->nr_records += RECORDS_IN_CHUNK;
-		raw_spin_unlock_irqrestore(&inside->lock, flags);
+			hlist_add_head(&chunk->records[i].node, &ext->unused);
+		ext->nr_records += RECORDS_IN_CHUNK;
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
 	}
 	return 0;
 }
 
 /* Those who look for what is known of elements may be at it, so they are taken away first. */
-static void records_free(struct mempool2_inside *inside)
+static void records_free(struct mempool2_ext *ext)
 {
 	struct mempool2_chunk *chunk, *next;
 	struct hlist_head *records;
 	unsigned long flags;
 	LIST_HEAD(chunks);
 
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	list_splice_init(&inside->chunks, &chunks);
-	INIT_HLIST_HEAD(&inside->unused);
-	records = inside->table;
-	inside->table = NULL;
-	inside->records = NULL;
-	inside->records_mask = 0;
-	inside->nr_records = 0;
-	inside->nr_used = 0;
-	inside->distinct = false;
-	inside->since_made = false;
-	WRITE_ONCE(inside->nr_missed, 0);
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	list_splice_init(&ext->chunks, &chunks);
+	INIT_HLIST_HEAD(&ext->unused);
+	records = ext->table;
+	ext->table = NULL;
+	ext->records = NULL;
+	ext->records_mask = 0;
+	ext->nr_records = 0;
+	ext->nr_used = 0;
+	ext->distinct = false;
+	ext->since_made = false;
+	WRITE_ONCE(ext->nr_missed, 0);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 
 	list_for_each_entry_safe(chunk, next, &chunks, list)
 		kfree(chunk);
@@ -276,15 +276,15 @@ static void records_free(struct mempool2_inside *inside)
 }
 
 /* A few lists of them, from list *@i on. */
-static unsigned int records_copy_some(struct mempool2_inside *inside, unsigned int *i,
+static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
 				      const struct task_struct *task,
 				      struct mempool2_record *copies, unsigned int max)
 {
 	unsigned int nr = 0, end = *i + BATCH;
 	struct mempool2_record *record;
 
-	for (; *i < end && *i <= inside->records_mask; (*i)++) {
-		hlist_for_each_entry(record, &inside->records[*i], node) {
+	for (; *i < end && *i <= ext->records_mask; (*i)++) {
+		hlist_for_each_entry(record, &ext->records[*i], node) {
 			if (nr < max && !record->rests && (!task || record->task == task))
 				copies[nr++] = *record;
 		}
@@ -296,7 +296,7 @@ static unsigned int records_copy_some(struct mempool2_inside *inside, unsigned i
  * Copy what fulfils the condition, a few lists at a time: those who wait for the lock must not be
  * kept waiting. What there is meanwhile may change, and go away.
  */
-static unsigned int records_copy(struct mempool2_inside *inside, const struct task_struct *task,
+static unsigned int records_copy(struct mempool2_ext *ext, const struct task_struct *task,
 				 struct mempool2_record *copies, unsigned int max)
 {
 	unsigned int nr = 0, i = 0;
@@ -304,11 +304,11 @@ static unsigned int records_copy(struct mempool2_inside *inside, const struct ta
 	bool more;
 
 	do {
-		raw_spin_lock_irqsave(&inside->lock, flags);
-		more = inside->records && i <= inside->records_mask;
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		more = ext->records && i <= ext->records_mask;
 		if (more)
-			nr += records_copy_some(inside, &i, task, copies + nr, max - nr);
-		raw_spin_unlock_irqrestore(&inside->lock, flags);
+			nr += records_copy_some(ext, &i, task, copies + nr, max - nr);
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
 	} while (more && nr < max);
 	return nr;
 }
@@ -335,37 +335,37 @@ static bool is_memory(const void *element)
  * An element that the alloc function has returned, before anybody has it: one that rests or is out
  * is another one.
  */
-void mp2_inside_new(struct mempool2 *pool, void *element)
+void mp2_debug_track(struct mempool2 *pool, void *element)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
 	unsigned long flags;
 
-	if (!inside || !pool_may_repeat(pool))
+	if (!ext || !pool_may_repeat(pool))
 		return;
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (inside->records && record_find(inside, element))
-		records_give_up(inside);
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (ext->records && record_find(ext, element))
+		records_give_up(ext);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 }
 
 /* An element of a new pool rests. */
-void mp2_inside_filled(struct mempool2 *pool, void *element)
+void mp2_debug_filled(struct mempool2 *pool, void *element)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
 	struct mempool2_record *record;
 	unsigned long flags;
 
-	if (!inside)
+	if (!ext)
 		return;
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (inside->records) {
-		record = record_find(inside, element);
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (ext->records) {
+		record = record_find(ext, element);
 		if (record)
-			records_give_up(inside);
+			records_give_up(ext);
 		else
-			record_set(inside, record, element, true, 0, 0);
+			record_set(ext, record, element, true, 0, 0);
 	}
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 }
 
 /*
@@ -373,7 +373,7 @@ void mp2_inside_filled(struct mempool2 *pool, void *element)
  * large it is
  */
 
-#define POISON_RESTS	0x6b
+#define POISON_PARKED	0x6b
 /* More is not worth the time. */
 #define POISON_MOST	4096
 
@@ -423,30 +423,30 @@ static bool elements_can_be_poisoned(struct mempool2_elements elements)
 	return elements.are_pages || elements.area;
 }
 
-static void *poison_area(const struct mempool2_inside *inside, void *element, size_t *size)
+static void *poison_area(const struct mempool2_ext *ext, void *element, size_t *size)
 {
-	*size = inside->elements.area;
-	if (!inside->elements.are_pages)
+	*size = ext->elements.area;
+	if (!ext->elements.are_pages)
 		return element;
 	*size = PageHighMem((struct page *)element) ? 0 : POISON_MOST;
 	return *size ? page_address(element) : element;
 }
 
-static noinline void poison_set(const struct mempool2_inside *inside, void *element)
+static noinline void poison_set(const struct mempool2_ext *ext, void *element)
 {
 	size_t size;
-	void *area = poison_area(inside, element, &size);
+	void *area = poison_area(ext, element, &size);
 
-	memset(area, POISON_RESTS, size);
+	memset(area, POISON_PARKED, size);
 }
 
 /* Where somebody has written to it, %NULL if nobody has. */
-static u8 *poison_broken(const struct mempool2_inside *inside, void *element)
+static u8 *poison_broken(const struct mempool2_ext *ext, void *element)
 {
 	size_t size;
-	void *area = poison_area(inside, element, &size);
+	void *area = poison_area(ext, element, &size);
 
-	return size ? memchr_inv(area, POISON_RESTS, size) : NULL;
+	return size ? memchr_inv(area, POISON_PARKED, size) : NULL;
 }
 
 /*
@@ -510,37 +510,37 @@ static void report_record(const char *what, const struct mempool2_record *record
 		mempool2_depot_print(record->stack);
 }
 
-static bool may_report(struct mempool2_inside *inside)
+static bool may_report(struct mempool2_ext *ext)
 {
-	return __ratelimit(&inside->ratelimit);
+	return __ratelimit(&ext->ratelimit);
 }
 
 /* What is known of an element now, for a report: others may change it. */
-static void record_copy(struct mempool2_inside *inside, const void *element,
+static void record_copy(struct mempool2_ext *ext, const void *element,
 			struct mempool2_record *copy)
 {
 	struct mempool2_record *record;
 	unsigned long flags;
 
 	memset(copy, 0, sizeof(*copy));
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	record = inside->records ? record_find(inside, element) : NULL;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	record = ext->records ? record_find(ext, element) : NULL;
 	if (record)
 		*copy = *record;
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 }
 
-static noinline void report_double_free(struct mempool2 *pool, struct mempool2_inside *inside,
+static noinline void report_double_free(struct mempool2 *pool, struct mempool2_ext *ext,
 					const void *element)
 {
 	char name[MEMPOOL2_NAME_LEN];
 	struct mempool2_record before;
 	unsigned long flags;
 
-	if (!may_report(inside))
+	if (!may_report(ext))
 		return;
 	pool_name(pool, name);
-	record_copy(inside, element, &before);
+	record_copy(ext, element, &before);
 	flags = report_begin("double free", name);
 	report_line("element %p of pool %p is freed while it rests in the reserve\n",
 		    element, pool);
@@ -549,7 +549,7 @@ static noinline void report_double_free(struct mempool2 *pool, struct mempool2_i
 	report_end(flags, "double free");
 }
 
-static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
+static void report_poison(struct mempool2 *pool, struct mempool2_ext *ext,
 			  void *element, const u8 *broken)
 {
 	char name[MEMPOOL2_NAME_LEN];
@@ -558,28 +558,28 @@ static void report_poison(struct mempool2 *pool, struct mempool2_inside *inside,
 	size_t size, left;
 	u8 *area;
 
-	if (!may_report(inside))
+	if (!may_report(ext))
 		return;
 	pool_name(pool, name);
-	record_copy(inside, element, &record);
-	area = poison_area(inside, element, &size);
+	record_copy(ext, element, &record);
+	area = poison_area(ext, element, &size);
 	left = min_t(size_t, area + size - broken, 16);
 	flags = report_begin("element written to while it rested", name);
 	report_line("element %p of pool %p: byte %zu and what follows, which should be %#x:\n",
-		    element, pool, (size_t)(broken - area), POISON_RESTS);
+		    element, pool, (size_t)(broken - area), POISON_PARKED);
 	report_line(" %*ph\n", (int)left, broken);
 	report_here("found");
 	report_record("freed", &record);
 	report_end(flags, "element written to while it rested");
 }
 
-static void report_nested(struct mempool2 *pool, struct mempool2_inside *inside,
+static void report_nested(struct mempool2 *pool, struct mempool2_ext *ext,
 			  const struct mempool2_record *record)
 {
 	char name[MEMPOOL2_NAME_LEN];
 	unsigned long flags;
 
-	if (!may_report(inside))
+	if (!may_report(ext))
 		return;
 	pool_name(pool, name);
 	flags = report_begin("a task waits while it holds an element", name);
@@ -606,36 +606,36 @@ static void report_holders(const struct mempool2_record *holders, unsigned int n
  */
 
 /* Elements are about to rest. Called with preemption disabled until they do. */
-void mp2_inside_rest(struct mempool2 *pool, void **elems, unsigned int nr)
+void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_POISON);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_POISON);
 	unsigned int i;
 
-	for (i = 0; i < nr && inside; i++)
-		poison_set(inside, elems[i]);
+	for (i = 0; i < nr && ext; i++)
+		poison_set(ext, elems[i]);
 }
 
 /* Elements have rested. Called with preemption disabled since they did. */
-static noinline void poison_check(struct mempool2 *pool, struct mempool2_inside *inside,
+static noinline void poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
 				  void *element)
 {
-	u8 *broken = poison_broken(inside, element);
+	u8 *broken = poison_broken(ext, element);
 
 	if (broken)
-		report_poison(pool, inside, element, broken);
+		report_poison(pool, ext, element, broken);
 }
 
-void mp2_inside_use(struct mempool2 *pool, void **elems, unsigned int nr)
+void mp2_debug_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_CHECK_POISON);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_CHECK_POISON);
 	unsigned int i;
 
-	for (i = 0; i < nr && inside; i++)
-		poison_check(pool, inside, elems[i]);
+	for (i = 0; i < nr && ext; i++)
+		poison_check(pool, ext, elems[i]);
 }
 
 /* Another stack than the last one. */
-static noinline u32 stack_new(struct mempool2_inside *inside, const unsigned long *frame,
+static noinline u32 stack_new(struct mempool2_ext *ext, const unsigned long *frame,
 			      unsigned long from)
 {
 	struct mempool2_stack stack;
@@ -645,15 +645,15 @@ static noinline u32 stack_new(struct mempool2_inside *inside, const unsigned lon
 	handle = stack_save(&stack, frame, from);
 	if (!handle)
 		return 0;
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	inside->stack = stack;
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	ext->stack = stack;
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 	return handle;
 }
 
 /* The caller has taken elements of the reserve. */
 static __always_inline void records_taken(const struct mempool2 *pool,
-					  struct mempool2_inside *inside, void **elems,
+					  struct mempool2_ext *ext, void **elems,
 					  unsigned int nr, const unsigned long *frame,
 					  unsigned long from)
 {
@@ -662,42 +662,42 @@ static __always_inline void records_taken(const struct mempool2 *pool,
 	unsigned int i;
 	u32 stack;
 
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (likely(stack_is(&inside->stack, frame))) {
-		stack = inside->stack.handle;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (likely(stack_matches(&ext->stack, frame))) {
+		stack = ext->stack.handle;
 	} else {
 		/* There is no memory for it to be had under the lock. */
-		raw_spin_unlock_irqrestore(&inside->lock, flags);
-		stack = stack_new(inside, frame, from);
-		raw_spin_lock_irqsave(&inside->lock, flags);
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+		stack = stack_new(ext, frame, from);
+		raw_spin_lock_irqsave(&ext->lock, flags);
 	}
-	for (i = 0; i < nr && inside->records; i++) {
-		record = record_find(inside, elems[i]);
+	for (i = 0; i < nr && ext->records; i++) {
+		record = record_find(ext, elems[i]);
 		/* What was out has been put again by nobody: it is another one. */
 		if (unlikely(record && !record->rests) && pool_may_repeat(pool)) {
-			records_give_up(inside);
+			records_give_up(ext);
 			break;
 		}
-		record_set(inside, record, elems[i], false, 0, stack);
+		record_set(ext, record, elems[i], false, 0, stack);
 	}
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 }
 
-void mp2_inside_taken(struct mempool2 *pool, void **elems, unsigned int nr)
+void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
 
-	if (inside)
-		records_taken(pool, inside, elems, nr, __builtin_frame_address(0), _RET_IP_);
+	if (ext)
+		records_taken(pool, ext, elems, nr, __builtin_frame_address(0), _RET_IP_);
 }
 
 /* The same, without having waited for them. */
-void mp2_inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
+void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
 				   unsigned long caller)
 {
 	trace_mempool2_reserve_alloc(pool, nr, caller);
-	pool_count(pool, reserve_allocs, nr);
-	mp2_inside_taken(pool, elems, nr);
+	pool_stats_add(pool, reserve_allocs, nr);
+	mp2_debug_track_alloc(pool, elems, nr);
 }
 
 /*
@@ -705,44 +705,44 @@ void mp2_inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
  * was out before there were records? If elements are memory, and not all the same, they are what an
  * allocator gave out for each of them, which cannot be equal.
  */
-static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_inside *inside,
+static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_ext *ext,
 					 const void *element)
 {
-	if (pool_may_repeat(pool) && !inside->since_made &&
-	    (!inside->distinct || !is_memory(element))) {
-		records_give_up(inside);
+	if (pool_may_repeat(pool) && !ext->since_made &&
+	    (!ext->distinct || !is_memory(element))) {
+		records_give_up(ext);
 		return false;
 	}
-	return READ_ONCE(inside->features) & FEATURE_CHECK_DOUBLE;
+	return READ_ONCE(ext->features) & FEATURE_CHECK_DOUBLE;
 }
 
 /* An element is freed. False if that must not be. */
-static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_inside *inside,
+static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_ext *ext,
 					  void *element, unsigned long caller)
 {
 	struct mempool2_record *record;
 	unsigned long flags;
 	bool is_double = false;
 
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	if (inside->records) {
-		record = record_find(inside, element);
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (ext->records) {
+		record = record_find(ext, element);
 		if (unlikely(record && record->rests))
-			is_double = records_freed_twice(pool, inside, element);
+			is_double = records_freed_twice(pool, ext, element);
 		else
-			record_set(inside, record, element, true, caller, 0);
+			record_set(ext, record, element, true, caller, 0);
 	}
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 	if (unlikely(is_double))
-		report_double_free(pool, inside, element);
+		report_double_free(pool, ext, element);
 	return !is_double;
 }
 
-bool mp2_inside_freed(struct mempool2 *pool, void *element, unsigned long caller)
+bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long caller)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
 
-	return !inside || records_freed(pool, inside, element, caller);
+	return !ext || records_freed(pool, ext, element, caller);
 }
 
 /*
@@ -750,30 +750,30 @@ bool mp2_inside_freed(struct mempool2 *pool, void *element, unsigned long caller
  * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
  * fast enough for that one may leave checks on.
  */
-void *mp2_inside_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller)
+void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller)
 {
-	struct mempool2_inside *inside = pool_inside(pool);
-	unsigned int features = inside_features(inside);
+	struct mempool2_ext *ext = pool_ext(pool);
+	unsigned int features = ext_features(ext);
 	void *element = NULL;
 	int state;
 
 	if (unlikely(features & FEATURE_LIMIT)) {
-		*entered = mp2_limit_enter(pool, 1);
+		*entered = mp2_limit_charge(pool, 1);
 		if (*entered < 0)
 			return NULL;
 	}
-	if (!(features & FEATURE_FAILING) || !inside_fails(inside)) {
-		element = mempool2_call_alloc(pool, pool->kind, gfp);
+	if (!(features & FEATURE_FAILING) || !ext_should_fail(ext)) {
+		element = __mempool2_backend_alloc(pool, pool->kind, gfp);
 		if (element) {
 			if (features & FEATURE_RECORDS)
-				mp2_inside_new(pool, element);
+				mp2_debug_track(pool, element);
 			return element;
 		}
 	}
 
 	rcu_read_lock_sched();
 	/* Again: who switches waits for those who take without having seen it. */
-	features = inside_features(inside);
+	features = ext_features(ext);
 	state = atomic_read(&pool->state);
 	if ((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL)
 		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
@@ -782,34 +782,34 @@ void *mp2_inside_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned 
 	if (element) {
 		element_kasan_unpark(pool, element);
 		if (features & FEATURE_CHECK_POISON)
-			poison_check(pool, inside, element);
+			poison_check(pool, ext, element);
 	}
 	rcu_read_unlock_sched();
 	if (!element)
 		return NULL;
 
-	pool_note_owner(&element, 1);
+	pool_update_kmemleak(&element, 1);
 	trace_mempool2_reserve_alloc(pool, 1, caller);
-	if (features & FEATURE_STATISTICS)
-		inside_count_one(inside, reserve_allocs, 1);
+	if (features & FEATURE_STATS)
+		stats_add(ext, reserve_allocs, 1);
 	if (features & FEATURE_RECORDS)
-		records_taken(pool, inside, &element, 1, __builtin_frame_address(0), _RET_IP_);
+		records_taken(pool, ext, &element, 1, __builtin_frame_address(0), _RET_IP_);
 	return element;
 }
 
 /* True if nothing is left to be done with the element. */
-bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller)
+bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
 {
 	struct mempool2_reserve *reserve;
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 	unsigned int features;
 
 	rcu_read_lock_sched();
 	reserve = rcu_dereference_sched(pool->reserve);
-	/* As in pool_inside(). */
-	inside = smp_load_acquire(&reserve->inside);
-	features = inside_features(inside);
-	if (features & FEATURE_RECORDS && !records_freed(pool, inside, element, caller)) {
+	/* As in pool_ext(). */
+	ext = smp_load_acquire(&reserve->ext);
+	features = ext_features(ext);
+	if (features & FEATURE_RECORDS && !records_freed(pool, ext, element, caller)) {
 		rcu_read_unlock_sched();
 		return true;
 	}
@@ -821,7 +821,7 @@ bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller)
 		return false;
 	}
 	if (features & FEATURE_POISON)
-		poison_set(inside, element);
+		poison_set(ext, element);
 	/* KASAN has told what it was; it is nobody's now. */
 	if (unlikely(!element_kasan_park(pool, element))) {
 		rcu_read_unlock_sched();
@@ -835,27 +835,27 @@ bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller)
 	}
 	rcu_read_unlock_sched();
 	trace_mempool2_refill(pool, 1);
-	if (features & FEATURE_STATISTICS)
-		inside_count_one(inside, refills, 1);
+	if (features & FEATURE_STATS)
+		stats_add(ext, refills, 1);
 	/* Last, as it may call functions that end the pool. */
-	after_put(pool);
+	pool_kick_waiters(pool);
 	return true;
 }
 
 /* An element goes back to where elements come from. */
-void mp2_inside_left(struct mempool2 *pool, void *element)
+void mp2_debug_untrack(struct mempool2 *pool, void *element)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_RECORDS);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
 	struct mempool2_record *record;
 	unsigned long flags;
 
-	if (!inside)
+	if (!ext)
 		return;
-	raw_spin_lock_irqsave(&inside->lock, flags);
-	record = inside->records ? record_find(inside, element) : NULL;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	record = ext->records ? record_find(ext, element) : NULL;
 	if (record)
-		record_drop(inside, record);
-	raw_spin_unlock_irqrestore(&inside->lock, flags);
+		record_drop(ext, record);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
 }
 
 /* Waiting */
@@ -864,9 +864,9 @@ static void check_nested(struct mempool2 *pool)
 {
 	struct mempool2_record record;
 
-	if (records_copy(pool_inside(pool), current, &record, 1) &&
+	if (records_copy(pool_ext(pool), current, &record, 1) &&
 	    record.pid == task_pid_nr(current))
-		report_nested(pool, pool_inside(pool), &record);
+		report_nested(pool, pool_ext(pool), &record);
 }
 
 /*
@@ -965,15 +965,15 @@ static void waiters_see(struct waiters_look *look)
 	raw_spin_unlock_irqrestore(&list->lock, flags);
 }
 
-/* Where to look for those who wait for the pool of @inside. -ENODEV if it has ended. */
-static int waiters_look_at(struct waiters_look *look, const struct mempool2_inside *inside)
+/* Where to look for those who wait for the pool of @ext. -ENODEV if it has ended. */
+static int waiters_look_at(struct waiters_look *look, const struct mempool2_ext *ext)
 {
 	int err = -ENODEV;
 
 	spin_lock_irq(&mp2_registry_lock);
-	if (inside->reserve) {
-		look->reserve = inside->reserve;
-		look->pool = READ_ONCE(inside->reserve->pool);
+	if (ext->reserve) {
+		look->reserve = ext->reserve;
+		look->pool = READ_ONCE(ext->reserve->pool);
 		err = 0;
 	}
 	spin_unlock_irq(&mp2_registry_lock);
@@ -981,14 +981,14 @@ static int waiters_look_at(struct waiters_look *look, const struct mempool2_insi
 }
 
 /* @timeout: how long the caller itself is ready to wait; not at all where a function is called */
-void mp2_inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
+void mp2_debug_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
 {
 	struct mempool2 *pool = waiter->pool;
 	struct mempool2_reserve *reserve;
 
 	waiter->since = ktime_get_ns();
 	waiter->is_reported = false;
-	waiter->task = waiter->function ? NULL : current;
+	waiter->task = waiter->callback ? NULL : current;
 	trace_mempool2_wait_begin(pool, waiter->nr_missing, READ_ONCE(pool->nr_waiters),
 				  waiter->caller);
 	/* A pool that is waited for stays where it is. All CPUs read what is beside this. */
@@ -1002,27 +1002,27 @@ void mp2_inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout
 		check_nested(pool);
 }
 
-void mp2_inside_wait_end(struct mempool2_waiter *waiter)
+void mp2_debug_wait_end(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
-	struct mempool2_statistics *own;
-	struct mempool2_inside *inside;
+	struct mempool2_stats *own;
+	struct mempool2_ext *ext;
 	unsigned long flags;
 	u64 ns = ktime_get_ns() - waiter->since;
 
 	waiters_list_del(waiter);
 	trace_mempool2_wait_end(pool, waiter->count, waiter->nr_missing, ns, waiter->caller);
-	if (!pool_is_watched(pool))
+	if (!pool_is_instrumented(pool))
 		return;
-	inside = inside_with(pool, FEATURE_STATISTICS);
-	if (!inside)
+	ext = ext_with(pool, FEATURE_STATS);
+	if (!ext)
 		return;
-	own = figures_begin(inside, &flags);
+	own = figures_begin(ext, &flags);
 	figure_add(own->waits, 1);
 	figure_add(own->wait_ns, ns);
-	if (ns > own->longest_wait_ns)
-		WRITE_ONCE(own->longest_wait_ns, ns);
-	figures_end(inside, flags);
+	if (ns > own->max_wait_ns)
+		WRITE_ONCE(own->max_wait_ns, ns);
+	figures_end(ext, flags);
 }
 
 /* How many wait. */
@@ -1040,54 +1040,54 @@ static bool waiter_count(struct waiters_look *look, struct mempool2_waiter *wait
 	return false;
 }
 
-static int waiters_count(const struct mempool2_inside *inside)
+static int waiters_count(const struct mempool2_ext *ext)
 {
 	struct waiters_count count = { .look.see = waiter_count };
 
-	if (!waiters_look_at(&count.look, inside))
+	if (!waiters_look_at(&count.look, ext))
 		waiters_see(&count.look);
 	return count.nr;
 }
 
 /**
- * struct waiter_view - a waiter, as it was seen
+ * struct waiter_snapshot - a waiter, as it was seen
  *
  * @pid: its task, or 0 if a function will be called
  * @comm: the task's name
- * @function: the function
+ * @callback: the function
  * @caller: the code that allocates
  * @ns: how long it has waited
  * @missing: elements that it still waits for
  */
-struct waiter_view {
+struct waiter_snapshot {
 	pid_t		pid;
 	char		comm[TASK_COMM_LEN];
-	mempool2_function_t *function;
+	mempool2_callback_t *callback;
 	unsigned long	caller;
 	u64		ns;
 	unsigned int	missing;
 };
 
 /* A waiter is certainly there, and its task, as long as it is in the list. */
-static void waiter_view(const struct mempool2_waiter *waiter, u64 now, struct waiter_view *view)
+static void waiter_snapshot(const struct mempool2_waiter *waiter, u64 now, struct waiter_snapshot *view)
 {
 	view->pid = waiter->task ? task_pid_nr(waiter->task) : 0;
 	/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
 	if (waiter->task)
 		word_copy(view->comm, waiter->task->comm, TASK_COMM_LEN);
-	view->function = waiter->function;
+	view->callback = waiter->callback;
 	view->caller = waiter->caller;
 	view->ns = now - waiter->since;
 	view->missing = READ_ONCE(waiter->nr_missing);
 }
 
 /* The name of the task or function, as a word; that of a function takes long to find. */
-static const char *waiter_name(struct waiter_view *view)
+static const char *waiter_name(struct waiter_snapshot *view)
 {
 	char place[96];
 
-	if (view->function) {
-		scnprintf(place, sizeof(place), "%ps", view->function);
+	if (view->callback) {
+		scnprintf(place, sizeof(place), "%ps", view->callback);
 		place_name(view->comm, place, TASK_COMM_LEN);
 	}
 	return view->comm;
@@ -1096,7 +1096,7 @@ static const char *waiter_name(struct waiter_view *view)
 struct waiters_copy {
 	struct waiters_look	look;
 	u64			now;
-	struct waiter_view	*views;
+	struct waiter_snapshot	*views;
 	unsigned int		nr;
 	unsigned int		max;
 };
@@ -1105,12 +1105,12 @@ static bool waiter_copy(struct waiters_look *look, struct mempool2_waiter *waite
 {
 	struct waiters_copy *copy = container_of(look, struct waiters_copy, look);
 
-	waiter_view(waiter, copy->now, &copy->views[copy->nr++]);
+	waiter_snapshot(waiter, copy->now, &copy->views[copy->nr++]);
 	return copy->nr < copy->max;
 }
 
 /* Copy up to @max, the oldest. Returns how many. */
-static unsigned int waiters_copy(const struct mempool2_inside *inside, struct waiter_view *views,
+static unsigned int waiters_copy(const struct mempool2_ext *ext, struct waiter_snapshot *views,
 				 unsigned int max)
 {
 	struct waiters_copy copy = {
@@ -1120,7 +1120,7 @@ static unsigned int waiters_copy(const struct mempool2_inside *inside, struct wa
 		.max = max,
 	};
 
-	if (!waiters_look_at(&copy.look, inside))
+	if (!waiters_look_at(&copy.look, ext))
 		waiters_see(&copy.look);
 	return copy.nr;
 }
@@ -1129,12 +1129,12 @@ static unsigned int waiters_copy(const struct mempool2_inside *inside, struct wa
  * What is known of a pool whose waiters are stuck. @lock: report_lock is not for
  * long work, so all of it is copied first.
  */
-struct stuck_view {
+struct stall_snapshot {
 	struct waiters_look	look;
 	u64			now;
 	u64			ns;		/* so long is too long */
 	char			name[MEMPOOL2_NAME_LEN];
-	struct waiter_view	waiters[NAMED];
+	struct waiter_snapshot	waiters[NAMED];
 	struct mempool2_record	holders[NAMED];
 	unsigned int		nr_waiters;
 	unsigned int		nr_holders;
@@ -1143,29 +1143,29 @@ struct stuck_view {
 	bool			has_records;
 };
 
-static bool waiter_is_stuck(const struct stuck_view *view, const struct mempool2_waiter *waiter)
+static bool waiter_is_stalled(const struct stall_snapshot *view, const struct mempool2_waiter *waiter)
 {
 	return !waiter->is_reported && (s64)(view->now - waiter->since) >= (s64)view->ns;
 }
 
-static bool stuck_seek(struct waiters_look *look, struct mempool2_waiter *waiter)
+static bool stall_seek(struct waiters_look *look, struct mempool2_waiter *waiter)
 {
-	struct stuck_view *view = container_of(look, struct stuck_view, look);
+	struct stall_snapshot *view = container_of(look, struct stall_snapshot, look);
 
-	view->nr_waiters += waiter_is_stuck(view, waiter);
+	view->nr_waiters += waiter_is_stalled(view, waiter);
 	return !view->nr_waiters;
 }
 
-static bool stuck_copy(struct waiters_look *look, struct mempool2_waiter *waiter)
+static bool stalls_copy(struct waiters_look *look, struct mempool2_waiter *waiter)
 {
-	struct stuck_view *view = container_of(look, struct stuck_view, look);
+	struct stall_snapshot *view = container_of(look, struct stall_snapshot, look);
 
 	view->nr_waiting = READ_ONCE(waiter->pool->nr_waiters);
-	if (!waiter_is_stuck(view, waiter))
+	if (!waiter_is_stalled(view, waiter))
 		return true;
 	waiter->is_reported = true;
 	if (view->nr_waiters < NAMED)
-		waiter_view(waiter, view->now, &view->waiters[view->nr_waiters]);
+		waiter_snapshot(waiter, view->now, &view->waiters[view->nr_waiters]);
 	view->nr_waiters++;
 	return true;
 }
@@ -1174,31 +1174,31 @@ static bool stuck_copy(struct waiters_look *look, struct mempool2_waiter *waiter
  * Are there waiters of the pool that are stuck, and may they be reported now? All those
  * that are not named in the report are counted in it.
  */
-static bool stuck_look(struct mempool2_inside *inside, struct stuck_view *view)
+static bool stall_scan(struct mempool2_ext *ext, struct stall_snapshot *view)
 {
 	memset(view, 0, sizeof(*view));
 	view->now = ktime_get_ns();
-	view->ns = (u64)READ_ONCE(inside->stuck_after) * NSEC_PER_SEC;
-	view->look.see = stuck_seek;
-	if (waiters_look_at(&view->look, inside))
+	view->ns = (u64)READ_ONCE(ext->stall_timeout) * NSEC_PER_SEC;
+	view->look.see = stall_seek;
+	if (waiters_look_at(&view->look, ext))
 		return false;
 	waiters_see(&view->look);
-	if (!view->nr_waiters || !may_report(inside))
+	if (!view->nr_waiters || !may_report(ext))
 		return false;
 	view->nr_waiters = 0;
-	view->look.see = stuck_copy;
+	view->look.see = stalls_copy;
 	waiters_see(&view->look);
 
 	spin_lock_irq(&mp2_registry_lock);
-	if (inside->reserve) {
-		reserve_name(inside->reserve, view->name);
-		view->min_nr = inside->reserve->min_nr;
+	if (ext->reserve) {
+		reserve_name(ext->reserve, view->name);
+		view->min_nr = ext->reserve->min_nr;
 	} else {
 		view->nr_waiters = 0;
 	}
 	spin_unlock_irq(&mp2_registry_lock);
-	view->has_records = inside_features(inside) & FEATURE_RECORDS;
-	view->nr_holders = records_copy(inside, NULL, view->holders, NAMED);
+	view->has_records = ext_features(ext) & FEATURE_RECORDS;
+	view->nr_holders = records_copy(ext, NULL, view->holders, NAMED);
 	return view->nr_waiters;
 }
 
@@ -1206,23 +1206,23 @@ static bool stuck_look(struct mempool2_inside *inside, struct stuck_view *view)
  * The next pool of those that are looked after, which goes to the end of the list; %NULL
  * if there is none. As long as the mutex is held what it has for features stays.
  */
-static struct mempool2_inside *stuck_next(void)
+static struct mempool2_ext *stall_next(void)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 
 	lockdep_assert_held(&features_mutex);
 	spin_lock_irq(&mp2_registry_lock);
-	inside = list_first_entry_or_null(&stuck_insides, struct mempool2_inside, stuck);
-	if (inside)
-		list_move_tail(&inside->stuck, &stuck_insides);
+	ext = list_first_entry_or_null(&stalled_exts, struct mempool2_ext, stuck);
+	if (ext)
+		list_move_tail(&ext->stuck, &stalled_exts);
 	spin_unlock_irq(&mp2_registry_lock);
-	return inside;
+	return ext;
 }
 
-static void report_stuck(struct stuck_view *view)
+static void report_stall(struct stall_snapshot *view)
 {
 	unsigned long flags = report_begin("waiter stuck", view->name);
-	struct waiter_view *waiter;
+	struct waiter_snapshot *waiter;
 	unsigned int i;
 
 	report_line("%d wait, for a pool of %d\n", view->nr_waiting, view->min_nr);
@@ -1241,48 +1241,48 @@ static void report_stuck(struct stuck_view *view)
 	report_end(flags, "waiter stuck");
 }
 
-static unsigned int stuck_nr(void)
+static unsigned int nr_stalled(void)
 {
 	unsigned int nr;
 
 	spin_lock_irq(&mp2_registry_lock);
-	nr = nr_stuck;
+	nr = nr_stalls;
 	spin_unlock_irq(&mp2_registry_lock);
 	return nr;
 }
 
-static void stuck_watch(struct work_struct *work)
+static void stall_watch(struct work_struct *work)
 {
-	struct stuck_view *view = kmalloc(sizeof(*view), GFP_KERNEL | __GFP_NOWARN);
-	struct mempool2_inside *inside;
+	struct stall_snapshot *view = kmalloc(sizeof(*view), GFP_KERNEL | __GFP_NOWARN);
+	struct mempool2_ext *ext;
 	unsigned int nr;
 	bool found;
 
-	for (nr = view ? stuck_nr() : 0; nr; nr--) {
+	for (nr = view ? nr_stalled() : 0; nr; nr--) {
 		mutex_lock(&features_mutex);
-		inside = stuck_next();
-		found = inside && stuck_look(inside, view);
+		ext = stall_next();
+		found = ext && stall_scan(ext, view);
 		mutex_unlock(&features_mutex);
 		if (found)
-			report_stuck(view);
+			report_stall(view);
 	}
 	kfree(view);
-	if (stuck_nr())
-		schedule_delayed_work(&stuck_work, HZ);
+	if (nr_stalled())
+		schedule_delayed_work(&stall_work, HZ);
 }
 
-#define STUCK_AFTER_MOST	(24 * 60 * 60)
+#define STALL_TIMEOUT_MAX	(24 * 60 * 60)
 
-static int inside_set_stuck_after(struct mempool2_inside *inside, unsigned int seconds)
+static int ext_set_stall_timeout(struct mempool2_ext *ext, unsigned int seconds)
 {
 	if (!seconds)
-		return inside_switch(inside, inside->features & ~FEATURE_STUCK);
-	WRITE_ONCE(inside->stuck_after, seconds);
-	return inside_switch(inside, inside->features | FEATURE_STUCK);
+		return ext_switch(ext, ext->features & ~FEATURE_STALL);
+	WRITE_ONCE(ext->stall_timeout, seconds);
+	return ext_switch(ext, ext->features | FEATURE_STALL);
 }
 
 /**
- * mempool2_set_stuck_after() - report callers that wait too long
+ * mempool2_set_stall_timeout() - report callers that wait too long
  * @pool: the pool
  * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
  *
@@ -1291,17 +1291,17 @@ static int inside_set_stuck_after(struct mempool2_inside *inside, unsigned int s
  * is reported once.
  *
  * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
  * @seconds is too large.
  */
-int mempool2_set_stuck_after(struct mempool2 *pool, unsigned int seconds)
+int mempool2_set_stall_timeout(struct mempool2 *pool, unsigned int seconds)
 {
-	if (not_initialised(pool) ||
-	    mistake(seconds > STUCK_AFTER_MOST, "%u s is more than a day", seconds))
+	if (misuse_uninit(pool) ||
+	    misuse_once(seconds > STALL_TIMEOUT_MAX, "%u s is more than a day", seconds))
 		return -EINVAL;
-	return pool_set(pool, inside_set_stuck_after, seconds);
+	return pool_set(pool, ext_set_stall_timeout, seconds);
 }
-EXPORT_SYMBOL_GPL(mempool2_set_stuck_after);
+EXPORT_SYMBOL_GPL(mempool2_set_stall_timeout);
 
 /*
  * Switching checks
@@ -1321,55 +1321,55 @@ static unsigned int features_needed(unsigned int checks)
 	       (checks & FEATURE_CHECK_POISON ? FEATURE_POISON : 0);
 }
 
-static void element_prepare(struct mempool2_inside *inside, void *element)
+static void element_prepare(struct mempool2_ext *ext, void *element)
 {
-	unsigned int order = inside->elements.area;
+	unsigned int order = ext->elements.area;
 
 	/* Objects that KASAN lets nobody touch while they rest have nothing to poison. */
-	if (!inside->elements.are_pages) {
-		poison_set(inside, element);
+	if (!ext->elements.are_pages) {
+		poison_set(ext, element);
 		return;
 	}
-	mempool2_kasan_use_pages(element, order);
-	poison_set(inside, element);
-	(void)mempool2_kasan_rest_pages(element, order);
+	mempool2_kasan_unpoison_pages(element, order);
+	poison_set(ext, element);
+	(void)mempool2_kasan_poison_pages(element, order);
 }
 
 /*
  * With the records' lock held: an element is found in a slot. One that was found before, and not
  * freed since, is in another slot as well.
  */
-static void record_swept(struct mempool2_inside *inside, void *element)
+static void record_swept(struct mempool2_ext *ext, void *element)
 {
 	struct mempool2_record *record;
 
-	if (!inside->records)
+	if (!ext->records)
 		return;
-	record = record_find(inside, element);
-	if (record && record->rests && !record->from && inside->elements.alike != ALIKE_NEVER)
-		records_give_up(inside);
+	record = record_find(ext, element);
+	if (record && record->rests && !record->from && ext->elements.alike != ALIKE_NEVER)
+		records_give_up(ext);
 	else
-		record_set(inside, record, element, true, 0, 0);
+		record_set(ext, record, element, true, 0, 0);
 }
 
 /* Poison an element that rests, and make a record of it, as if it were freed now. */
-static void element_sweep(struct mempool2_inside *inside, void *element)
+static void element_sweep(struct mempool2_ext *ext, void *element)
 {
-	if (inside->features & FEATURE_POISON)
-		element_prepare(inside, element);
-	raw_spin_lock(&inside->lock);
-	record_swept(inside, element);
-	raw_spin_unlock(&inside->lock);
+	if (ext->features & FEATURE_POISON)
+		element_prepare(ext, element);
+	raw_spin_lock(&ext->lock);
+	record_swept(ext, element);
+	raw_spin_unlock(&ext->lock);
 }
 
 /* A CPU that comes by this slot meanwhile looks again under the lock. */
-static void slot_sweep(struct mempool2_inside *inside, void **slot)
+static void slot_sweep(struct mempool2_ext *ext, void **slot)
 {
 	void *element = READ_ONCE(*slot);
 
 	if (!is_element(element) || !try_cmpxchg(slot, &element, SLOT_CLOSED))
 		return;
-	element_sweep(inside, element);
+	element_sweep(ext, element);
 	/* Pairs with slot_take(). It is open before is_moving is cleared: swept-or-taken. */
 	smp_store_release(slot, element);
 }
@@ -1379,7 +1379,7 @@ static void slot_sweep(struct mempool2_inside *inside, void **slot)
  * put from now on are swept by those who put them. The store is swept from the top, and what
  * is taken from there, or put there, leaves the ones below as they are.
  */
-static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *reserve)
 {
 	unsigned int slot = 0, below = UINT_MAX;
 	unsigned long flags;
@@ -1387,18 +1387,18 @@ static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserv
 	while (below) {
 		spin_lock_irq(&mp2_registry_lock);
 		/* From when the pool is about to end its reserve is not ours to look at. */
-		if (!inside->reserve) {
+		if (!ext->reserve) {
 			spin_unlock_irq(&mp2_registry_lock);
 			return;
 		}
 		/* On PREEMPT_RT interrupts are still enabled. */
 		raw_spin_lock_irqsave(&reserve->lock, flags);
 		if (slot < reserve->nr_slots) {
-			slot_sweep(inside, &reserve->slots[slot++]);
+			slot_sweep(ext, &reserve->slots[slot++]);
 		} else {
 			below = min(below, reserve->nr_stored);
 			if (below)
-				element_sweep(inside, reserve->store[--below]);
+				element_sweep(ext, reserve->store[--below]);
 		}
 		raw_spin_unlock_irqrestore(&reserve->lock, flags);
 		spin_unlock_irq(&mp2_registry_lock);
@@ -1408,7 +1408,7 @@ static void reserve_sweep(struct mempool2_inside *inside, struct mempool2_reserv
 }
 
 /* What is known of elements that rest may be out of date. A few lists at a time. */
-static void records_drop_resting(struct mempool2_inside *inside)
+static void records_drop_resting(struct mempool2_ext *ext)
 {
 	struct mempool2_record *record;
 	unsigned int i = 0, end;
@@ -1416,39 +1416,39 @@ static void records_drop_resting(struct mempool2_inside *inside)
 	bool more;
 
 	do {
-		raw_spin_lock_irq(&inside->lock);
+		raw_spin_lock_irq(&ext->lock);
 		for (end = i + BATCH; i < end; i++) {
-			more = inside->records && i <= inside->records_mask;
+			more = ext->records && i <= ext->records_mask;
 			if (!more)
 				break;
-			hlist_for_each_entry_safe(record, next, &inside->records[i], node)
+			hlist_for_each_entry_safe(record, next, &ext->records[i], node)
 				if (record->rests)
-					record_drop(inside, record);
+					record_drop(ext, record);
 		}
-		raw_spin_unlock_irq(&inside->lock);
+		raw_spin_unlock_irq(&ext->lock);
 		cond_resched();
 	} while (more);
 }
 
 /* False if the pool has ended. Else its reserve, or %NULL while it has another owner. */
-static bool inside_try_own(struct mempool2_inside *inside, struct mempool2_reserve **found)
+static bool ext_try_own(struct mempool2_ext *ext, struct mempool2_reserve **found)
 {
 	struct mempool2_reserve *reserve;
 
 	spin_lock_irq(&mp2_registry_lock);
-	reserve = inside->reserve;
+	reserve = ext->reserve;
 	*found = reserve && !READ_ONCE(reserve->old) && mp2_reserve_own(reserve) ? reserve : NULL;
 	spin_unlock_irq(&mp2_registry_lock);
 	return reserve;
 }
 
 /* False if the pool has ended. */
-static bool inside_set_moving(struct mempool2_inside *inside, bool moving)
+static bool ext_set_moving(struct mempool2_ext *ext, bool moving)
 {
 	struct mempool2_reserve *reserve;
 
 	spin_lock_irq(&mp2_registry_lock);
-	reserve = inside->reserve;
+	reserve = ext->reserve;
 	if (reserve)
 		mp2_reserve_set_moving(reserve, moving);
 	spin_unlock_irq(&mp2_registry_lock);
@@ -1456,31 +1456,31 @@ static bool inside_set_moving(struct mempool2_inside *inside, bool moving)
 }
 
 /* All that rest in the pool. From then on those who put elements do it themselves. */
-static void inside_prepare(struct mempool2_inside *inside)
+static void checks_prepare(struct mempool2_ext *ext)
 {
 	struct mempool2_reserve *reserve = NULL;
 
-	records_drop_resting(inside);
+	records_drop_resting(ext);
 	/* Nor does any element change its slot, or the pool its reserve. */
-	wait_event(mp2_owner_wait, !inside_try_own(inside, &reserve) || reserve);
-	if (!reserve || !inside_set_moving(inside, true))
+	wait_event(mp2_owner_wait, !ext_try_own(ext, &reserve) || reserve);
+	if (!reserve || !ext_set_moving(ext, true))
 		return;
 	/* From now on each CPU looks again. Pairs with mp2_reserve_take(): swept-or-taken. */
 	synchronize_rcu();
-	reserve_sweep(inside, reserve);
-	inside_set_moving(inside, false);
+	reserve_sweep(ext, reserve);
+	ext_set_moving(ext, false);
 	spin_lock_irq(&mp2_registry_lock);
-	if (inside->reserve)
+	if (ext->reserve)
 		mp2_reserve_disown(reserve);
 	spin_unlock_irq(&mp2_registry_lock);
 }
 
-static unsigned int inside_nr_slots(struct mempool2_inside *inside)
+static unsigned int ext_nr_slots(struct mempool2_ext *ext)
 {
 	unsigned int nr;
 
 	spin_lock_irq(&mp2_registry_lock);
-	nr = inside->reserve ? reserve_room(inside->reserve) : 0;
+	nr = ext->reserve ? reserve_room(ext->reserve) : 0;
 	spin_unlock_irq(&mp2_registry_lock);
 	return nr;
 }
@@ -1490,26 +1490,26 @@ static unsigned int inside_nr_slots(struct mempool2_inside *inside)
  * for all elements that rest, and is done by all who let one rest. So this comes
  * first and, once everybody does it, the check; and the other way round.
  */
-static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks)
+static int ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
 {
-	unsigned int features = inside->features, needed, missing;
+	unsigned int features = ext->features, needed, missing;
 	int err = 0;
 
 	/* It is on for no pool that cannot have it, so that taking and putting need not ask. */
-	if (!elements_can_be_poisoned(inside->elements))
+	if (!elements_can_be_poisoned(ext->elements))
 		checks &= ~FEATURE_CHECK_POISON;
 	needed = features_needed(checks);
 	if (features & FEATURES_CHECK & ~checks) {
 		features &= ~FEATURES_CHECK | checks;
-		err = inside_switch(inside, features);
+		err = ext_switch(ext, features);
 		if (err)
 			return err;
 	}
 	if (features & FEATURES_PREPARE & ~needed) {
 		features &= ~FEATURES_PREPARE | needed;
-		err = inside_switch(inside, features);
+		err = ext_switch(ext, features);
 		if (!err && !(features & FEATURE_RECORDS))
-			records_free(inside);
+			records_free(ext);
 		if (err)
 			return err;
 	}
@@ -1517,19 +1517,19 @@ static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks
 	if (missing) {
 		depot_prepare();
 		if (missing & FEATURE_RECORDS)
-			err = records_alloc(inside, inside_nr_slots(inside), GFP_KERNEL);
+			err = records_alloc(ext, ext_nr_slots(ext), GFP_KERNEL);
 		/* Now all calls do what is needed, ... */
-		err = err ?: inside_switch(inside, features | missing);
+		err = err ?: ext_switch(ext, features | missing);
 		if (err) {
 			if (missing & FEATURE_RECORDS)
-				records_free(inside);
+				records_free(ext);
 			return err;
 		}
 		features |= missing;
-		inside_prepare(inside);
+		checks_prepare(ext);
 	}
 	/* ... and now that can be relied on. */
-	return inside_switch(inside, features | checks);
+	return ext_switch(ext, features | checks);
 }
 
 /**
@@ -1542,16 +1542,16 @@ static int inside_set_checks(struct mempool2_inside *inside, unsigned int checks
  * tells. While any check is on, who took an element of the reserve is recorded.
  *
  * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
  * there is no such check.
  */
 int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
 {
-	if (not_initialised(pool) ||
-	    mistake(checks & ~MEMPOOL2_CHECK_ALL, "there is no check %#x",
-		    checks & ~MEMPOOL2_CHECK_ALL))
+	if (misuse_uninit(pool) ||
+	    misuse_once(checks & ~MEMPOOL2_CHECK_ALL, "there is no check %#x",
+			checks & ~MEMPOOL2_CHECK_ALL))
 		return -EINVAL;
-	return pool_set(pool, inside_set_checks, features_of_checks(checks));
+	return pool_set(pool, ext_set_checks, features_of_checks(checks));
 }
 EXPORT_SYMBOL_GPL(mempool2_set_checks);
 
@@ -1559,34 +1559,34 @@ EXPORT_SYMBOL_GPL(mempool2_set_checks);
  * A new pool that has no element yet, and is not in the registry: there is nothing to
  * wait for. It goes without checks if there is no memory for them.
  */
-void mp2_inside_created(struct mempool2_reserve *reserve, gfp_t gfp)
+void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp)
 {
 	unsigned int possible = FEATURES_CHECK, checks;
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 	unsigned long flags;
 
 	if (!elements_can_be_poisoned(reserve->elements))
 		possible &= ~FEATURE_CHECK_POISON;
 	if (!(READ_ONCE(checks_for_new) & possible))
 		return;
-	inside = inside_create(gfp);
-	if (!inside)
+	ext = ext_create(gfp);
+	if (!ext)
 		return;
-	if (records_alloc(inside, reserve_room(reserve), gfp)) {
-		inside_drop(inside);
+	if (records_alloc(ext, reserve_room(reserve), gfp)) {
+		ext_drop(ext);
 		return;
 	}
-	inside->since_made = true;
+	ext->since_made = true;
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	/* The switch may have been turned meanwhile, and mp2_pools_watched with it. */
+	/* The switch may have been turned meanwhile, and mp2_instrumented with it. */
 	checks = checks_for_new & possible;
 	if (checks) {
-		features_set(inside, checks | features_needed(checks));
-		inside_attach(inside, reserve);
-		inside = NULL;
+		features_set(ext, checks | features_needed(checks));
+		ext_attach(ext, reserve);
+		ext = NULL;
 	}
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
-	inside_drop(inside);
+	ext_drop(ext);
 }
 
 /* The checks of pools that are made from now on. */
@@ -1594,13 +1594,13 @@ static void checks_for_new_set(unsigned int checks)
 {
 	lockdep_assert_held(&features_mutex);
 	if (checks) {
-		pools_watch();
+		instrumented_begin();
 		depot_prepare();
 	}
 	spin_lock_irq(&mp2_registry_lock);
 	WRITE_ONCE(checks_for_new, checks);
 	spin_unlock_irq(&mp2_registry_lock);
-	pools_watched_update();
+	instrumented_update();
 }
 
 /*
@@ -1628,17 +1628,17 @@ static void __init checks_load(void)
 	mutex_unlock(&features_mutex);
 }
 
-void mp2_inside_resized(struct mempool2 *pool, int from, int to, int err)
+void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err)
 {
 	trace_mempool2_resize(pool, from, to, err);
 	if (err || from == to)
 		return;
-	pool_count(pool, resizes, 1);
+	pool_stats_add(pool, resizes, 1);
 	if (to <= from || !pool_has(pool, FEATURE_RECORDS))
 		return;
 	mutex_lock(&features_mutex);
 	if (pool_has(pool, FEATURE_RECORDS))
-		records_alloc(pool_inside(pool), to, GFP_KERNEL | __GFP_NOWARN);
+		records_alloc(pool_ext(pool), to, GFP_KERNEL | __GFP_NOWARN);
 	mutex_unlock(&features_mutex);
 }
 
@@ -1647,7 +1647,7 @@ void mp2_inside_resized(struct mempool2 *pool, int from, int to, int err)
  */
 
 /**
- * struct gone - a pool that has ended while checks were on
+ * struct destroyed - a pool that has ended while checks were on
  *
  * @pool: where it was
  * @name: what it was called
@@ -1655,40 +1655,40 @@ void mp2_inside_resized(struct mempool2 *pool, int from, int to, int err)
  *	told from who uses other memory
  * @who: who ended it
  */
-static struct gone {
+static struct destroyed {
 	struct mempool2		*pool;
 	char			name[MEMPOOL2_NAME_LEN];
 	bool			is_ours;
 	struct mempool2_record	who;
-} gone[16];
+} destroyed[16];
 
-static DEFINE_RAW_SPINLOCK(gone_lock);
-static unsigned int gone_next;
-static DEFINE_RATELIMIT_STATE(gone_ratelimit, 5 * HZ, 5);
+static DEFINE_RAW_SPINLOCK(destroyed_lock);
+static unsigned int nr_destroyed;
+static DEFINE_RATELIMIT_STATE(destroyed_ratelimit, 5 * HZ, 5);
 
-static struct gone *gone_find(const struct mempool2 *pool)
+static struct destroyed *destroyed_find(const struct mempool2 *pool)
 {
 	unsigned int i;
 
-	lockdep_assert_held(&gone_lock);
+	lockdep_assert_held(&destroyed_lock);
 	/* The youngest first. */
-	for (i = 1; i <= ARRAY_SIZE(gone); i++)
-		if (gone[(gone_next - i) % ARRAY_SIZE(gone)].pool == pool)
-			return &gone[(gone_next - i) % ARRAY_SIZE(gone)];
+	for (i = 1; i <= ARRAY_SIZE(destroyed); i++)
+		if (destroyed[(nr_destroyed - i) % ARRAY_SIZE(destroyed)].pool == pool)
+			return &destroyed[(nr_destroyed - i) % ARRAY_SIZE(destroyed)];
 	return NULL;
 }
 
-static void gone_add(struct mempool2 *pool)
+static void destroyed_add(struct mempool2 *pool)
 {
 	u32 stack = stack_here();
 	struct mempool2 *oldest;
 	char name[MEMPOOL2_NAME_LEN];
 	unsigned long flags;
-	struct gone *one;
+	struct destroyed *one;
 
 	pool_name(pool, name);
-	raw_spin_lock_irqsave(&gone_lock, flags);
-	one = &gone[gone_next++ % ARRAY_SIZE(gone)];
+	raw_spin_lock_irqsave(&destroyed_lock, flags);
+	one = &destroyed[nr_destroyed++ % ARRAY_SIZE(destroyed)];
 	oldest = one->is_ours ? one->pool : NULL;
 	one->pool = pool;
 	one->is_ours = false;
@@ -1697,75 +1697,75 @@ static void gone_add(struct mempool2 *pool)
 	word_copy(one->who.comm, current->comm, sizeof(one->who.comm));
 	one->who.stack = stack;
 	one->who.since = jiffies;
-	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
 	kfree(oldest);
 }
 
-static void report_exit(struct mempool2 *pool, struct mempool2_inside *inside,
-			int nr_waiters, int nr_out)
+static void report_exit(struct mempool2 *pool, struct mempool2_ext *ext,
+			int nr_waiters, int nr_inflight)
 {
 	struct mempool2_record holders[2];
 	char name[MEMPOOL2_NAME_LEN];
 	unsigned long flags;
 	unsigned int nr;
 
-	if (!may_report(inside))
+	if (!may_report(ext))
 		return;
 	pool_name(pool, name);
-	nr = records_copy(inside, NULL, holders, ARRAY_SIZE(holders));
+	nr = records_copy(ext, NULL, holders, ARRAY_SIZE(holders));
 	flags = report_begin(nr_waiters ? "destroyed while callers wait" :
 					  "destroyed while elements are out", name);
 	report_line("pool %p: %d wait, %d of %d elements are out\n", pool, nr_waiters,
-		    nr_out, READ_ONCE(pool->min_nr));
+		    nr_inflight, READ_ONCE(pool->min_nr));
 	report_here("destroyed");
 	report_holders(holders, nr);
 	report_end(flags, "destroyed too early");
 }
 
 /* A pool is about to end, and still is as it was. */
-void mp2_inside_exit(struct mempool2 *pool)
+void mp2_debug_exit(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve = rcu_dereference_protected(pool->reserve, true);
-	int nr_out, nr_waiters = READ_ONCE(pool->nr_waiters);
+	int nr_inflight, nr_waiters = READ_ONCE(pool->nr_waiters);
 
 	if (!pool_has(pool, FEATURE_CHECK_EXIT))
 		return;
-	nr_out = reserve_room(reserve) - reserve->nr_unfilled - mp2_reserve_count(reserve);
-	if (nr_waiters || nr_out > 0)
-		report_exit(pool, pool_inside(pool), nr_waiters, max(nr_out, 0));
-	gone_add(pool);
+	nr_inflight = reserve_room(reserve) - reserve->nr_unfilled - mp2_reserve_count(reserve);
+	if (nr_waiters || nr_inflight > 0)
+		report_exit(pool, pool_ext(pool), nr_waiters, max(nr_inflight, 0));
+	destroyed_add(pool);
 }
 
 /* What of a destroyed pool's memory may be freed now. */
-struct mempool2 *mp2_inside_destroyed(struct mempool2 *pool)
+struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool)
 {
 	unsigned long flags;
-	struct gone *found;
+	struct destroyed *found;
 
-	raw_spin_lock_irqsave(&gone_lock, flags);
-	found = gone_find(pool);
+	raw_spin_lock_irqsave(&destroyed_lock, flags);
+	found = destroyed_find(pool);
 	if (found && !found->is_ours)
 		found->is_ours = true;
 	else
 		found = NULL;
-	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
 	return found ? NULL : pool;
 }
 
 /* Something is freed to what is no pool. False if nothing is known of it. */
-bool mp2_inside_freed_to_none(const struct mempool2 *pool, const void *element)
+bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element)
 {
-	struct gone copy = {}, *found;
+	struct destroyed copy = {}, *found;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&gone_lock, flags);
-	found = gone_find(pool);
+	raw_spin_lock_irqsave(&destroyed_lock, flags);
+	found = destroyed_find(pool);
 	if (found)
 		copy = *found;
-	raw_spin_unlock_irqrestore(&gone_lock, flags);
+	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
 	if (!found)
 		return false;
-	if (!__ratelimit(&gone_ratelimit))
+	if (!__ratelimit(&destroyed_ratelimit))
 		return true;
 
 	flags = report_begin("free into a destroyed pool", copy.name);

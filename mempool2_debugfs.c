@@ -2,7 +2,7 @@
 /*
  * mempool2 - what debugfs and the module's parameter show of pools, and take
  *
- * A part of mempool2_inside.c, which includes it after mempool2_checks.c.
+ * A part of mempool2_ext.c, which includes it after mempool2_checks.c.
  */
 
 /*
@@ -10,69 +10,69 @@
  */
 
 /**
- * struct pool_view - a pool, as it was seen
+ * struct pool_snapshot - a pool, as it was seen
  *
  * @name: what it is called
  * @owner: where it was made
  * @min_nr: what it guarantees
  * @nr_waiting: how many wait
  * @features: what is on
- * @fail_one_in: how often it fails
- * @stuck_after: how long is too long
+ * @fail_interval: how often it fails
+ * @stall_timeout: how long is too long
  * @is_counted: @statistics is there
  * @statistics: what happened to it
  */
-struct pool_view {
+struct pool_snapshot {
 	char		name[MEMPOOL2_NAME_LEN];
-	char		owner[sizeof_field(struct mempool2_maker, text)];
+	char		owner[sizeof_field(struct mempool2_site, text)];
 	int		min_nr;
 	int		nr_waiting;
 	unsigned int	features;
-	unsigned int	fail_one_in;
-	unsigned int	stuck_after;
+	unsigned int	fail_interval;
+	unsigned int	stall_timeout;
 	bool		is_counted;
-	struct mempool2_statistics statistics;
+	struct mempool2_stats statistics;
 };
 
 /*
  * What is seen of a pool that has a directory, -ENODEV if it has ended. The caller
- * keeps @inside from going: it is in one of the files, or has @dirs_mutex.
+ * keeps @ext from going: it is in one of the files, or has @dirs_mutex.
  */
-static int inside_view(const struct mempool2_inside *inside, struct pool_view *view)
+static int ext_snapshot(const struct mempool2_ext *ext, struct pool_snapshot *view)
 {
 	const struct mempool2_reserve *reserve;
 
 	memset(view, 0, sizeof(*view));
 	spin_lock_irq(&mp2_registry_lock);
-	reserve = inside->reserve;
+	reserve = ext->reserve;
 	if (reserve) {
 		reserve_name(reserve, view->name);
-		if (reserve->maker)
-			memcpy(view->owner, reserve->maker->text, sizeof(view->owner));
+		if (reserve->site)
+			memcpy(view->owner, reserve->site->text, sizeof(view->owner));
 		view->min_nr = READ_ONCE(reserve->min_nr);
-		view->features = inside_features(inside);
+		view->features = ext_features(ext);
 	}
 	spin_unlock_irq(&mp2_registry_lock);
 	if (!reserve)
 		return -ENODEV;
-	view->nr_waiting = waiters_count(inside);
+	view->nr_waiting = waiters_count(ext);
 	if (view->features & FEATURE_FAILING)
-		view->fail_one_in = READ_ONCE(inside->fail_one_in);
-	if (view->features & FEATURE_STUCK)
-		view->stuck_after = READ_ONCE(inside->stuck_after);
-	view->is_counted = smp_load_acquire(&inside->figures);
+		view->fail_interval = READ_ONCE(ext->fail_interval);
+	if (view->features & FEATURE_STALL)
+		view->stall_timeout = READ_ONCE(ext->stall_timeout);
+	view->is_counted = smp_load_acquire(&ext->figures);
 	if (view->is_counted)
-		statistics_sum(inside, &view->statistics);
+		statistics_sum(ext, &view->statistics);
 	return 0;
 }
 
 /* Elements in the reserve. */
-static unsigned int inside_count(const struct mempool2_inside *inside)
+static unsigned int ext_nr_reserved(const struct mempool2_ext *ext)
 {
 	unsigned int nr;
 
 	spin_lock_irq(&mp2_registry_lock);
-	nr = inside->reserve ? mp2_reserve_count(inside->reserve) : 0;
+	nr = ext->reserve ? mp2_reserve_count(ext->reserve) : 0;
 	spin_unlock_irq(&mp2_registry_lock);
 	return nr;
 }
@@ -163,28 +163,28 @@ static const struct kernel_param_ops checks_param_ops = {
 module_param_cb(checks, &checks_param_ops, NULL, 0600);
 MODULE_PARM_DESC(checks, "checks of pools made from now on: all, none, or some of poison double_free nested exit [none]");
 
-static void show_name(struct seq_file *file, const struct pool_view *view)
+static void show_name(struct seq_file *file, const struct pool_snapshot *view)
 {
 	seq_printf(file, "%s\n", view->name);
 }
 
-static void show_owner(struct seq_file *file, const struct pool_view *view)
+static void show_owner(struct seq_file *file, const struct pool_snapshot *view)
 {
 	seq_printf(file, "%s\n", view->owner);
 }
 
-static void show_min(struct seq_file *file, const struct pool_view *view)
+static void show_min(struct seq_file *file, const struct pool_snapshot *view)
 {
 	seq_printf(file, "%d\n", view->min_nr);
 }
 
-static void show_waiting(struct seq_file *file, const struct pool_view *view)
+static void show_waiting(struct seq_file *file, const struct pool_snapshot *view)
 {
 	seq_printf(file, "%d\n", view->nr_waiting);
 }
 
 #define SHOW_FIGURE(name, value)					\
-static void show_##name(struct seq_file *file, const struct pool_view *view) \
+static void show_##name(struct seq_file *file, const struct pool_snapshot *view) \
 {									\
 	if (view->is_counted)						\
 		seq_printf(file, "%llu\n", (unsigned long long)(value)); \
@@ -196,22 +196,22 @@ SHOW_FIGURE(reserve_allocations, view->statistics.reserve_allocs)
 SHOW_FIGURE(refills, view->statistics.refills)
 SHOW_FIGURE(waits, view->statistics.waits)
 SHOW_FIGURE(wait_us, div_u64(view->statistics.wait_ns, NSEC_PER_USEC))
-SHOW_FIGURE(longest_wait_us, div_u64(view->statistics.longest_wait_ns, NSEC_PER_USEC))
-SHOW_FIGURE(handed_over, view->statistics.handed_over)
+SHOW_FIGURE(max_wait_us, div_u64(view->statistics.max_wait_ns, NSEC_PER_USEC))
+SHOW_FIGURE(handovers, view->statistics.handovers)
 SHOW_FIGURE(failed, view->statistics.failed)
 SHOW_FIGURE(resizes, view->statistics.resizes)
 
-static void show_statistics(struct seq_file *file, const struct pool_view *view)
+static void show_statistics(struct seq_file *file, const struct pool_snapshot *view)
 {
-	seq_printf(file, "%d\n", !!(view->features & FEATURE_STATISTICS));
+	seq_printf(file, "%d\n", !!(view->features & FEATURE_STATS));
 }
 
-static void show_fail(struct seq_file *file, const struct pool_view *view)
+static void show_fail(struct seq_file *file, const struct pool_snapshot *view)
 {
-	seq_printf(file, "%u\n", view->fail_one_in);
+	seq_printf(file, "%u\n", view->fail_interval);
 }
 
-static void show_checks(struct seq_file *file, const struct pool_view *view)
+static void show_checks(struct seq_file *file, const struct pool_snapshot *view)
 {
 	char text[64];
 
@@ -219,29 +219,29 @@ static void show_checks(struct seq_file *file, const struct pool_view *view)
 	seq_puts(file, text);
 }
 
-static void show_stuck_after(struct seq_file *file, const struct pool_view *view)
+static void show_stuck_after(struct seq_file *file, const struct pool_snapshot *view)
 {
-	seq_printf(file, "%u\n", view->stuck_after);
+	seq_printf(file, "%u\n", view->stall_timeout);
 }
 
 /* Not a figure of the view, as it takes long. */
-static int list_reserve(struct seq_file *file, struct mempool2_inside *inside)
+static int list_reserve(struct seq_file *file, struct mempool2_ext *ext)
 {
-	seq_printf(file, "%u\n", inside_count(inside));
+	seq_printf(file, "%u\n", ext_nr_reserved(ext));
 	return 0;
 }
 
 /* Lists are longer than figures; of those that are longer still the rest is left out. */
 #define LISTED	64
 
-static int list_waiters(struct seq_file *file, struct mempool2_inside *inside)
+static int list_waiters(struct seq_file *file, struct mempool2_ext *ext)
 {
-	struct waiter_view *views = kcalloc(LISTED, sizeof(*views), GFP_KERNEL);
+	struct waiter_snapshot *views = kcalloc(LISTED, sizeof(*views), GFP_KERNEL);
 	unsigned int nr, i;
 
 	if (!views)
 		return -ENOMEM;
-	nr = waiters_copy(inside, views, LISTED);
+	nr = waiters_copy(ext, views, LISTED);
 	for (i = 0; i < nr; i++)
 		seq_printf(file, "%s/%d missing=%u waited_ms=%llu caller=%pS\n",
 			   waiter_name(&views[i]), views[i].pid, views[i].missing,
@@ -250,7 +250,7 @@ static int list_waiters(struct seq_file *file, struct mempool2_inside *inside)
 	return 0;
 }
 
-static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
+static int list_holders(struct seq_file *file, struct mempool2_ext *ext)
 {
 	struct mempool2_record *holders = kcalloc(LISTED, sizeof(*holders), GFP_KERNEL);
 	unsigned int nr, nr_missed, i;
@@ -259,10 +259,10 @@ static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 	if (!holders)
 		return -ENOMEM;
 	mutex_lock(&features_mutex);
-	if (!(inside->features & FEATURE_RECORDS))
+	if (!(ext->features & FEATURE_RECORDS))
 		seq_puts(file, "off: switch a check on\n");
-	nr = records_copy(inside, NULL, holders, LISTED);
-	nr_missed = READ_ONCE(inside->nr_missed);
+	nr = records_copy(ext, NULL, holders, LISTED);
+	nr_missed = READ_ONCE(ext->nr_missed);
 	if (nr_missed)
 		seq_printf(file, "missed=%u\n", nr_missed);
 	mutex_unlock(&features_mutex);
@@ -278,8 +278,8 @@ static int list_holders(struct seq_file *file, struct mempool2_inside *inside)
 	return 0;
 }
 
-static int write_number(struct mempool2_inside *inside, const char *text, unsigned int most,
-			int (*set)(struct mempool2_inside *inside, unsigned int value))
+static int write_number(struct mempool2_ext *ext, const char *text, unsigned int most,
+			int (*set)(struct mempool2_ext *ext, unsigned int value))
 {
 	unsigned int value;
 	int err;
@@ -288,38 +288,38 @@ static int write_number(struct mempool2_inside *inside, const char *text, unsign
 	err = isdigit(*text) ? kstrtouint(text, 10, &value) : -EINVAL;
 	if (err)
 		return err;
-	return value > most ? -EINVAL : set(inside, value);
+	return value > most ? -EINVAL : set(ext, value);
 }
 
-static int write_statistics(struct mempool2_inside *inside, const char *text)
+static int write_statistics(struct mempool2_ext *ext, const char *text)
 {
-	return write_number(inside, text, 1, inside_set_statistics);
+	return write_number(ext, text, 1, ext_enable_stats);
 }
 
-static int write_fail(struct mempool2_inside *inside, const char *text)
+static int write_fail(struct mempool2_ext *ext, const char *text)
 {
-	return write_number(inside, text, INT_MAX, inside_set_failing);
+	return write_number(ext, text, INT_MAX, ext_set_fail_interval);
 }
 
-static int write_stuck_after(struct mempool2_inside *inside, const char *text)
+static int write_stuck_after(struct mempool2_ext *ext, const char *text)
 {
-	return write_number(inside, text, STUCK_AFTER_MOST, inside_set_stuck_after);
+	return write_number(ext, text, STALL_TIMEOUT_MAX, ext_set_stall_timeout);
 }
 
-static int write_checks(struct mempool2_inside *inside, const char *text)
+static int write_checks(struct mempool2_ext *ext, const char *text)
 {
 	unsigned int checks;
 	int err = checks_parse(text, &checks);
 
-	return err ?: inside_set_checks(inside, checks);
+	return err ?: ext_set_checks(ext, checks);
 }
 
-static const struct inside_file {
+static const struct pool_file {
 	const char	*name;
-	void		(*show)(struct seq_file *file, const struct pool_view *view);
-	int		(*list)(struct seq_file *file, struct mempool2_inside *inside);
-	int		(*write)(struct mempool2_inside *inside, const char *text);
-} inside_files[] = {
+	void		(*show)(struct seq_file *file, const struct pool_snapshot *view);
+	int		(*list)(struct seq_file *file, struct mempool2_ext *ext);
+	int		(*write)(struct mempool2_ext *ext, const char *text);
+} pool_files[] = {
 	{ "name", .show = show_name },
 	{ "owner", .show = show_owner },
 	{ "min", .show = show_min },
@@ -329,8 +329,8 @@ static const struct inside_file {
 	{ "refills", .show = show_refills },
 	{ "waits", .show = show_waits },
 	{ "wait_us", .show = show_wait_us },
-	{ "longest_wait_us", .show = show_longest_wait_us },
-	{ "handed_over", .show = show_handed_over },
+	{ "max_wait_us", .show = show_max_wait_us },
+	{ "handovers", .show = show_handovers },
 	{ "failed", .show = show_failed },
 	{ "resizes", .show = show_resizes },
 	{ "waiters", .list = list_waiters },
@@ -338,10 +338,10 @@ static const struct inside_file {
 	{ "statistics", .show = show_statistics, .write = write_statistics },
 	{ "fail", .show = show_fail, .write = write_fail },
 	{ "checks", .show = show_checks, .write = write_checks },
-	{ "stuck_after", .show = show_stuck_after, .write = write_stuck_after },
+	{ "stall_timeout", .show = show_stuck_after, .write = write_stuck_after },
 };
 
-static struct dentry *inside_root;
+static struct dentry *debugfs_root;
 
 /*
  * The pools that have a directory, by its number. Whoever has the mutex keeps all of
@@ -351,35 +351,35 @@ static DEFINE_XARRAY(dirs);
 static DEFINE_MUTEX(dirs_mutex);
 
 /* What the directory is for, with a file of it open and in use. */
-static struct mempool2_inside *inside_of(const struct file *file)
+static struct mempool2_ext *ext_of(const struct file *file)
 {
 	return d_inode(file->f_path.dentry->d_parent)->i_private;
 }
 
-static int inside_file_show(struct seq_file *seq, void *unused)
+static int pool_file_show(struct seq_file *seq, void *unused)
 {
-	const struct inside_file *file = seq->private;
-	struct mempool2_inside *inside = inside_of(seq->file);
-	struct pool_view view;
-	int err = inside_view(inside, &view);
+	const struct pool_file *file = seq->private;
+	struct mempool2_ext *ext = ext_of(seq->file);
+	struct pool_snapshot view;
+	int err = ext_snapshot(ext, &view);
 
 	if (err)
 		return err;
 	if (file->list)
-		return file->list(seq, inside);
+		return file->list(seq, ext);
 	file->show(seq, &view);
 	return 0;
 }
 
-static int inside_file_open(struct inode *inode, struct file *file)
+static int pool_file_open(struct inode *inode, struct file *file)
 {
-	return single_open(file, inside_file_show, inode->i_private);
+	return single_open(file, pool_file_show, inode->i_private);
 }
 
-static ssize_t inside_file_write(struct file *file, const char __user *from, size_t len,
-				 loff_t *pos)
+static ssize_t pool_file_write(struct file *file, const char __user *from, size_t len,
+			       loff_t *pos)
 {
-	const struct inside_file *what = file_inode(file)->i_private;
+	const struct pool_file *what = file_inode(file)->i_private;
 	char text[64];
 	int err;
 
@@ -391,7 +391,7 @@ static ssize_t inside_file_write(struct file *file, const char __user *from, siz
 	if (strlen(text) != len)
 		return -EINVAL;
 	mutex_lock(&features_mutex);
-	err = what->write(inside_of(file), text);
+	err = what->write(ext_of(file), text);
 	mutex_unlock(&features_mutex);
 	return err ?: len;
 }
@@ -400,79 +400,79 @@ static ssize_t inside_file_write(struct file *file, const char __user *from, siz
  * Files that only show something have no function for writing: root may open them
  * for it whatever their mode is.
  */
-static const struct file_operations inside_shown_fops = {
+static const struct file_operations pool_file_ro_fops = {
 	.owner		= THIS_MODULE,
-	.open		= inside_file_open,
+	.open		= pool_file_open,
 	.read		= seq_read,
 	.llseek		= seq_lseek,
 	.release	= single_release,
 };
 
-static const struct file_operations inside_switch_fops = {
+static const struct file_operations pool_file_rw_fops = {
 	.owner		= THIS_MODULE,
-	.open		= inside_file_open,
+	.open		= pool_file_open,
 	.read		= seq_read,
-	.write		= inside_file_write,
+	.write		= pool_file_write,
 	.llseek		= seq_lseek,
 	.release	= single_release,
 };
 
-static void inside_make_dir(struct mempool2_inside *inside)
+static void ext_make_dir(struct mempool2_ext *ext)
 {
-	const struct inside_file *file;
+	const struct pool_file *file;
 	char name[16];
 
-	snprintf(name, sizeof(name), "%u", inside->id);
-	inside->dir = debugfs_create_dir(name, inside_root);
-	if (IS_ERR(inside->dir))
+	snprintf(name, sizeof(name), "%u", ext->id);
+	ext->dir = debugfs_create_dir(name, debugfs_root);
+	if (IS_ERR(ext->dir))
 		return;
 	/* Each file has more to it than a pointer, so the directory has this one for all. */
-	d_inode(inside->dir)->i_private = inside;
-	for (file = inside_files; file < inside_files + ARRAY_SIZE(inside_files); file++) {
+	d_inode(ext->dir)->i_private = ext;
+	for (file = pool_files; file < pool_files + ARRAY_SIZE(pool_files); file++) {
 		if (file->write)
-			debugfs_create_file(file->name, 0600, inside->dir, (void *)file,
-					    &inside_switch_fops);
+			debugfs_create_file(file->name, 0600, ext->dir, (void *)file,
+					    &pool_file_rw_fops);
 		else
-			debugfs_create_file(file->name, 0400, inside->dir, (void *)file,
-					    &inside_shown_fops);
+			debugfs_create_file(file->name, 0400, ext->dir, (void *)file,
+					    &pool_file_ro_fops);
 	}
 }
 
 /* A directory for the next pool that has none. 0 if all have one, else 1 or an error. */
 static int registry_make_dir(void)
 {
-	struct mempool2_inside *new, *inside = NULL;
+	struct mempool2_ext *new, *ext = NULL;
 	struct mempool2_reserve *reserve;
 	static unsigned int last_id;
 
 	lockdep_assert_held(&features_mutex);
 	if (READ_ONCE(registry_no_dir) == &registry)
 		return 0;
-	new = inside_create(GFP_KERNEL);
+	new = ext_create(GFP_KERNEL);
 	if (!new || xa_reserve(&dirs, last_id + 1, GFP_KERNEL)) {
-		inside_drop(new);
+		ext_drop(new);
 		return -ENOMEM;
 	}
 	spin_lock_irq(&mp2_registry_lock);
 	if (registry_no_dir != &registry) {
 		reserve = list_entry(registry_no_dir, struct mempool2_reserve, registered);
 		registry_no_dir = registry_no_dir->next;
-		if (!reserve->inside) {
+		if (!reserve->ext) {
 			new->reserve = reserve;
-			inside_attach(new, reserve);
+			ext_attach(new, reserve);
 			new = NULL;
 		}
 		/* With this it outlives the pool, until we let go of the mutex. */
-		inside = reserve->inside;
-		inside->id = ++last_id;
+		ext = reserve->ext;
+		ext->id = ++last_id;
 	}
 	spin_unlock_irq(&mp2_registry_lock);
-	inside_drop(new);
-	if (!inside)
+	ext_drop(new);
+	if (!ext)
 		return 0;
-	inside_make_dir(inside);
+	ext_make_dir(ext);
 	/* There is room for it. */
-	xa_store(&dirs, inside->id, inside, GFP_KERNEL);
+	xa_store(&dirs, ext->id, ext, GFP_KERNEL);
 	return 1;
 }
 
@@ -493,25 +493,25 @@ static int registry_make_dirs(void)
 	return ret;
 }
 
-static void gone_insides_remove(struct work_struct *work)
+static void dead_exts_free(struct work_struct *work)
 {
-	struct mempool2_inside *inside, *next;
-	LIST_HEAD(gone_ones);
+	struct mempool2_ext *ext, *next;
+	LIST_HEAD(dead_list);
 
 	mutex_lock(&features_mutex);
 	spin_lock_irq(&mp2_registry_lock);
-	list_splice_init(&gone_insides, &gone_ones);
+	list_splice_init(&dead_exts, &dead_list);
 	spin_unlock_irq(&mp2_registry_lock);
-	pools_watched_update();
+	instrumented_update();
 	mutex_unlock(&features_mutex);
 
-	list_for_each_entry_safe(inside, next, &gone_ones, gone) {
+	list_for_each_entry_safe(ext, next, &dead_list, dead) {
 		/* Waits for those who use a file, who may be waiting for the mutex. */
-		debugfs_remove(inside->dir);
+		debugfs_remove(ext->dir);
 		mutex_lock(&dirs_mutex);
-		xa_erase(&dirs, inside->id);
+		xa_erase(&dirs, ext->id);
 		mutex_unlock(&dirs_mutex);
-		inside_drop(inside);
+		ext_drop(ext);
 	}
 }
 
@@ -520,13 +520,13 @@ static void gone_insides_remove(struct work_struct *work)
 static void *table_find(loff_t *pos)
 {
 	unsigned long id = *pos;
-	void *inside = NULL;
+	void *ext = NULL;
 
 	if (*pos <= UINT_MAX)
-		inside = xa_find(&dirs, &id, UINT_MAX, XA_PRESENT);
-	if (inside)
+		ext = xa_find(&dirs, &id, UINT_MAX, XA_PRESENT);
+	if (ext)
 		*pos = id;
-	return inside;
+	return ext;
 }
 
 static void *table_start(struct seq_file *file, loff_t *pos)
@@ -556,28 +556,28 @@ static void table_figure(struct seq_file *file, bool is_known, int width, u64 fi
 
 static int table_show(struct seq_file *file, void *row)
 {
-	const struct mempool2_inside *inside = row;
-	struct pool_view view;
+	const struct mempool2_ext *ext = row;
+	struct pool_snapshot view;
 	char checks[64];
 
 	if (row == SEQ_START_TOKEN) {
-		seq_puts(file, "  id name                               min reserve waiting  taken  waits longest_us handed_over failed resizes fail checks\n");
+		seq_puts(file, "   id name                               min reserve waiting  taken  waits max_wait_us handovers failed resizes fail checks\n");
 		return 0;
 	}
-	if (inside_view(inside, &view))
+	if (ext_snapshot(ext, &view))
 		return SEQ_SKIP;
-	seq_printf(file, " %4u %-31s %6d %7u", inside->id, view.name, view.min_nr,
-		   inside_count(inside));
+	seq_printf(file, " %4u %-31s %6d %7u", ext->id, view.name, view.min_nr,
+		   ext_nr_reserved(ext));
 	table_figure(file, true, 7, view.nr_waiting);
 	table_figure(file, view.is_counted, 6, view.statistics.reserve_allocs);
 	table_figure(file, view.is_counted, 6, view.statistics.waits);
-	table_figure(file, view.is_counted, 10,
-		     div_u64(view.statistics.longest_wait_ns, NSEC_PER_USEC));
-	table_figure(file, view.is_counted, 11, view.statistics.handed_over);
+	table_figure(file, view.is_counted, 11,
+		     div_u64(view.statistics.max_wait_ns, NSEC_PER_USEC));
+	table_figure(file, view.is_counted, 9, view.statistics.handovers);
 	table_figure(file, view.is_counted, 6, view.statistics.failed);
 	table_figure(file, view.is_counted, 7, view.statistics.resizes);
 	checks_print(checks, sizeof(checks), view.features);
-	seq_printf(file, " %4u %s", view.fail_one_in, checks);
+	seq_printf(file, " %4u %s", view.fail_interval, checks);
 	return 0;
 }
 
@@ -601,29 +601,29 @@ static const struct file_operations table_fops = {
 	.release	= seq_release,
 };
 
-static int __init inside_make_root(void)
+static int __init debugfs_make_root(void)
 {
-	inside_root = debugfs_create_dir("mempool2", NULL);
-	debugfs_create_file("pools", 0400, inside_root, NULL, &table_fops);
+	debugfs_root = debugfs_create_dir("mempool2", NULL);
+	debugfs_create_file("pools", 0400, debugfs_root, NULL, &table_fops);
 	return 0;
 }
 
 #ifndef MODULE
 /* There is no debugfs yet when mempool2_load() runs. */
-late_initcall(inside_make_root);
+late_initcall(debugfs_make_root);
 #endif
 
-int __init mp2_inside_load(void)
+int __init mp2_debug_init(void)
 {
 	checks_load();
 #ifdef MODULE
-	return inside_make_root();
+	return debugfs_make_root();
 #else
 	return 0;
 #endif
 }
 
-void __exit mp2_inside_unload(void)
+void __exit mp2_debug_exit_module(void)
 {
 	unsigned int i;
 
@@ -631,10 +631,10 @@ void __exit mp2_inside_unload(void)
 	 * Who is in a file holds the module, and so does who has a pool. What is left of
 	 * these are directories, and they have to go before the one that they are in.
 	 */
-	cancel_delayed_work_sync(&stuck_work);
-	flush_work(&gone_work);
-	debugfs_remove(inside_root);
-	for (i = 0; i < ARRAY_SIZE(gone); i++)
-		if (gone[i].is_ours)
-			kfree(gone[i].pool);
+	cancel_delayed_work_sync(&stall_work);
+	flush_work(&dead_exts_work);
+	debugfs_remove(debugfs_root);
+	for (i = 0; i < ARRAY_SIZE(destroyed); i++)
+		if (destroyed[i].is_ours)
+			kfree(destroyed[i].pool);
 }

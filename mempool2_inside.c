@@ -68,7 +68,7 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_alloc_failed);
  */
 
 DEFINE_SPINLOCK(mp2_registry_lock);
-DEFINE_STATIC_KEY_FALSE(mp2_pools_watched);
+DEFINE_STATIC_KEY_FALSE(mp2_instrumented);
 
 static LIST_HEAD(registry);
 
@@ -76,11 +76,11 @@ static LIST_HEAD(registry);
 static struct list_head *registry_no_dir = &registry;
 
 /* Pools for which something is on. */
-static unsigned int nr_watched;
+static unsigned int nr_instrumented;
 
-/* Those whose waiters stuck_work looks at. */
-static LIST_HEAD(stuck_insides);
-static unsigned int nr_stuck;
+/* Those whose waiters stall_work looks at. */
+static LIST_HEAD(stalled_exts);
+static unsigned int nr_stalls;
 
 /* Events of the reserve that somebody wants to see. */
 static unsigned int nr_traced;
@@ -92,12 +92,12 @@ static unsigned int checks_for_new;
 static DEFINE_MUTEX(features_mutex);
 
 /* What the end of a pool leaves to be done, as mempool2_exit() may not sleep for it. */
-static LIST_HEAD(gone_insides);
-static void gone_insides_remove(struct work_struct *work);
-static DECLARE_WORK(gone_work, gone_insides_remove);
+static LIST_HEAD(dead_exts);
+static void dead_exts_free(struct work_struct *work);
+static DECLARE_WORK(dead_exts_work, dead_exts_free);
 
-static void inside_drop(struct mempool2_inside *inside);
-static void records_free(struct mempool2_inside *inside);
+static void ext_drop(struct mempool2_ext *ext);
+static void records_free(struct mempool2_ext *ext);
 
 /*
  * Whether anything is on
@@ -119,15 +119,15 @@ static void inline_kinds_set(bool on)
  * To be called before anything is on, so that no call sees that something is on for its
  * pool and others on the same pool do not look for it.
  */
-static void pools_watch(void)
+static void instrumented_begin(void)
 {
 	lockdep_assert_held(&features_mutex);
-	static_branch_enable(&mp2_pools_watched);
+	static_branch_enable(&mp2_instrumented);
 	inline_kinds_set(false);
 }
 
 /* To be called after something is on no more: if nothing is, nobody needs to look. */
-static void pools_watched_update(void)
+static void instrumented_update(void)
 {
 	unsigned long flags;
 	bool on;
@@ -135,16 +135,16 @@ static void pools_watched_update(void)
 	lockdep_assert_held(&features_mutex);
 	/* Events on the kernel's command line are switched on while interrupts must be off. */
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	on = nr_watched || nr_traced || checks_for_new;
+	on = nr_instrumented || nr_traced || checks_for_new;
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	if (on)
 		return;
 	inline_kinds_set(true);
-	static_branch_disable(&mp2_pools_watched);
+	static_branch_disable(&mp2_instrumented);
 }
 
 /**
- * struct mempool2_maker - a place in the code that makes pools
+ * struct mempool2_site - a place in the code that makes pools
  *
  * @list: of all of them, with mp2_registry_lock
  * @address: the place
@@ -154,71 +154,71 @@ static void pools_watched_update(void)
  * Most pools are made by functions that the kernel forgets once it has booted or
  * loaded a module, so their names are kept; once, however many pools they make.
  */
-struct mempool2_maker {
+struct mempool2_site {
 	struct list_head	list;
 	unsigned long		address;
 	unsigned int		nr_pools;
 	char			text[96];
 };
 
-static LIST_HEAD(makers);
+static LIST_HEAD(sites);
 
-static struct mempool2_maker *maker_find(unsigned long address)
+static struct mempool2_site *site_find(unsigned long address)
 {
-	struct mempool2_maker *maker;
+	struct mempool2_site *site;
 
 	lockdep_assert_held(&mp2_registry_lock);
-	list_for_each_entry(maker, &makers, list)
-		if (maker->address == address)
-			return maker;
+	list_for_each_entry(site, &sites, list)
+		if (site->address == address)
+			return site;
 	return NULL;
 }
 
 /* A new one, %NULL if it is known or there is no memory. */
-static struct mempool2_maker *maker_alloc(unsigned long address, gfp_t gfp)
+static struct mempool2_site *site_alloc(unsigned long address, gfp_t gfp)
 {
-	struct mempool2_maker *maker;
+	struct mempool2_site *site;
 	unsigned long flags;
 
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	maker = maker_find(address);
+	site = site_find(address);
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
-	if (maker)
+	if (site)
 		return NULL;
-	maker = kzalloc(sizeof(*maker), gfp | __GFP_NOWARN);
-	if (!maker)
+	site = kzalloc(sizeof(*site), gfp | __GFP_NOWARN);
+	if (!site)
 		return NULL;
-	maker->address = address;
-	scnprintf(maker->text, sizeof(maker->text), "%pS", (void *)address);
-	return maker;
+	site->address = address;
+	scnprintf(site->text, sizeof(site->text), "%pS", (void *)address);
+	return site;
 }
 
 /* The last pool of its is gone, and with it what kept the module there. */
-static struct mempool2_maker *maker_put(struct mempool2_maker *maker)
+static struct mempool2_site *site_put(struct mempool2_site *site)
 {
 	lockdep_assert_held(&mp2_registry_lock);
-	if (!maker || --maker->nr_pools)
+	if (!site || --site->nr_pools)
 		return NULL;
-	list_del(&maker->list);
-	return maker;
+	list_del(&site->list);
+	return site;
 }
 
 /* Note where the pool of @reserve was made. */
-void mp2_maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp)
+void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp)
 {
-	struct mempool2_maker *new = maker_alloc(caller, gfp), *maker;
+	struct mempool2_site *new = site_alloc(caller, gfp), *site;
 	unsigned long flags;
 
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	maker = maker_find(caller);
-	if (!maker && new) {
-		list_add(&new->list, &makers);
-		maker = new;
+	site = site_find(caller);
+	if (!site && new) {
+		list_add(&new->list, &sites);
+		site = new;
 		new = NULL;
 	}
-	if (maker)
-		maker->nr_pools++;
-	reserve->maker = maker;
+	if (site)
+		site->nr_pools++;
+	reserve->site = site;
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 	kfree(new);
 }
@@ -232,8 +232,8 @@ void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
 	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
 	reserve->min_nr = pool->min_nr;
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	if (reserve->inside)
-		reserve->inside->reserve = reserve;
+	if (reserve->ext)
+		reserve->ext->reserve = reserve;
 	list_add_tail(&reserve->registered, &registry);
 	if (registry_no_dir == &registry)
 		registry_no_dir = &reserve->registered;
@@ -250,10 +250,10 @@ void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 	reserve->pool = pool;
 	reserve->elements = old->elements;
 	reserve->min_nr = pool->min_nr;
-	reserve->maker = old->maker;
-	reserve->inside = old->inside;
-	if (reserve->inside)
-		reserve->inside->reserve = reserve;
+	reserve->site = old->site;
+	reserve->ext = old->ext;
+	if (reserve->ext)
+		reserve->ext->reserve = reserve;
 	list_replace(&old->registered, &reserve->registered);
 	if (registry_no_dir == &old->registered)
 		registry_no_dir = &reserve->registered;
@@ -267,19 +267,19 @@ void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
  */
 void mp2_registry_remove(struct mempool2_reserve *reserve)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 	unsigned long flags;
 
 	spin_lock_irqsave(&mp2_registry_lock, flags);
 	/* Under the lock, as somebody may just have made it to have a directory for it. */
-	inside = reserve->inside;
+	ext = reserve->ext;
 	if (registry_no_dir == &reserve->registered)
 		registry_no_dir = reserve->registered.next;
 	list_del(&reserve->registered);
-	if (inside) {
-		inside->reserve = NULL;
-		nr_stuck -= !list_empty(&inside->stuck);
-		list_del_init(&inside->stuck);
+	if (ext) {
+		ext->reserve = NULL;
+		nr_stalls -= !list_empty(&ext->stuck);
+		list_del_init(&ext->stuck);
 	}
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 }
@@ -288,125 +288,125 @@ void mp2_registry_remove(struct mempool2_reserve *reserve)
  * What a pool has for features
  */
 
-static struct mempool2_inside *inside_create(gfp_t gfp)
+static struct mempool2_ext *ext_create(gfp_t gfp)
 {
-	struct mempool2_inside *inside = kzalloc(sizeof(*inside), gfp);
+	struct mempool2_ext *ext = kzalloc(sizeof(*ext), gfp);
 
-	if (!inside)
+	if (!ext)
 		return NULL;
-	raw_spin_lock_init(&inside->lock);
-	INIT_LIST_HEAD(&inside->chunks);
-	INIT_LIST_HEAD(&inside->stuck);
-	ratelimit_state_init(&inside->ratelimit, 5 * HZ, 5);
-	ratelimit_set_flags(&inside->ratelimit, RATELIMIT_MSG_ON_RELEASE);
-	return inside;
+	raw_spin_lock_init(&ext->lock);
+	INIT_LIST_HEAD(&ext->chunks);
+	INIT_LIST_HEAD(&ext->stuck);
+	ratelimit_state_init(&ext->ratelimit, 5 * HZ, 5);
+	ratelimit_set_flags(&ext->ratelimit, RATELIMIT_MSG_ON_RELEASE);
+	return ext;
 }
 
-static void inside_drop(struct mempool2_inside *inside)
+static void ext_drop(struct mempool2_ext *ext)
 {
-	if (!inside)
+	if (!ext)
 		return;
-	records_free(inside);
-	free_percpu(inside->figures);
-	kfree(inside);
+	records_free(ext);
+	free_percpu(ext->figures);
+	kfree(ext);
 }
 
-static void inside_attach(struct mempool2_inside *inside, struct mempool2_reserve *reserve)
+static void ext_attach(struct mempool2_ext *ext, struct mempool2_reserve *reserve)
 {
 	lockdep_assert_held(&mp2_registry_lock);
-	inside->elements = reserve->elements;
-	/* Pairs with pool_inside(). */
-	smp_store_release(&reserve->inside, inside);
+	ext->elements = reserve->elements;
+	/* Pairs with pool_ext(). */
+	smp_store_release(&reserve->ext, ext);
 }
 
 /* Under the lock: the features, and what follows from them. */
-static void features_set(struct mempool2_inside *inside, unsigned int features)
+static void features_set(struct mempool2_ext *ext, unsigned int features)
 {
 	lockdep_assert_held(&mp2_registry_lock);
-	nr_watched += !!features - inside->is_watched;
-	inside->is_watched = features;
-	nr_stuck -= !list_empty(&inside->stuck);
-	list_del_init(&inside->stuck);
-	if (features & FEATURE_STUCK) {
-		list_add_tail(&inside->stuck, &stuck_insides);
-		nr_stuck++;
+	nr_instrumented += !!features - ext->is_instrumented;
+	ext->is_instrumented = features;
+	nr_stalls -= !list_empty(&ext->stuck);
+	list_del_init(&ext->stuck);
+	if (features & FEATURE_STALL) {
+		list_add_tail(&ext->stuck, &stalled_exts);
+		nr_stalls++;
 	}
-	/* Pairs with inside_features(): a figure that a feature goes by is there before. */
-	smp_store_release(&inside->features, features);
+	/* Pairs with ext_features(): a figure that a feature goes by is there before. */
+	smp_store_release(&ext->features, features);
 }
 
 /* The pool has ended, or was never made, and its elements have left. */
-void mp2_inside_ended(struct mempool2_reserve *reserve)
+void mp2_debug_ended(struct mempool2_reserve *reserve)
 {
-	struct mempool2_inside *inside = reserve->inside;
+	struct mempool2_ext *ext = reserve->ext;
 	bool is_kept = false, was_last = false;
-	struct mempool2_maker *maker;
+	struct mempool2_site *site;
 	unsigned long flags;
 
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	maker = maker_put(reserve->maker);
-	if (inside) {
-		nr_watched -= inside->is_watched;
-		was_last = inside->is_watched && !nr_watched;
-		/* There are files that lead to it; or stuck_watch() may have it in hand. */
-		is_kept = inside->id || inside->features & FEATURE_STUCK;
+	site = site_put(reserve->site);
+	if (ext) {
+		nr_instrumented -= ext->is_instrumented;
+		was_last = ext->is_instrumented && !nr_instrumented;
+		/* There are files that lead to it; or stall_watch() may have it in hand. */
+		is_kept = ext->id || ext->features & FEATURE_STALL;
 		if (is_kept)
-			list_add_tail(&inside->gone, &gone_insides);
+			list_add_tail(&ext->dead, &dead_exts);
 	}
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
-	kfree(maker);
+	kfree(site);
 	if (is_kept || was_last)
-		schedule_work(&gone_work);
+		schedule_work(&dead_exts_work);
 	if (!is_kept)
-		inside_drop(inside);
+		ext_drop(ext);
 }
 
 /* For the calls of a pool's owner. */
-static struct mempool2_inside *pool_make_inside(struct mempool2 *pool)
+static struct mempool2_ext *pool_make_ext(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 
 	lockdep_assert_held(&features_mutex);
-	inside = pool_inside(pool) ?: inside_create(GFP_KERNEL);
-	if (!inside)
+	ext = pool_ext(pool) ?: ext_create(GFP_KERNEL);
+	if (!ext)
 		return NULL;
 	spin_lock_irq(&mp2_registry_lock);
 	reserve = rcu_dereference_protected(pool->reserve, lockdep_is_held(&mp2_registry_lock));
 	WRITE_ONCE(reserve->pool, pool);
-	if (!reserve->inside) {
-		inside->reserve = reserve;
-		inside_attach(inside, reserve);
+	if (!reserve->ext) {
+		ext->reserve = reserve;
+		ext_attach(ext, reserve);
 	}
 	spin_unlock_irq(&mp2_registry_lock);
-	return inside;
+	return ext;
 }
 
-static void stuck_watch(struct work_struct *work);
-static DECLARE_DELAYED_WORK(stuck_work, stuck_watch);
+static void stall_watch(struct work_struct *work);
+static DECLARE_DELAYED_WORK(stall_work, stall_watch);
 
 /*
  * Switch features; then wait until nobody is in the reserve any more who has not
  * seen it. -ENODEV if the pool has ended.
  */
-static int inside_switch(struct mempool2_inside *inside, unsigned int features)
+static int ext_switch(struct mempool2_ext *ext, unsigned int features)
 {
 	int err = -ENODEV;
 
 	lockdep_assert_held(&features_mutex);
 	if (features)
-		pools_watch();
+		instrumented_begin();
 	spin_lock_irq(&mp2_registry_lock);
-	if (inside->reserve) {
-		features_set(inside, features);
+	if (ext->reserve) {
+		features_set(ext, features);
 		err = 0;
 	}
 	spin_unlock_irq(&mp2_registry_lock);
 	if (!err)
 		synchronize_rcu();
-	if (features & FEATURE_STUCK)
-		schedule_delayed_work(&stuck_work, HZ);
-	pools_watched_update();
+	if (features & FEATURE_STALL)
+		schedule_delayed_work(&stall_work, HZ);
+	instrumented_update();
 	return err;
 }
 
@@ -414,17 +414,17 @@ static int inside_switch(struct mempool2_inside *inside, unsigned int features)
  * Call @set with what @pool has for features, which it may need memory for, and
  * with the mutex held.
  */
-static int pool_set(struct mempool2 *pool, int (*set)(struct mempool2_inside *inside,
+static int pool_set(struct mempool2 *pool, int (*set)(struct mempool2_ext *ext,
 						      unsigned int value),
 		    unsigned int value)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 	int err;
 
 	might_sleep();
 	mutex_lock(&features_mutex);
-	inside = pool_make_inside(pool);
-	err = inside ? set(inside, value) : -ENOMEM;
+	ext = pool_make_ext(pool);
+	err = ext ? set(ext, value) : -ENOMEM;
 	mutex_unlock(&features_mutex);
 	return err;
 }
@@ -455,13 +455,13 @@ static void place_name(char *name, const char *place, size_t size)
 
 static void reserve_name(const struct mempool2_reserve *reserve, char *name)
 {
-	const struct mempool2_inside *inside = READ_ONCE(reserve->inside);
+	const struct mempool2_ext *ext = READ_ONCE(reserve->ext);
 
-	if (inside && inside->name[0]) {
-		memcpy(name, inside->name, MEMPOOL2_NAME_LEN);
+	if (ext && ext->name[0]) {
+		memcpy(name, ext->name, MEMPOOL2_NAME_LEN);
 		return;
 	}
-	place_name(name, reserve->maker ? reserve->maker->text : "unknown", MEMPOOL2_NAME_LEN);
+	place_name(name, reserve->site ? reserve->site->text : "unknown", MEMPOOL2_NAME_LEN);
 }
 
 static void pool_name(const struct mempool2 *pool, char *name)
@@ -482,28 +482,28 @@ static void pool_name(const struct mempool2 *pool, char *name)
  * name: best right after the pool was made.
  *
  * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised or
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
  * @name is empty.
  */
 int mempool2_set_name(struct mempool2 *pool, const char *name)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 	char text[MEMPOOL2_NAME_LEN];
 
-	if (not_initialised(pool) || mistake(!name || !*name, "the name is empty"))
+	if (misuse_uninit(pool) || misuse_once(!name || !*name, "the name is empty"))
 		return -EINVAL;
 	might_sleep();
 	word_copy(text, name, sizeof(text));
 	mutex_lock(&features_mutex);
-	inside = pool_make_inside(pool);
-	if (inside) {
+	ext = pool_make_ext(pool);
+	if (ext) {
 		/* Somebody may be reading it in debugfs. */
 		spin_lock_irq(&mp2_registry_lock);
-		memcpy(inside->name, text, sizeof(text));
+		memcpy(ext->name, text, sizeof(text));
 		spin_unlock_irq(&mp2_registry_lock);
 	}
 	mutex_unlock(&features_mutex);
-	return inside ? 0 : -ENOMEM;
+	return ext ? 0 : -ENOMEM;
 }
 EXPORT_SYMBOL_GPL(mempool2_set_name);
 
@@ -523,12 +523,12 @@ static void registry_trace(int change)
 	unsigned long flags;
 
 	lockdep_assert_held(&features_mutex);
-	pools_watch();
+	instrumented_begin();
 	/* With trace_event= on the command line interrupts are off, and have to stay so. */
 	spin_lock_irqsave(&mp2_registry_lock, flags);
 	nr_traced += change;
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
-	pools_watched_update();
+	instrumented_update();
 }
 
 int mempool2_trace_begin(void)
@@ -551,32 +551,32 @@ void mempool2_trace_end(void)
  */
 
 /* Is this call of the alloc function to count as failed, as it may? */
-static bool inside_fails(struct mempool2_inside *inside)
+static bool ext_should_fail(struct mempool2_ext *ext)
 {
-	unsigned int one_in = READ_ONCE(inside->fail_one_in);
+	unsigned int one_in = READ_ONCE(ext->fail_interval);
 
 	if (one_in <= 1)
 		return one_in;
-	return (unsigned int)atomic_inc_return(&inside->nr_calls) % one_in == 0;
+	return (unsigned int)atomic_inc_return(&ext->nr_calls) % one_in == 0;
 }
 
-bool mp2_inside_is_failing(struct mempool2 *pool)
+bool mp2_debug_should_fail(struct mempool2 *pool)
 {
-	struct mempool2_inside *inside = inside_with(pool, FEATURE_FAILING);
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_FAILING);
 
-	return inside && inside_fails(inside);
+	return ext && ext_should_fail(ext);
 }
 
-static int inside_set_failing(struct mempool2_inside *inside, unsigned int one_in)
+static int ext_set_fail_interval(struct mempool2_ext *ext, unsigned int one_in)
 {
 	if (!one_in)
-		return inside_switch(inside, inside->features & ~FEATURE_FAILING);
-	WRITE_ONCE(inside->fail_one_in, one_in);
-	return inside_switch(inside, inside->features | FEATURE_FAILING);
+		return ext_switch(ext, ext->features & ~FEATURE_FAILING);
+	WRITE_ONCE(ext->fail_interval, one_in);
+	return ext_switch(ext, ext->features | FEATURE_FAILING);
 }
 
 /**
- * mempool2_set_failing() - let a pool's alloc function count as failed
+ * mempool2_set_fail_interval() - let a pool's alloc function count as failed
  * @pool: the pool
  * @one_in: 1 for each call, N for one call in N, 0 for none, as at first
  *
@@ -585,34 +585,34 @@ static int inside_set_failing(struct mempool2_inside *inside, unsigned int one_i
  * mempool2_alloc_noreserve(), mempool2_resize() and the like are not concerned.
  *
  * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
  */
-int mempool2_set_failing(struct mempool2 *pool, unsigned int one_in)
+int mempool2_set_fail_interval(struct mempool2 *pool, unsigned int one_in)
 {
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return -EINVAL;
-	return pool_set(pool, inside_set_failing, one_in);
+	return pool_set(pool, ext_set_fail_interval, one_in);
 }
-EXPORT_SYMBOL_GPL(mempool2_set_failing);
+EXPORT_SYMBOL_GPL(mempool2_set_fail_interval);
 
 /*
  * The limit
  */
 
-static int inside_switch_limit(struct mempool2_inside *inside, unsigned int limit)
+static int ext_switch_limit(struct mempool2_ext *ext, unsigned int limit)
 {
 	if (!limit)
-		return inside_switch(inside, inside->features & ~FEATURE_LIMIT);
+		return ext_switch(ext, ext->features & ~FEATURE_LIMIT);
 	/* What is out already was not counted, and what was counted before is history. */
-	if (!(inside->features & FEATURE_LIMIT))
-		atomic_set(&inside->nr_out, 0);
-	WRITE_ONCE(inside->limit, limit);
-	return inside_switch(inside, inside->features | FEATURE_LIMIT);
+	if (!(ext->features & FEATURE_LIMIT))
+		atomic_set(&ext->nr_inflight, 0);
+	WRITE_ONCE(ext->limit, limit);
+	return ext_switch(ext, ext->features | FEATURE_LIMIT);
 }
 
-int mp2_inside_set_limit(struct mempool2 *pool, int limit)
+int mp2_ext_set_limit(struct mempool2 *pool, int limit)
 {
-	return pool_set(pool, inside_switch_limit, limit);
+	return pool_set(pool, ext_switch_limit, limit);
 }
 
 /*
@@ -622,54 +622,54 @@ int mp2_inside_set_limit(struct mempool2 *pool, int limit)
 /* The figures that a CPU counts. On 32 bits they take two steps to write, and to read. */
 struct mempool2_figures {
 	struct u64_stats_sync		sync;
-	struct mempool2_statistics	figures;
+	struct mempool2_stats	figures;
 };
 
 /* Interrupts count too. */
-static struct mempool2_statistics *figures_begin(const struct mempool2_inside *inside,
-						 unsigned long *flags)
+static struct mempool2_stats *figures_begin(const struct mempool2_ext *ext,
+					    unsigned long *flags)
 {
 	struct mempool2_figures *own;
 
 	local_irq_save(*flags);
-	own = this_cpu_ptr(inside->figures);
+	own = this_cpu_ptr(ext->figures);
 	u64_stats_update_begin(&own->sync);
 	return &own->figures;
 }
 
-static void figures_end(const struct mempool2_inside *inside, unsigned long flags)
+static void figures_end(const struct mempool2_ext *ext, unsigned long flags)
 {
-	u64_stats_update_end(&this_cpu_ptr(inside->figures)->sync);
+	u64_stats_update_end(&this_cpu_ptr(ext->figures)->sync);
 	local_irq_restore(flags);
 }
 
 #define figure_add(figure, nr)		WRITE_ONCE(figure, (figure) + (nr))
 
 /* Add to one of the figures of what a pool has for features. */
-#define inside_count_one(inside, figure, nr)				\
+#define stats_add(ext, figure, nr)					\
 	do {								\
 		unsigned long flags;					\
-		struct mempool2_statistics *own = figures_begin(inside, &flags); \
+		struct mempool2_stats *own = figures_begin(ext, &flags);	 \
 									\
 		figure_add(own->figure, nr);				\
-		figures_end(inside, flags);				\
+		figures_end(ext, flags);				\
 	} while (0)
 
 /* The same, if the pool has any, without looking twice. */
-#define pool_count(pool, figure, nr)					\
+#define pool_stats_add(pool, figure, nr)				\
 	do {								\
-		struct mempool2_inside *inside;				\
+		struct mempool2_ext *ext;				\
 									\
-		if (!pool_is_watched(pool))				\
+		if (!pool_is_instrumented(pool))			\
 			break;						\
-		inside = inside_with(pool, FEATURE_STATISTICS);		\
-		if (inside)						\
-			inside_count_one(inside, figure, nr);		\
+		ext = ext_with(pool, FEATURE_STATS);			\
+		if (ext)						\
+			stats_add(ext, figure, nr);			\
 	} while (0)
 
-static void figures_read(struct mempool2_figures *own, struct mempool2_statistics *copy)
+static void figures_read(struct mempool2_figures *own, struct mempool2_stats *copy)
 {
-	const struct mempool2_statistics *figures = &own->figures;
+	const struct mempool2_stats *figures = &own->figures;
 	unsigned long flags;
 	unsigned int start;
 
@@ -680,29 +680,29 @@ static void figures_read(struct mempool2_figures *own, struct mempool2_statistic
 		copy->refills = READ_ONCE(figures->refills);
 		copy->waits = READ_ONCE(figures->waits);
 		copy->wait_ns = READ_ONCE(figures->wait_ns);
-		copy->longest_wait_ns = READ_ONCE(figures->longest_wait_ns);
-		copy->handed_over = READ_ONCE(figures->handed_over);
+		copy->max_wait_ns = READ_ONCE(figures->max_wait_ns);
+		copy->handovers = READ_ONCE(figures->handovers);
 		copy->failed = READ_ONCE(figures->failed);
 		copy->resizes = READ_ONCE(figures->resizes);
 	} while (u64_stats_fetch_retry(&own->sync, start));
 	local_irq_restore(flags);
 }
 
-static void statistics_sum(const struct mempool2_inside *inside,
-			   struct mempool2_statistics *sum)
+static void statistics_sum(const struct mempool2_ext *ext,
+			   struct mempool2_stats *sum)
 {
-	struct mempool2_statistics one;
+	struct mempool2_stats one;
 	int cpu;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
-		figures_read(per_cpu_ptr(inside->figures, cpu), &one);
+		figures_read(per_cpu_ptr(ext->figures, cpu), &one);
 		sum->reserve_allocs += one.reserve_allocs;
 		sum->refills += one.refills;
 		sum->waits += one.waits;
 		sum->wait_ns += one.wait_ns;
-		sum->longest_wait_ns = max(sum->longest_wait_ns, one.longest_wait_ns);
-		sum->handed_over += one.handed_over;
+		sum->max_wait_ns = max(sum->max_wait_ns, one.max_wait_ns);
+		sum->handovers += one.handovers;
 		sum->failed += one.failed;
 		sum->resizes += one.resizes;
 	}
@@ -720,24 +720,24 @@ static struct mempool2_figures __percpu *figures_alloc(void)
 	return figures;
 }
 
-static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on)
+static int ext_enable_stats(struct mempool2_ext *ext, unsigned int on)
 {
 	struct mempool2_figures __percpu *figures;
 
 	if (!on)
-		return inside_switch(inside, inside->features & ~FEATURE_STATISTICS);
-	if (!inside->figures) {
+		return ext_switch(ext, ext->features & ~FEATURE_STATS);
+	if (!ext->figures) {
 		figures = figures_alloc();
 		if (!figures)
 			return -ENOMEM;
-		/* Pairs with mempool2_read_statistics(). */
-		smp_store_release(&inside->figures, figures);
+		/* Pairs with mempool2_get_stats(). */
+		smp_store_release(&ext->figures, figures);
 	}
-	return inside_switch(inside, inside->features | FEATURE_STATISTICS);
+	return ext_switch(ext, ext->features | FEATURE_STATS);
 }
 
 /**
- * mempool2_set_statistics() - count what happens to a pool, or no longer
+ * mempool2_enable_stats() - count what happens to a pool, or no longer
  * @pool: the pool
  * @on: whether to count
  *
@@ -745,59 +745,59 @@ static int inside_set_statistics(struct mempool2_inside *inside, unsigned int on
  * was counted before stays.
  *
  * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialised.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
  */
-int mempool2_set_statistics(struct mempool2 *pool, bool on)
+int mempool2_enable_stats(struct mempool2 *pool, bool on)
 {
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return -EINVAL;
-	return pool_set(pool, inside_set_statistics, on);
+	return pool_set(pool, ext_enable_stats, on);
 }
-EXPORT_SYMBOL_GPL(mempool2_set_statistics);
+EXPORT_SYMBOL_GPL(mempool2_enable_stats);
 
 /**
- * mempool2_read_statistics() - what has happened to a pool
+ * mempool2_get_stats() - what has happened to a pool
  * @pool: the pool
  * @sum: where to put it
  *
  * Context: Any. Does not sleep.
  * Return: 0, or %-ENODATA if nothing was ever counted, or %-EINVAL with a warning if
- * @pool is not initialised.
+ * @pool is not initialized.
  */
-int mempool2_read_statistics(struct mempool2 *pool, struct mempool2_statistics *sum)
+int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return -EINVAL;
-	inside = pool_inside(pool);
-	/* Pairs with inside_set_statistics(). */
-	if (!inside || !smp_load_acquire(&inside->figures))
+	ext = pool_ext(pool);
+	/* Pairs with ext_enable_stats(). */
+	if (!ext || !smp_load_acquire(&ext->figures))
 		return -ENODATA;
-	statistics_sum(inside, sum);
+	statistics_sum(ext, sum);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(mempool2_read_statistics);
+EXPORT_SYMBOL_GPL(mempool2_get_stats);
 
-void mp2_inside_refilled(struct mempool2 *pool, unsigned int nr)
+void mp2_debug_refill(struct mempool2 *pool, unsigned int nr)
 {
 	if (!nr)
 		return;
 	trace_mempool2_refill(pool, nr);
-	pool_count(pool, refills, nr);
+	pool_stats_add(pool, refills, nr);
 }
 
 /* With the lock of the wait queue held. */
-void mp2_inside_handed_over(struct mempool2 *pool, const void *element)
+void mp2_debug_handover(struct mempool2 *pool, const void *element)
 {
 	trace_mempool2_handover(pool, element, pool->nr_waiters);
-	pool_count(pool, handed_over, 1);
+	pool_stats_add(pool, handovers, 1);
 }
 
-void mp2_inside_failed(struct mempool2 *pool, unsigned long caller)
+void mp2_debug_failed(struct mempool2 *pool, unsigned long caller)
 {
 	trace_mempool2_alloc_failed(pool, caller);
-	pool_count(pool, failed, 1);
+	pool_stats_add(pool, failed, 1);
 }
 
 #include "mempool2_checks.c"

@@ -19,14 +19,14 @@
  *
  * @FEATURE_LIMIT: elements that are out are counted and their number is limited
  * @FEATURE_FAILING: calls of the alloc function count as failed
- * @FEATURE_STATISTICS: events are counted
+ * @FEATURE_STATS: events are counted
  * @FEATURE_RECORDS: elements have records, in preparation of checks, or after
  * @FEATURE_POISON: elements are poisoned before they rest, the same
  * @FEATURE_CHECK_POISON: somebody may have written to an element that rested
  * @FEATURE_CHECK_DOUBLE: somebody may free an element that rests
  * @FEATURE_CHECK_NESTED: a caller may wait while it holds an element
  * @FEATURE_CHECK_EXIT: the pool may end too early
- * @FEATURE_STUCK: a caller may wait for too long
+ * @FEATURE_STALL: a caller may wait for too long
  *
  * As long as any is on for any pool, pools are watched: the calls on all pools go out
  * of line, where they look for what is on for theirs.
@@ -34,14 +34,14 @@
 enum mempool2_feature {
 	FEATURE_LIMIT		= BIT(0),
 	FEATURE_FAILING		= BIT(1),
-	FEATURE_STATISTICS	= BIT(2),
+	FEATURE_STATS	= BIT(2),
 	FEATURE_RECORDS		= BIT(3),
 	FEATURE_POISON		= BIT(4),
 	FEATURE_CHECK_POISON	= BIT(5),
 	FEATURE_CHECK_DOUBLE	= BIT(6),
 	FEATURE_CHECK_NESTED	= BIT(7),
 	FEATURE_CHECK_EXIT	= BIT(8),
-	FEATURE_STUCK		= BIT(9),
+	FEATURE_STALL		= BIT(9),
 };
 
 /* For each of the checks that have names: what they need to be on. */
@@ -73,22 +73,22 @@ struct mempool2_figures;
 struct mempool2_record;
 
 /**
- * struct mempool2_inside - what a pool needs for features
+ * struct mempool2_ext - what a pool needs for features
  *
  * @reserve: the pool's reserve, %NULL until the pool is made and from when it is about
  *	to end. Protected by mp2_registry_lock.
  * @elements: what is known of the pool's elements
  * @features: those that are on, of &enum mempool2_feature. Read it with
- *	inside_features(); written with mp2_registry_lock held.
- * @is_watched: some are
- * @stuck: in the list of those whose waiters stuck_work looks at
- * @fail_one_in: of so many calls of the alloc function one counts as failed
+ *	ext_features(); written with mp2_registry_lock held.
+ * @is_instrumented: some are
+ * @stuck: in the list of those whose waiters stall_work looks at
+ * @fail_interval: of so many calls of the alloc function one counts as failed
  * @nr_calls: counts them
  * @limit: how many elements may be out, 0 if that is not limited
- * @nr_out: how many are, as long as it is
+ * @nr_inflight: how many are, as long as it is
  * @name: what the owner calls the pool, or empty
  * @figures: of the statistics, for each CPU; %NULL if these were never on
- * @stuck_after: seconds after which a waiter is reported
+ * @stall_timeout: seconds after which a waiter is reported
  * @ratelimit: for reports
  * @lock: protects the records and @stack
  * @stack: the last one of who took an element
@@ -105,24 +105,24 @@ struct mempool2_record;
  * @repeats: elements have been equal, so nothing can be told by their addresses
  * @id: names the directory in debugfs, 0 if there is none
  * @dir: the directory
- * @gone: in the list of those that gone_work is to free
+ * @dead: in the list of those that dead_exts_work is to free
  *
  * Allocated when one is switched on for the first time, and kept until
  * mempool2_exit(), so that whoever may use the pool may use this.
  */
-struct mempool2_inside {
+struct mempool2_ext {
 	struct mempool2_reserve	*reserve;
 	struct mempool2_elements elements;
-	bool			is_watched;
+	bool			is_instrumented;
 	unsigned int		features;
 	struct list_head	stuck;
-	unsigned int		fail_one_in;
+	unsigned int		fail_interval;
 	atomic_t		nr_calls;
 	int			limit;
-	atomic_t		nr_out;
+	atomic_t		nr_inflight;
 	char			name[MEMPOOL2_NAME_LEN];
 	struct mempool2_figures __percpu *figures;
-	unsigned int		stuck_after;
+	unsigned int		stall_timeout;
 	struct ratelimit_state	ratelimit;
 
 	raw_spinlock_t		lock;
@@ -141,7 +141,7 @@ struct mempool2_inside {
 
 	unsigned int		id;
 	struct dentry		*dir;
-	struct list_head	gone;
+	struct list_head	dead;
 };
 
 /*
@@ -151,82 +151,82 @@ struct mempool2_inside {
 extern spinlock_t mp2_registry_lock;
 
 /* Something is on for some pool, so the calls on all pools look for what is on for theirs. */
-DECLARE_STATIC_KEY_FALSE(mp2_pools_watched);
+DECLARE_STATIC_KEY_FALSE(mp2_instrumented);
 
-static __always_inline bool pool_is_watched(const struct mempool2 *pool)
+static __always_inline bool pool_is_instrumented(const struct mempool2 *pool)
 {
-	return static_branch_unlikely(&mp2_pools_watched);
+	return static_branch_unlikely(&mp2_instrumented);
 }
 
 /* What is on: then whatever it goes by is there too. */
-static __always_inline unsigned int inside_features(const struct mempool2_inside *inside)
+static __always_inline unsigned int ext_features(const struct mempool2_ext *ext)
 {
 	/* Pairs with features_set(). */
-	return inside ? smp_load_acquire(&inside->features) : 0;
+	return ext ? smp_load_acquire(&ext->features) : 0;
 }
 
-static inline struct mempool2_inside *pool_inside(const struct mempool2 *pool)
+static inline struct mempool2_ext *pool_ext(const struct mempool2 *pool)
 {
-	struct mempool2_inside *inside;
+	struct mempool2_ext *ext;
 
 	rcu_read_lock_sched();
-	/* Pairs with inside_attach(). */
-	inside = smp_load_acquire(&rcu_dereference_sched(pool->reserve)->inside);
+	/* Pairs with ext_attach(). */
+	ext = smp_load_acquire(&rcu_dereference_sched(pool->reserve)->ext);
 	rcu_read_unlock_sched();
-	return inside;
+	return ext;
 }
 
 /* What the pool has for features if any of these is on, else %NULL. */
-static inline struct mempool2_inside *inside_with(const struct mempool2 *pool, unsigned int features)
+static inline struct mempool2_ext *ext_with(const struct mempool2 *pool, unsigned int features)
 {
-	struct mempool2_inside *inside = pool_inside(pool);
+	struct mempool2_ext *ext = pool_ext(pool);
 
-	return inside_features(inside) & features ? inside : NULL;
+	return ext_features(ext) & features ? ext : NULL;
 }
 
 static inline bool pool_has(const struct mempool2 *pool, unsigned int features)
 {
-	return pool_is_watched(pool) && inside_with(pool, features);
+	return pool_is_instrumented(pool) && ext_with(pool, features);
 }
 
 struct mempool2_elements mp2_elements_of(const struct mempool2 *pool);
 void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
 			  const void *last);
-void mp2_maker_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
+void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
 void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve);
 void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			  struct mempool2_reserve *reserve);
 void mp2_registry_remove(struct mempool2_reserve *reserve);
 
 /* Only called while pools are watched, and never inline, as they would burden the others. */
-int mp2_inside_set_limit(struct mempool2 *pool, int limit);
-void *mp2_inside_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller);
-bool mp2_inside_free(struct mempool2 *pool, void *element, unsigned long caller);
-bool mp2_inside_is_failing(struct mempool2 *pool);
-void mp2_inside_rest(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_inside_use(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_inside_refilled(struct mempool2 *pool, unsigned int nr);
-void mp2_inside_taken(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_inside_served(struct mempool2 *pool, void **elems, unsigned int nr,
-		       unsigned long caller);
-bool mp2_inside_freed(struct mempool2 *pool, void *element, unsigned long caller);
-void mp2_inside_new(struct mempool2 *pool, void *element);
-void mp2_inside_filled(struct mempool2 *pool, void *element);
-void mp2_inside_left(struct mempool2 *pool, void *element);
+int mp2_ext_set_limit(struct mempool2 *pool, int limit);
+void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller);
+bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller);
+bool mp2_debug_should_fail(struct mempool2 *pool);
+void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_debug_unpark(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_debug_refill(struct mempool2 *pool, unsigned int nr);
+void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
+			     unsigned long caller);
+bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long caller);
+void mp2_debug_track(struct mempool2 *pool, void *element);
+void mp2_debug_filled(struct mempool2 *pool, void *element);
+void mp2_debug_untrack(struct mempool2 *pool, void *element);
 
 /* Called for all pools, out of line. */
-void mp2_inside_created(struct mempool2_reserve *reserve, gfp_t gfp);
-void mp2_inside_ended(struct mempool2_reserve *reserve);
-void mp2_inside_resized(struct mempool2 *pool, int from, int to, int err);
-void mp2_inside_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout);
-void mp2_inside_wait_end(struct mempool2_waiter *waiter);
-void mp2_inside_handed_over(struct mempool2 *pool, const void *element);
-void mp2_inside_failed(struct mempool2 *pool, unsigned long caller);
-void mp2_inside_exit(struct mempool2 *pool);
-struct mempool2 *mp2_inside_destroyed(struct mempool2 *pool);
-bool mp2_inside_freed_to_none(const struct mempool2 *pool, const void *element);
+void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp);
+void mp2_debug_ended(struct mempool2_reserve *reserve);
+void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err);
+void mp2_debug_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout);
+void mp2_debug_wait_end(struct mempool2_waiter *waiter);
+void mp2_debug_handover(struct mempool2 *pool, const void *element);
+void mp2_debug_failed(struct mempool2 *pool, unsigned long caller);
+void mp2_debug_exit(struct mempool2 *pool);
+struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool);
+bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element);
 
-int mp2_inside_load(void);
-void mp2_inside_unload(void);
+int mp2_debug_init(void);
+void mp2_debug_exit_module(void);
 
 #endif /* _MEMPOOL2_INSIDE_H */

@@ -10,7 +10,7 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
-#include "../mempool2_kernel.h"
+#include "../core/compat.h"
 
 struct kmem_cache;
 struct mempool2_waiter;

@@ -311,7 +311,7 @@ static u64 (*const loops[MP2B_NR_KINDS][MP2B_NR_WORKS])(const struct pairs *run)
 
 static bool pairs_supports(const struct mp2b_params *params)
 {
-	/* Which is a mistake, and told as one. */
+	/* Which is a misuse_once, and told as one. */
 	if (!params->work)
 		return true;
 	return loops[params->kind - mp2b_kinds][params->work];

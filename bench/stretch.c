@@ -478,11 +478,11 @@ static int do_switches(struct stretch *stretch)
 
 	for (i = 0; i < 2 && !err; i++) {
 		CHARGE(stretch, checks_off, mempool2_set_checks(pool, 0));
-		CHARGE(stretch, statistics, mempool2_set_statistics(pool, false));
+		CHARGE(stretch, statistics, mempool2_enable_stats(pool, false));
 		CHARGE(stretch, checks_on,
 		       err = mempool2_set_checks(pool, MEMPOOL2_CHECK_ALL));
 		if (!err)
-			CHARGE(stretch, statistics, err = mempool2_set_statistics(pool, true));
+			CHARGE(stretch, statistics, err = mempool2_enable_stats(pool, true));
 	}
 	return err;
 }
@@ -619,7 +619,7 @@ static int do_more(struct stretch *stretch)
 	do_looks(stretch);
 	err = do_switches(stretch) ?: do_files(stretch);
 	mempool2_set_checks(stretch->pool, 0);
-	mempool2_set_statistics(stretch->pool, false);
+	mempool2_enable_stats(stretch->pool, false);
 	return err;
 }
 

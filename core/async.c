@@ -32,7 +32,7 @@
 #include "internal.h"
 
 /**
- * struct errands - what a CPU has to do for waiters with functions
+ * struct completions - what a CPU has to do for waiters with functions
  *
  * @list: of waiters, the youngest first
  * @todo: those that were taken off @list and not done yet, the oldest first
@@ -41,7 +41,7 @@
  *
  * @todo belongs to the context that has set @running.
  */
-struct errands {
+struct completions {
 	struct llist_head	list;
 	struct llist_node	*todo;
 	int			running;
@@ -49,14 +49,14 @@ struct errands {
 };
 
 /**
- * struct late_errands - those that are left to others
+ * struct deferred_completions - those that are left to others
  *
- * @errands: the errands
+ * @completions: the errands
  * @irq_work: does them in an interrupt
  * @work: does them in a thread, when they are too many for that
  */
-struct late_errands {
-	struct errands		errands;
+struct deferred_completions {
+	struct completions		completions;
 	struct irq_work		irq_work;
 	struct work_struct	work;
 };
@@ -66,17 +66,17 @@ struct late_errands {
  * mixed: what a request leaves to others, as its caller may have locks that functions want,
  * is not for the next free, whose caller may have them as well.
  *
- * All zeroes until mp2_errands_init(): before 7.x the addresses in a module's per-CPU data are
+ * All zeroes until mp2_completions_init(): before 7.x the addresses in a module's per-CPU data are
  * not relocated, so no static initializer may have one.
  */
-static DEFINE_PER_CPU(struct errands, cpu_errands);
-static DEFINE_PER_CPU(struct late_errands, cpu_late);
+static DEFINE_PER_CPU(struct completions, cpu_completions);
+static DEFINE_PER_CPU(struct deferred_completions, cpu_late);
 
 /* The task that is calling functions. */
-DEFINE_PER_CPU(struct task_struct *, mp2_function_task);
+DEFINE_PER_CPU(struct task_struct *, mp2_callback_task);
 
 /* Does what may not be done at once, also when there is no memory for another thread. */
-static struct workqueue_struct *errands_wq __read_mostly;
+static struct workqueue_struct *completions_wq __read_mostly;
 
 /* From now on the waiter may be used again, or freed. */
 static void waiter_set_idle(struct mempool2_waiter *waiter)
@@ -90,15 +90,15 @@ static void waiter_set_idle(struct mempool2_waiter *waiter)
  * collects as well, and whoever cancelled it will pass on what that is. A bare
  * wake_up() is for somebody who can look for memory.
  */
-int mp2_function_wake(struct wait_queue_entry *entry, unsigned int mode,
-		      int flags, void *key)
+int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode,
+		   int flags, void *key)
 {
 	struct mempool2_waiter *waiter = container_of(entry, struct mempool2_waiter, entry);
 	struct handover *hand = key;
 
 	if (!(flags & WAKE_HANDOVER))
 		return 0;
-	mp2_waiter_accept(waiter, hand->element);
+	mp2_waiter_give(waiter, hand->element);
 	hand->element = NULL;
 	if (waiter->nr_missing)
 		return 1;
@@ -106,7 +106,7 @@ int mp2_function_wake(struct wait_queue_entry *entry, unsigned int mode,
 	mp2_waiter_leave(waiter);
 	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED &&
 	    !mp2_retry_end(waiter, false))
-		llist_add(&waiter->errand, hand->served);
+		llist_add(&waiter->completion, hand->completed);
 	return 1;
 }
 
@@ -114,24 +114,24 @@ int mp2_function_wake(struct wait_queue_entry *entry, unsigned int mode,
  * Join the queue, unless the waiter is cancelled before: then false. @hand is for
  * what comes then.
  */
-static bool function_queue(struct mempool2_waiter *waiter, struct handover *hand)
+static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand)
 {
 	struct mempool2 *pool = waiter->pool;
 	bool queued, more = false;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->wait.lock, flags);
-	queued = cmpxchg(&waiter->state, WAITER_ARRIVING, WAITER_QUEUED) == WAITER_ARRIVING;
+	queued = cmpxchg(&waiter->state, WAITER_SUBMITTED, WAITER_QUEUED) == WAITER_SUBMITTED;
 	if (queued)
 		more = mp2_waiter_queue(waiter, hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	if (unlikely(more))
-		mp2_waiters_serve(pool, hand->served);
+		mp2_waiters_serve(pool, hand->completed);
 	return queued;
 }
 
 /* Nobody will call its function: leave the queue, and let go what it has collected. */
-static void function_drop(struct mempool2_waiter *waiter)
+static void async_abort(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
@@ -141,65 +141,65 @@ static void function_drop(struct mempool2_waiter *waiter)
 		mp2_waiter_leave(waiter);
 	mp2_retry_end(waiter, true);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	mp2_inside_wait_end(waiter);
+	mp2_debug_wait_end(waiter);
 	limit_freed(pool, waiter->count - waiter->nr_missing);
-	mp2_pool_free(pool, waiter->elems, waiter->count - waiter->nr_missing, false);
+	mp2_pool_free_elems(pool, waiter->elems, waiter->count - waiter->nr_missing, false);
 	waiter_set_idle(waiter);
 }
 
 /* It has all its elements: tell those who look at waits. */
-static void function_served(struct mempool2_waiter *waiter)
+static void async_complete(struct mempool2_waiter *waiter)
 {
-	mp2_inside_wait_end(waiter);
-	mp2_pool_note_arrival(waiter->pool, waiter->elems, waiter->count);
+	mp2_debug_wait_end(waiter);
+	mp2_waiter_got_elems(waiter->pool, waiter->elems, waiter->count);
 }
 
-static void function_call(struct errands *errands, struct mempool2_waiter *waiter)
+static void callback_call(struct completions *completions, struct mempool2_waiter *waiter)
 {
-	mempool2_function_t *function = waiter->function;
+	mempool2_callback_t *callback = waiter->callback;
 	void **elems = waiter->elems, *element;
 
-	function_served(waiter);
+	async_complete(waiter);
 	/* Where a single one goes the next one may come before the function has looked. */
 	if (elems == &waiter->element) {
 		element = waiter->element;
 		elems = &element;
 	}
-	/* Before the waiter is idle: function_may_run() looks in the reverse order. */
-	WRITE_ONCE(errands->called, waiter);
+	/* Before the waiter is idle: callback_may_run() looks in the reverse order. */
+	WRITE_ONCE(completions->called, waiter);
 	waiter_set_idle(waiter);
-	function(waiter, elems);
-	/* Pairs with function_may_run(): the function has returned. */
-	smp_store_release(&errands->called, NULL);
+	callback(waiter, elems);
+	/* Pairs with callback_may_run(): the function has returned. */
+	smp_store_release(&completions->called, NULL);
 }
 
-static void errand_do(struct errands *errands, struct mempool2_waiter *waiter)
+static void completion_run(struct completions *completions, struct mempool2_waiter *waiter)
 {
-	struct llist_head served = {};
-	struct handover hand = { .served = &served };
+	struct llist_head completed = {};
+	struct handover hand = { .completed = &completed };
 
 	if (READ_ONCE(waiter->state) == WAITER_SERVED)
-		function_call(errands, waiter);
-	else if (READ_ONCE(waiter->state) == WAITER_ARRIVING && function_queue(waiter, &hand))
-		mp2_functions_call(&served);
+		callback_call(completions, waiter);
+	else if (READ_ONCE(waiter->state) == WAITER_SUBMITTED && async_enqueue(waiter, &hand))
+		mp2_callbacks_run(&completed);
 	else
-		function_drop(waiter);
+		async_abort(waiter);
 }
 
 /* The oldest errand, %NULL if there is none. */
-static struct mempool2_waiter *errands_next(struct errands *errands)
+static struct mempool2_waiter *completions_next(struct completions *completions)
 {
-	struct llist_node *node = errands->todo;
+	struct llist_node *node = completions->todo;
 
 	if (!node)
-		node = llist_reverse_order(llist_del_all(&errands->list));
+		node = llist_reverse_order(llist_del_all(&completions->list));
 	if (!node)
 		return NULL;
-	errands->todo = node->next;
-	return llist_entry(node, struct mempool2_waiter, errand);
+	completions->todo = node->next;
+	return llist_entry(node, struct mempool2_waiter, completion);
 }
 
-static void errand_later(struct mempool2_waiter *waiter);
+static void completion_defer(struct mempool2_waiter *waiter);
 
 /*
  * Do errands, unless somebody is at it already, who then does the new ones too: but no more
@@ -207,7 +207,7 @@ static void errand_later(struct mempool2_waiter *waiter);
  * What is more is left to others, for later. If it is later already the answer is true, and
  * some are left.
  */
-static bool errands_run(struct errands *errands, bool is_late)
+static bool completions_run(struct completions *completions, bool is_late)
 {
 	struct mempool2_waiter *waiter;
 	struct task_struct *before;
@@ -215,38 +215,38 @@ static bool errands_run(struct errands *errands, bool is_late)
 
 	do {
 		/* A full barrier after an errand was added. Pairs with the one below. */
-		if (xchg(&errands->running, 1))
+		if (xchg(&completions->running, 1))
 			return false;
-		before = this_cpu_read(mp2_function_task);
+		before = this_cpu_read(mp2_callback_task);
 		if (in_task())
-			this_cpu_write(mp2_function_task, current);
-		for (; nr < BATCH && (waiter = errands_next(errands)); nr++)
-			errand_do(errands, waiter);
-		while (nr == BATCH && !is_late && (waiter = errands_next(errands)))
-			errand_later(waiter);
+			this_cpu_write(mp2_callback_task, current);
+		for (; nr < BATCH && (waiter = completions_next(completions)); nr++)
+			completion_run(completions, waiter);
+		while (nr == BATCH && !is_late && (waiter = completions_next(completions)))
+			completion_defer(waiter);
 		if (in_task())
-			this_cpu_write(mp2_function_task, before);
+			this_cpu_write(mp2_callback_task, before);
 		/*
 		 * A full barrier before we look at the list again: the context that adds an
 		 * errand and still sees @running is seen by us.
 		 */
-		xchg(&errands->running, 0);
+		xchg(&completions->running, 0);
 		if (nr == BATCH && is_late)
 			return true;
-	} while (!llist_empty(&errands->list));
+	} while (!llist_empty(&completions->list));
 	return false;
 }
 
 /* The thread goes on with the rest. */
-static void late_run(struct late_errands *late)
+static void late_run(struct deferred_completions *late)
 {
-	if (errands_run(&late->errands, true))
-		queue_work(errands_wq, &late->work);
+	if (completions_run(&late->completions, true))
+		queue_work(completions_wq, &late->work);
 }
 
 static void late_irq_work(struct irq_work *irq_work)
 {
-	late_run(container_of(irq_work, struct late_errands, irq_work));
+	late_run(container_of(irq_work, struct deferred_completions, irq_work));
 }
 
 static void late_work(struct work_struct *work)
@@ -256,7 +256,7 @@ static void late_work(struct work_struct *work)
 		migrate_disable();
 	else
 		preempt_disable();
-	late_run(container_of(work, struct late_errands, work));
+	late_run(container_of(work, struct deferred_completions, work));
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		migrate_enable();
 	else
@@ -268,22 +268,22 @@ static void late_work(struct work_struct *work)
  * thread of a workqueue, not the CPU's own for such work, which does nothing any more while
  * its CPU goes down.
  */
-static void errand_later(struct mempool2_waiter *waiter)
+static void completion_defer(struct mempool2_waiter *waiter)
 {
-	struct late_errands *late;
+	struct deferred_completions *late;
 
 	preempt_disable();
 	late = this_cpu_ptr(&cpu_late);
-	llist_add(&waiter->errand, &late->errands.list);
+	llist_add(&waiter->completion, &late->completions.list);
 	/*
 	 * The context that does them sees it, as llist_add() is a full barrier: see
-	 * errands_run(). To ask for another interrupt for it would have no end, where a
+	 * completions_run(). To ask for another interrupt for it would have no end, where a
 	 * function that is called late leaves one. And before there is a workqueue it stays in
-	 * the list, see mp2_errands_init().
+	 * the list, see mp2_completions_init().
 	 */
-	if (!READ_ONCE(late->errands.running) && likely(errands_wq)) {
+	if (!READ_ONCE(late->completions.running) && likely(completions_wq)) {
 		if (IS_ENABLED(CONFIG_PREEMPT_RT))
-			queue_work(errands_wq, &late->work);
+			queue_work(completions_wq, &late->work);
 		else
 			irq_work_queue(&late->irq_work);
 	}
@@ -291,49 +291,49 @@ static void errand_later(struct mempool2_waiter *waiter)
 }
 
 /* All from the oldest one on, each with its own stretch of disabled preemption. */
-static void errands_later(struct llist_node *oldest)
+static void completions_defer(struct llist_node *oldest)
 {
 	struct mempool2_waiter *waiter, *next;
 
-	llist_for_each_entry_safe(waiter, next, oldest, errand)
-		errand_later(waiter);
+	llist_for_each_entry_safe(waiter, next, oldest, completion)
+		completion_defer(waiter);
 }
 
-void mp2_functions_call_later(struct llist_head *served)
+void mp2_callbacks_defer(struct llist_head *completed)
 {
-	errands_later(llist_reverse_order(served->first));
+	completions_defer(llist_reverse_order(completed->first));
 }
 
 /*
  * To be called by a call that has served waiters, with the rcu_read_lock() from then on.
  * The functions may be called here, so nothing of the pool may be touched after it.
  */
-void mp2_functions_call(struct llist_head *served)
+void mp2_callbacks_run(struct llist_head *completed)
 {
 	struct llist_node *oldest, *next;
 	int nr = 0;
 
-	if (likely(llist_empty(served)))
+	if (likely(llist_empty(completed)))
 		return;
-	oldest = llist_reverse_order(served->first);
+	oldest = llist_reverse_order(completed->first);
 	preempt_disable();
 	/* In a function that is called late its CPU goes on with these when it has returned. */
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late.errands.running)) {
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late.completions.running)) {
 		for (; oldest && nr < BATCH; oldest = next, nr++) {
 			next = oldest->next;
-			llist_add(oldest, &this_cpu_ptr(&cpu_errands)->list);
+			llist_add(oldest, &this_cpu_ptr(&cpu_completions)->list);
 		}
-		errands_run(this_cpu_ptr(&cpu_errands), false);
+		completions_run(this_cpu_ptr(&cpu_completions), false);
 	}
 	preempt_enable();
-	errands_later(oldest);
+	completions_defer(oldest);
 }
 
 /*
  * Is the waiter's function going to be called, or running? Or is the waiter cancelled and still in
  * a list? Not if it waits, which it does only if somebody has made a new request with it.
  */
-static bool function_may_run(const struct mempool2_waiter *waiter)
+static bool callback_may_run(const struct mempool2_waiter *waiter)
 {
 	/* Pairs with waiter_set_idle(): the waiter that is idle is seen in @called below. */
 	int cpu, state = smp_load_acquire(&waiter->state);
@@ -341,9 +341,9 @@ static bool function_may_run(const struct mempool2_waiter *waiter)
 	if (state == WAITER_SERVED || state == WAITER_CANCELLED)
 		return true;
 	for_each_possible_cpu(cpu) {
-		/* These pair with function_call(). */
-		if (smp_load_acquire(&per_cpu_ptr(&cpu_errands, cpu)->called) == waiter ||
-		    smp_load_acquire(&per_cpu_ptr(&cpu_late, cpu)->errands.called) == waiter)
+		/* These pair with callback_call(). */
+		if (smp_load_acquire(&per_cpu_ptr(&cpu_completions, cpu)->called) == waiter ||
+		    smp_load_acquire(&per_cpu_ptr(&cpu_late, cpu)->completions.called) == waiter)
 			return true;
 	}
 	return false;
@@ -353,10 +353,10 @@ static bool function_may_run(const struct mempool2_waiter *waiter)
  * Until the errands are done that were left to interrupts and threads, or a batch of them on each
  * CPU. Sleeps, and is not to be called by a function.
  */
-static void errands_sync(void)
+static void completions_sync(void)
 {
 	static DEFINE_MUTEX(mutex);
-	struct late_errands *late;
+	struct deferred_completions *late;
 	int cpu;
 
 	/* Where irq_work_sync() sleeps only one at a time may. */
@@ -364,9 +364,9 @@ static void errands_sync(void)
 	for_each_possible_cpu(cpu) {
 		late = per_cpu_ptr(&cpu_late, cpu);
 		/* Before there is a workqueue nobody else does them. */
-		if (!errands_wq) {
+		if (!completions_wq) {
 			preempt_disable();
-			errands_run(&late->errands, true);
+			completions_run(&late->completions, true);
 			preempt_enable();
 			continue;
 		}
@@ -382,54 +382,54 @@ static void errands_sync(void)
  * queue is left to a thread of the workqueue. It is in the list at most once.
  */
 #ifdef CONFIG_PREEMPT_RT
-static LLIST_HEAD(pools_to_serve);
+static LLIST_HEAD(deferred_pools);
 
-static void pools_serve(struct work_struct *work)
+static void deferred_pools_serve(struct work_struct *work)
 {
 	struct mempool2 *pool, *next;
 
-	llist_for_each_entry_safe(pool, next, llist_del_all(&pools_to_serve), to_serve) {
+	llist_for_each_entry_safe(pool, next, llist_del_all(&deferred_pools), deferred) {
 		/* Pairs with mp2_waiters_serve_later(). */
-		xchg(&pool->is_to_serve, false);
-		mp2_waiters_serve_and_call(pool);
+		xchg(&pool->is_deferred, false);
+		mp2_waiters_serve_and_run(pool);
 	}
 }
 
-static DECLARE_WORK(pools_work, pools_serve);
+static DECLARE_WORK(pools_work, deferred_pools_serve);
 
 static void pools_kick(void)
 {
-	/* Before there is a workqueue they stay in the list, see mp2_errands_init(). */
-	if (likely(errands_wq))
-		queue_work(errands_wq, &pools_work);
+	/* Before there is a workqueue they stay in the list, see mp2_completions_init(). */
+	if (likely(completions_wq))
+		queue_work(completions_wq, &pools_work);
 }
 
 void mp2_waiters_serve_later(struct mempool2 *pool)
 {
-	/* Pairs with pools_serve(), which sees what was put if the pool is in the list. */
-	if (xchg(&pool->is_to_serve, true))
+	/* Pairs with deferred_pools_serve(), which sees what was put if the pool is in the list. */
+	if (xchg(&pool->is_deferred, true))
 		return;
-	llist_add(&pool->to_serve, &pools_to_serve);
+	llist_add(&pool->deferred, &deferred_pools);
 	pools_kick();
 }
 
-void mp2_pools_sync(void)
+void mp2_irq_works_sync(void)
 {
 	/* Before there is a workqueue nobody else serves them. */
-	if (likely(errands_wq))
+	if (likely(completions_wq))
 		flush_work(&pools_work);
 	else
-		pools_serve(NULL);
+		deferred_pools_serve(NULL);
 }
 #else
 static void pools_kick(void) {}
 void mp2_waiters_serve_later(struct mempool2 *pool) {}
-void mp2_pools_sync(void) {}
+void mp2_irq_works_sync(void) {}
 #endif
 
-int __init mp2_errands_init(void)
+int __init mp2_completions_init(void)
 {
-	struct late_errands *late;
+	struct deferred_completions *late;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -437,8 +437,8 @@ int __init mp2_errands_init(void)
 		init_irq_work(&late->irq_work, late_irq_work);
 		INIT_WORK(&late->work, late_work);
 	}
-	errands_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
-	if (!errands_wq)
+	completions_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	if (!completions_wq)
 		return -ENOMEM;
 	/*
 	 * Built in, pools may have been in use before. Pairs with llist_add(): what was left
@@ -447,18 +447,18 @@ int __init mp2_errands_init(void)
 	smp_mb();
 	for_each_possible_cpu(cpu) {
 		late = per_cpu_ptr(&cpu_late, cpu);
-		if (!llist_empty(&late->errands.list))
-			queue_work(errands_wq, &late->work);
+		if (!llist_empty(&late->completions.list))
+			queue_work(completions_wq, &late->work);
 	}
 	pools_kick();
 	return 0;
 }
 
-void __exit mp2_errands_exit(void)
+void __exit mp2_completions_exit(void)
 {
-	errands_sync();
-	mp2_pools_sync();
-	destroy_workqueue(errands_wq);
+	completions_sync();
+	mp2_irq_works_sync();
+	destroy_workqueue(completions_wq);
 }
 
 /*
@@ -482,15 +482,15 @@ static gfp_t retry_gfp(gfp_t gfp)
  * Request what is missing of @count elements, of which @nr_missing are. 0 if they
  * are there already, and the function is not called.
  */
-int mp2_waiter_request(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
-		       void **elems, unsigned int count, unsigned int nr_missing,
-		       unsigned long caller)
+int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
+		     void **elems, unsigned int count, unsigned int nr_missing,
+		     unsigned long caller)
 {
-	struct llist_head served = {};
-	struct handover hand = { .served = &served };
+	struct llist_head completed = {};
+	struct handover hand = { .completed = &completed };
 	int err = -EINPROGRESS;
 
-	init_waitqueue_func_entry(&waiter->entry, mp2_function_wake);
+	init_waitqueue_func_entry(&waiter->entry, mp2_async_wake);
 	INIT_LIST_HEAD(&waiter->entry.entry);
 	waiter->pool = pool;
 	waiter->elems = elems;
@@ -500,24 +500,24 @@ int mp2_waiter_request(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter 
 	waiter->gfp = retry_gfp(gfp);
 	waiter->pause = 0;
 	INIT_HLIST_NODE(&waiter->retry);
-	mp2_inside_wait_begin(waiter, 0);
-	WRITE_ONCE(waiter->state, WAITER_ARRIVING);
-	if (!queue_can_be_locked()) {
-		errand_later(waiter);
+	mp2_debug_wait_begin(waiter, 0);
+	WRITE_ONCE(waiter->state, WAITER_SUBMITTED);
+	if (!can_lock_waitq()) {
+		completion_defer(waiter);
 		return err;
 	}
 
 	rcu_read_lock();
-	function_queue(waiter, &hand);
+	async_enqueue(waiter, &hand);
 	/* Ours came last, if it did, and stands first. */
-	if (!llist_empty(&served) && served.first == &waiter->errand) {
-		served.first = waiter->errand.next;
-		function_served(waiter);
+	if (!llist_empty(&completed) && completed.first == &waiter->completion) {
+		completed.first = waiter->completion.next;
+		async_complete(waiter);
 		waiter_set_idle(waiter);
 		err = 0;
 	}
 	/* The caller may have locks that the others' functions want. */
-	mp2_functions_call_later(&served);
+	mp2_callbacks_defer(&completed);
 	rcu_read_unlock();
 	return err;
 }
@@ -548,16 +548,16 @@ bool mempool2_cancel(struct mempool2_waiter *waiter)
 	int state = READ_ONCE(waiter->state);
 
 	do {
-		if (state != WAITER_QUEUED && state != WAITER_ARRIVING)
+		if (state != WAITER_QUEUED && state != WAITER_SUBMITTED)
 			return false;
 	} while (!try_cmpxchg(&waiter->state, &state, WAITER_CANCELLED));
 
 	/* One that is on its way is dropped by whoever was to queue it. */
 	if (state == WAITER_QUEUED) {
-		if (queue_can_be_locked())
-			function_drop(waiter);
+		if (can_lock_waitq())
+			async_abort(waiter);
 		else
-			errand_later(waiter);
+			completion_defer(waiter);
 	}
 	return true;
 }
@@ -587,13 +587,13 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 
 	might_sleep();
 	/* What is idle and not being called costs nothing, however many waiters there are. */
-	while ((!cancelled || IS_ENABLED(CONFIG_PREEMPT_RT)) && function_may_run(waiter)) {
+	while ((!cancelled || IS_ENABLED(CONFIG_PREEMPT_RT)) && callback_may_run(waiter)) {
 		/* A retrier that asks for it calls the function when it has come back. */
 		mp2_retry_sync(waiter);
 		/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
 		synchronize_rcu();
 		/* ... or until it is left to these, which do a batch at a time. */
-		errands_sync();
+		completions_sync();
 	}
 	/* Nor is the pool used for it. */
 	mp2_retry_sync(waiter);

@@ -49,40 +49,40 @@ int __init mp2_slab_find_ctor(void)
 }
 
 /* Is this what a pool can be made with? Says what is wrong, and whose it is. */
-bool mp2_pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn,
-		     mempool2_free_t *free_fn, void *pool_data,
-		     unsigned long caller)
+bool mp2_pool_args_valid(int min_nr, mempool2_alloc_t *alloc_fn,
+			 mempool2_free_t *free_fn, void *pool_data,
+			 unsigned long caller)
 {
 	unsigned long data = (unsigned long)pool_data;
 
-	if (mistake_by(caller, !alloc_fn, "alloc_fn is NULL") ||
-	    mistake_by(caller, !free_fn, "free_fn is NULL") ||
-	    mistake_by(caller, min_nr < 0, "min_nr %d is negative", min_nr) ||
-	    mistake_by(caller, min_nr > MAX_MIN_NR,
-		       "min_nr %d is larger than %d", min_nr, MAX_MIN_NR))
+	if (misuse_once_at(caller, !alloc_fn, "alloc_fn is NULL") ||
+	    misuse_once_at(caller, !free_fn, "free_fn is NULL") ||
+	    misuse_once_at(caller, min_nr < 0, "min_nr %d is negative", min_nr) ||
+	    misuse_once_at(caller, min_nr > MAX_MIN_NR,
+			   "min_nr %d is larger than %d", min_nr, MAX_MIN_NR))
 		return false;
 
 	if ((alloc_fn == mempool2_alloc_slab || free_fn == mempool2_free_slab) &&
-	    mistake_by(caller, !pool_data, "slab cache is NULL"))
+	    misuse_once_at(caller, !pool_data, "slab cache is NULL"))
 		return false;
 	if (alloc_fn == mempool2_alloc_slab) {
-		mistake_by(caller, mp2_slab_ctor(pool_data),
-			   "slab cache has the constructor %pS, but an element of the reserve is as its last user left it",
-			   mp2_slab_ctor(pool_data));
+		misuse_once_at(caller, mp2_slab_ctor(pool_data),
+			       "slab cache has the constructor %pS, but an element of the reserve is as its last user left it",
+			       mp2_slab_ctor(pool_data));
 		return true;
 	}
 	if (alloc_fn == mempool2_kmalloc)
-		return !mistake_by(caller, data > KMALLOC_MAX_SIZE,
-				   "size %lu is larger than kmalloc's %lu",
-				   data, (unsigned long)KMALLOC_MAX_SIZE);
+		return !misuse_once_at(caller, data > KMALLOC_MAX_SIZE,
+				       "size %lu is larger than kmalloc's %lu",
+				       data, (unsigned long)KMALLOC_MAX_SIZE);
 	if (alloc_fn == mempool2_kvmalloc)
-		return !mistake_by(caller, data > INT_MAX,
-				   "size %lu is larger than kvmalloc's %d",
-				   data, INT_MAX);
+		return !misuse_once_at(caller, data > INT_MAX,
+				       "size %lu is larger than kvmalloc's %d",
+				       data, INT_MAX);
 	if (alloc_fn == mempool2_alloc_pages)
-		return !mistake_by(caller, data > MEMPOOL2_MAX_ORDER,
-				   "page order %ld is not in 0 to %d",
-				   (long)data, MEMPOOL2_MAX_ORDER);
+		return !misuse_once_at(caller, data > MEMPOOL2_MAX_ORDER,
+				       "page order %ld is not in 0 to %d",
+				       (long)data, MEMPOOL2_MAX_ORDER);
 	return true;
 }
 

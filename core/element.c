@@ -15,8 +15,8 @@ unsigned int mp2_elements_park(struct mempool2 *pool, void **elems, unsigned int
 {
 	unsigned int parked = 0;
 
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_rest(pool, elems, nr);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_park(pool, elems, nr);
 	while (parked < nr && element_kasan_park(pool, elems[parked]))
 		parked++;
 	return parked;
@@ -28,8 +28,8 @@ void mp2_elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
 
 	for (i = 0; i < nr; i++)
 		element_kasan_unpark(pool, elems[i]);
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_use(pool, elems, nr);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_unpark(pool, elems, nr);
 }
 
 /* Up to @nr elements: mp2_reserve_put(). The caller has to look for waiters then. */
@@ -45,15 +45,15 @@ unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsi
 		mp2_elements_unpark(pool, elems + put, parked - put);
 	}
 	rcu_read_unlock_sched();
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_refilled(pool, put);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_refill(pool, put);
 	return put;
 }
 
-/* As pool_note_owner(), for elements that were waited for. */
-void mp2_pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr)
+/* As pool_update_kmemleak(), for elements that were waited for. */
+void mp2_waiter_got_elems(struct mempool2 *pool, void **elems, unsigned int nr)
 {
-	pool_note_owner(elems, nr);
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_taken(pool, elems, nr);
+	pool_update_kmemleak(elems, nr);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_track_alloc(pool, elems, nr);
 }

@@ -14,7 +14,7 @@
  *	mempool2.c	allocating, freeing, making and ending pools
  *	core/resize.c	resize, refill, limits
  *
- * mempool2_inside.h says what all of them call of the part that is for debugging.
+ * mempool2_ext.h says what all of them call of the part that is for debugging.
  */
 #ifndef _MEMPOOL2_INTERNAL_H
 #define _MEMPOOL2_INTERNAL_H
@@ -41,27 +41,27 @@
 /* Elements handled in one go, with a lock held or preemption disabled. */
 #define BATCH		64
 
-/* A caller's mistake: said once, with who made it and what was wrong. */
-#define mistake_by(caller, condition, fmt, ...)				\
+/* A caller's misuse_once: said once, with who made it and what was wrong. */
+#define misuse_once_at(caller, condition, fmt, ...)			\
 	WARN_ONCE(condition, "mempool2: %pS: " fmt "\n",		\
 		  (void *)(caller), ##__VA_ARGS__)
 
-#define mistake(condition, fmt, ...)					\
-	mistake_by(_RET_IP_, condition, fmt, ##__VA_ARGS__)
+#define misuse_once(condition, fmt, ...)				\
+	misuse_once_at(_RET_IP_, condition, fmt, ##__VA_ARGS__)
 
-#define not_initialised_by(caller, pool)				\
-	mistake_by(caller, !mempool2_initialized(pool), "pool is not initialised")
+#define misuse_uninit_at(caller, pool)					\
+	misuse_once_at(caller, !mempool2_initialized(pool), "pool is not initialized")
 
-#define not_initialised(pool)	not_initialised_by(_RET_IP_, pool)
+#define misuse_uninit(pool)	misuse_uninit_at(_RET_IP_, pool)
 
-#define not_a_request(waiter)						\
-	mistake(!(waiter)->function, "the waiter has no function: mempool2_waiter_init() sets one")
+#define misuse_waiter(waiter)						\
+	misuse_once(!(waiter)->callback, "the waiter has no function: mempool2_waiter_init() sets one")
 
-#define not_for_bulk(pool, count)					\
-	(not_initialised(pool) ||					\
-	 mistake((count) > READ_ONCE((pool)->min_nr),			\
-		 "%u elements at once from a pool that guarantees %d",	\
-		 (count), READ_ONCE((pool)->min_nr)))
+#define misuse_bulk(pool, count)					\
+	(misuse_uninit(pool) ||						\
+	 misuse_once((count) > READ_ONCE((pool)->min_nr),		\
+		     "%u elements at once from a pool that guarantees %d", \
+		     (count), READ_ONCE((pool)->min_nr)))
 
 /*
  * Is this what no pool can keep: %NULL, 1, or what IS_ERR() takes for an error? These are
@@ -73,12 +73,12 @@ static __always_inline bool is_no_element(const void *element)
 }
 
 /* Neither the reserve nor a waiter gets that; it stays whose it was. */
-#define refused(element, caller)						\
+#define misuse_element(element, caller)						\
 	(is_no_element(element) &&						\
-	 mistake_by(caller, true, "%p is no element: %ld", element, (long)(element)))
+	 misuse_once_at(caller, true, "%p is no element: %ld", element, (long)(element)))
 
 /* PREEMPT_RT: the lock of the queue sleeps. */
-static inline bool queue_can_be_locked(void)
+static inline bool can_lock_waitq(void)
 {
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
 }
@@ -88,15 +88,15 @@ static inline bool queue_can_be_locked(void)
  * allocators sleep on PREEMPT_RT, and lockdep holds those who take them in a hardirq
  * to that on other kernels too (PROVE_RAW_LOCK_NESTING).
  */
-static inline bool memory_can_be_asked_for(void)
+static inline bool can_alloc_stack(void)
 {
 	return IS_ENABLED(CONFIG_PREEMPT_RT) ? preemptible() : !in_hardirq();
 }
 
 /* core/backend.c */
 
-bool mp2_pool_can_be(int min_nr, mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn,
-		     void *pool_data, unsigned long caller);
+bool mp2_pool_args_valid(int min_nr, mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn,
+			 void *pool_data, unsigned long caller);
 enum mempool2_kind mp2_pool_kind(mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn);
 int mp2_slab_find_ctor(void);
 void *mp2_slab_ctor(const struct kmem_cache *cache);
@@ -106,30 +106,30 @@ void *mp2_slab_ctor(const struct kmem_cache *cache);
 unsigned int mp2_elements_park(struct mempool2 *pool, void **elems, unsigned int nr);
 void mp2_elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr);
 unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_pool_note_arrival(struct mempool2 *pool, void **elems, unsigned int nr);
+void mp2_waiter_got_elems(struct mempool2 *pool, void **elems, unsigned int nr);
 
 /* False if KASAN has reported that it must not be freed: it is lost rather than given out again. */
 static __always_inline bool element_kasan_park(struct mempool2 *pool, void *element)
 {
 	if (pool->kind == MEMPOOL2_PAGES)
-		return mempool2_kasan_rest_pages(element,
-						 (unsigned long)pool->pool_data);
+		return mempool2_kasan_poison_pages(element,
+						   (unsigned long)pool->pool_data);
 	/* Memory of no size is no object of any slab. */
 	if (pool->kind == MEMPOOL2_SLAB || (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data))
-		return mempool2_kasan_rest_object(element);
+		return mempool2_kasan_poison_object(element);
 	return true;
 }
 
 static __always_inline void element_kasan_unpark(struct mempool2 *pool, void *element)
 {
 	if (pool->kind == MEMPOOL2_PAGES)
-		mempool2_kasan_use_pages(element,
-					 (unsigned long)pool->pool_data);
+		mempool2_kasan_unpoison_pages(element,
+					      (unsigned long)pool->pool_data);
 	else if (pool->kind == MEMPOOL2_SLAB)
-		mempool2_kasan_use_object(element,
-					  kmem_cache_size(pool->pool_data));
+		mempool2_kasan_unpoison_object(element,
+					       kmem_cache_size(pool->pool_data));
 	else if (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data)
-		mempool2_kasan_use_object(element, (size_t)pool->pool_data);
+		mempool2_kasan_unpoison_object(element, (size_t)pool->pool_data);
 }
 
 /* Up to @nr elements for a caller or for waiters: mp2_reserve_take(). */
@@ -150,11 +150,11 @@ static inline unsigned int pool_take_from_reserve(struct mempool2 *pool, void **
  * Who has an element now is of more interest than who filled the pool. It is left out
  * where kmemleak could not keep another stack: it would ask for memory then.
  */
-static inline void pool_note_owner(void **elems, unsigned int nr)
+static inline void pool_update_kmemleak(void **elems, unsigned int nr)
 {
 	unsigned int i;
 
-	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || !memory_can_be_asked_for())
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || !can_alloc_stack())
 		return;
 	for (i = 0; i < nr; i++)
 		kmemleak_update_trace(elems[i]);
@@ -162,54 +162,54 @@ static inline void pool_note_owner(void **elems, unsigned int nr)
 
 /* The alloc and the free function of a pool */
 
-static __always_inline void *pool_call_alloc(struct mempool2 *pool, gfp_t gfp)
+static __always_inline void *backend_alloc(struct mempool2 *pool, gfp_t gfp)
 {
 	void *element;
 
-	if (likely(!pool_is_watched(pool)))
-		return mempool2_call_alloc(pool, pool->kind, gfp);
-	if (mp2_inside_is_failing(pool))
+	if (likely(!pool_is_instrumented(pool)))
+		return __mempool2_backend_alloc(pool, pool->kind, gfp);
+	if (mp2_debug_should_fail(pool))
 		return NULL;
-	element = mempool2_call_alloc(pool, pool->kind, gfp);
+	element = __mempool2_backend_alloc(pool, pool->kind, gfp);
 	if (element)
-		mp2_inside_new(pool, element);
+		mp2_debug_track(pool, element);
 	return element;
 }
 
-static inline void pool_call_free(struct mempool2 *pool, void *element)
+static inline void backend_free(struct mempool2 *pool, void *element)
 {
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_left(pool, element);
-	mempool2_call_free(pool, pool->kind, element);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_untrack(pool, element);
+	__mempool2_backend_free(pool, pool->kind, element);
 }
 
 /* core/wait.c */
 
-bool mp2_limit_take(struct mempool2 *pool, unsigned int nr);
-int mp2_limit_enter(struct mempool2 *pool, unsigned int nr);
+bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr);
+int mp2_limit_charge(struct mempool2 *pool, unsigned int nr);
 void mp2_limit_freed(struct mempool2 *pool, unsigned int nr);
-void mp2_limit_give(struct mempool2 *pool, unsigned int nr);
-void mp2_limit_leave(struct mempool2 *pool, unsigned int nr);
+void mp2_limit_release(struct mempool2 *pool, unsigned int nr);
+void mp2_limit_uncharge(struct mempool2 *pool, unsigned int nr);
 
 static inline bool pool_is_limited(const struct mempool2 *pool)
 {
-	return unlikely(pool_is_watched(pool)) && pool_has(pool, FEATURE_LIMIT);
+	return unlikely(pool_is_instrumented(pool)) && pool_has(pool, FEATURE_LIMIT);
 }
 
 /*
- * Enter with @nr elements, unless somebody waits: how many that are for limit_leave(), 0 if there
+ * Enter with @nr elements, unless somebody waits: how many that are for limit_uncharge(), 0 if there
  * is no limit; or a negative number, and one has to wait.
  */
-static inline int limit_enter(struct mempool2 *pool, unsigned int nr)
+static inline int limit_charge(struct mempool2 *pool, unsigned int nr)
 {
-	return unlikely(pool_is_watched(pool)) ? mp2_limit_enter(pool, nr) : 0;
+	return unlikely(pool_is_instrumented(pool)) ? mp2_limit_charge(pool, nr) : 0;
 }
 
 /* For a call that has entered and finds no elements. */
-static inline void limit_leave(struct mempool2 *pool, int nr)
+static inline void limit_uncharge(struct mempool2 *pool, int nr)
 {
 	if (nr > 0)
-		mp2_limit_leave(pool, nr);
+		mp2_limit_uncharge(pool, nr);
 }
 
 /*
@@ -219,14 +219,14 @@ static inline void limit_leave(struct mempool2 *pool, int nr)
  */
 static inline void limit_freed(struct mempool2 *pool, unsigned int nr)
 {
-	if (unlikely(pool_is_watched(pool)))
+	if (unlikely(pool_is_instrumented(pool)))
 		mp2_limit_freed(pool, nr);
 }
 
 /* What is given to the oldest waiter under the lock, and what comes after that. */
 struct handover {
 	void			*element;	/* NULL as soon as somebody has it */
-	struct llist_head	*served;	/* whose functions are to be called */
+	struct llist_head	*completed;	/* whose functions are to be called */
 };
 
 /*
@@ -238,14 +238,14 @@ struct handover {
 int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp, unsigned int task_state,
 		     unsigned long timeout);
 struct mempool2_waiter *mp2_queue_head(struct mempool2 *pool);
-void mp2_waiter_accept(struct mempool2_waiter *waiter, void *element);
+void mp2_waiter_give(struct mempool2_waiter *waiter, void *element);
 void mp2_waiter_leave(struct mempool2_waiter *waiter);
 bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand);
-void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *served);
-void mp2_waiters_serve_and_call(struct mempool2 *pool);
+void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *completed);
+void mp2_waiters_serve_and_run(struct mempool2 *pool);
 unsigned int mp2_pool_return(struct mempool2 *pool, void **elems, unsigned int count,
-			     struct llist_head *served);
-void mp2_pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later);
+			     struct llist_head *completed);
+void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count, bool later);
 
 /**
  * struct hold - an element that a task on this CPU has taken
@@ -302,16 +302,16 @@ static inline bool state_lets_take(int state)
  * After an element was put, which is a full barrier. The last thing that a call does with the pool:
  * functions may end it.
  */
-static __always_inline void after_put(struct mempool2 *pool)
+static __always_inline void pool_kick_waiters(struct mempool2 *pool)
 {
-	if (reserve_is_waited_for(pool))
-		mp2_waiters_serve_and_call(pool);
+	if (pool_has_waiters(pool))
+		mp2_waiters_serve_and_run(pool);
 }
 
 /* The states of a waiter that has a function. */
 enum waiter_state {
 	WAITER_IDLE,		/* the pool knows nothing of it; 0, as is zeroed memory */
-	WAITER_ARRIVING,	/* an errand: it has to join the queue */
+	WAITER_SUBMITTED,	/* an errand: it has to join the queue */
 	WAITER_QUEUED,
 	WAITER_SERVED,		/* an errand: its function has to be called */
 	WAITER_CANCELLED,	/* an errand, perhaps: it has to leave the queue */
@@ -325,24 +325,24 @@ static inline bool waiter_is_idle(const struct mempool2_waiter *waiter)
 
 /* core/async.c; core/wait.c calls the first four */
 
-int mp2_function_wake(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key);
-void mp2_functions_call(struct llist_head *served);
-void mp2_functions_call_later(struct llist_head *served);
+int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key);
+void mp2_callbacks_run(struct llist_head *completed);
+void mp2_callbacks_defer(struct llist_head *completed);
 void mp2_waiters_serve_later(struct mempool2 *pool);
-int mp2_waiter_request(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
-		       void **elems, unsigned int count, unsigned int nr_missing,
-		       unsigned long caller);
-void mp2_pools_sync(void);
-int mp2_errands_init(void);
-void mp2_errands_exit(void);
+int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
+		     void **elems, unsigned int count, unsigned int nr_missing,
+		     unsigned long caller);
+void mp2_irq_works_sync(void);
+int mp2_completions_init(void);
+void mp2_completions_exit(void);
 
 /* The task that is calling functions. */
-DECLARE_PER_CPU(struct task_struct *, mp2_function_task);
+DECLARE_PER_CPU(struct task_struct *, mp2_callback_task);
 
 /* Does the task itself call this, and not a function of a request, or an interrupt? */
 static inline bool by_task(void)
 {
-	return in_task() && this_cpu_read(mp2_function_task) != current;
+	return in_task() && this_cpu_read(mp2_callback_task) != current;
 }
 
 /* core/retry.c; core/wait.c calls the first one, and core/async.c the next two */

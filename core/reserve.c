@@ -266,7 +266,7 @@ unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int 
 		taken = mp2_slots_take(reserve, elems, nr);
 	if (taken < nr && more)
 		taken += reserve_take_locked(reserve, elems + taken, nr - taken);
-	if (taken && (!not_full_is_said(state) || atomic_read(&pool->state) != state))
+	if (taken && (!seen_not_full(state) || atomic_read(&pool->state) != state))
 		mp2_reserve_set_not_full(pool, NULL);
 	return taken;
 }

@@ -71,8 +71,8 @@ struct mempool2_elements {
  * @min_nr: copy of the member of the pool, for debugging
  * @registered: in the list of all reserves
  * @pool: where the pool was seen last: to be compared with, never to be followed
- * @maker: the place in the code that made the pool
- * @inside: what the pool needs for features
+ * @site: the place in the code that made the pool
+ * @ext: what the pool needs for features
  * @lock: protects what follows, and every element that is in no slot
  * @nr_stored: elements in the store
  * @max_stored: room in the store
@@ -92,8 +92,8 @@ struct mempool2_reserve {
 	struct mempool2_reserve		*old;
 	struct list_head		registered;
 	struct mempool2			*pool;
-	struct mempool2_maker		*maker;
-	struct mempool2_inside		*inside;
+	struct mempool2_site		*site;
+	struct mempool2_ext		*ext;
 
 	raw_spinlock_t			lock ____cacheline_aligned_in_smp;
 	unsigned int			nr_stored;
@@ -182,7 +182,7 @@ static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
  * spoils one attempt once at most; it can spoil the next one if it begins between the two
  * (scan-spoilt).
  */
-static __always_inline bool not_full_is_said(int state)
+static __always_inline bool seen_not_full(int state)
 {
 	return (state & (MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN)) == MEMPOOL2_NOT_FULL;
 }
@@ -218,7 +218,7 @@ static __always_inline void **reserve_hint_slot(struct mempool2_reserve *reserve
 	return slot;
 }
 
-static inline bool reserve_is_waited_for(const struct mempool2 *pool)
+static inline bool pool_has_waiters(const struct mempool2 *pool)
 {
 	return unlikely(atomic_read(&pool->state) & MEMPOOL2_WAITERS);
 }

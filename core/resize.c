@@ -90,7 +90,7 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 	put = mp2_store_put(reserve, surplus, nr);
 	if (put < nr)
 		put += mp2_slots_put(reserve, surplus + put, nr - put);
-	/* Pairs with inside_try_own(), which has another lock. */
+	/* Pairs with ext_try_own(), which has another lock. */
 	if (nr < BATCH)
 		WRITE_ONCE(reserve->old, NULL);
 	raw_spin_unlock_irq(&reserve->lock);
@@ -154,7 +154,7 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 {
 	struct mempool2_reserve *reserve = pool_own(pool), *old = reserve->old;
 	unsigned int size = reserve_size(pool->min_nr), nr = 0, kept;
-	struct llist_head served = {};
+	struct llist_head completed = {};
 	void *surplus[BATCH];
 	bool more = true;
 
@@ -182,12 +182,12 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	/* As by a free: waiters and the reserve come first. */
 	mp2_elements_unpark(pool, surplus, nr);
 	rcu_read_lock();
-	kept = mp2_pool_return(pool, surplus, nr, &served);
-	mp2_functions_call(&served);
+	kept = mp2_pool_return(pool, surplus, nr, &completed);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	nr_kept = kept;
 	while (kept < nr)
-		pool_call_free(pool, surplus[kept++]);
+		backend_free(pool, surplus[kept++]);
 	return nr_kept;
 }
 
@@ -198,7 +198,7 @@ static void resize_finish(struct mempool2 *pool)
 	while ((nr_kept = resize_step(pool, nr_kept)) >= 0)
 		cond_resched();
 	/* An element that rests beside waiters was overlooked by somebody. */
-	after_put(pool);
+	pool_kick_waiters(pool);
 }
 
 /*
@@ -247,12 +247,12 @@ static int nr_missing_now(const struct mempool2 *pool)
 /* mp2_pool_return() of a single element, by a call that goes on to use the pool. */
 static bool pool_return_one(struct mempool2 *pool, void *element)
 {
-	struct llist_head served = {};
+	struct llist_head completed = {};
 	bool taken;
 
 	rcu_read_lock();
-	taken = mp2_pool_return(pool, &element, 1, &served);
-	mp2_functions_call(&served);
+	taken = mp2_pool_return(pool, &element, 1, &completed);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	return taken;
 }
@@ -262,10 +262,10 @@ static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
 {
 	void *element = pool->alloc(gfp, pool->pool_data);
 
-	if (!element || refused(element, pool->alloc))
+	if (!element || misuse_element(element, pool->alloc))
 		return NULL;
-	if (unlikely(pool_is_watched(pool)))
-		mp2_inside_new(pool, element);
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_track(pool, element);
 	return element;
 }
 
@@ -288,7 +288,7 @@ static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_
 			if (pool_return_one(pool, element))
 				nr_given++;
 			else
-				pool_call_free(pool, element);
+				backend_free(pool, element);
 			if (gfp & __GFP_DIRECT_RECLAIM)
 				cond_resched();
 		}
@@ -301,10 +301,10 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 	struct mempool2_reserve *reserve;
 	int min_nr, nr_new;
 
-	if (not_initialised(pool) ||
-	    mistake(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
-	    mistake(new_min_nr > MAX_MIN_NR, "resize to %d, which is more than %d",
-		    new_min_nr, MAX_MIN_NR))
+	if (misuse_uninit(pool) ||
+	    misuse_once(new_min_nr < 0, "resize to %d, which is negative", new_min_nr) ||
+	    misuse_once(new_min_nr > MAX_MIN_NR, "resize to %d, which is more than %d",
+			new_min_nr, MAX_MIN_NR))
 		return -EINVAL;
 	might_sleep();
 
@@ -319,14 +319,14 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 		pool_disown(pool);
 		nr_new = 0;
 	}
-	mp2_inside_resized(pool, min_nr, new_min_nr, nr_new);
+	mp2_debug_resized(pool, min_nr, new_min_nr, nr_new);
 	return nr_new;
 }
 EXPORT_SYMBOL_GPL(mempool2_resize_noprof);
 
 int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	if (not_initialised(pool))
+	if (misuse_uninit(pool))
 		return -EINVAL;
 	might_alloc(gfp_mask);
 	pool_fill(pool, gfp_mask, max(nr_missing_now(pool), 0));
@@ -335,18 +335,18 @@ int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 EXPORT_SYMBOL_GPL(mempool2_refill_noprof);
 
 /* Who waited for the limit has not looked for memory since: do it in their stead. */
-static void waiters_serve_fresh(struct mempool2 *pool)
+static void waiters_retry_alloc(struct mempool2 *pool)
 {
 	long nr_most = (long)READ_ONCE(pool->nr_waiters) * reserve_size(READ_ONCE(pool->min_nr));
 	void *element;
 
-	mp2_waiters_serve_and_call(pool);
+	mp2_waiters_serve_and_run(pool);
 	for (; nr_most > 0 && READ_ONCE(pool->nr_waiters); nr_most--) {
 		element = pool_alloc_new(pool, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 		if (!element)
 			break;
 		if (!pool_return_one(pool, element)) {
-			pool_call_free(pool, element);
+			backend_free(pool, element);
 			break;
 		}
 		cond_resched();
@@ -373,22 +373,22 @@ static void waiters_serve_fresh(struct mempool2 *pool)
  * Return: 0, or
  *
  * * %-ENOMEM - no memory for the count
- * * %-EINVAL - @pool is not initialised, or @limit is negative, or less than @min_nr;
+ * * %-EINVAL - @pool is not initialized, or @limit is negative, or less than @min_nr;
  *   one warning says which; the pool is as it was
  */
 int mempool2_set_limit(struct mempool2 *pool, int limit)
 {
 	int err;
 
-	if (not_initialised(pool) ||
-	    mistake(limit < 0, "limit %d is negative", limit) ||
-	    mistake(limit && limit < READ_ONCE(pool->min_nr),
-		    "limit %d is less than min_nr %d", limit, READ_ONCE(pool->min_nr)))
+	if (misuse_uninit(pool) ||
+	    misuse_once(limit < 0, "limit %d is negative", limit) ||
+	    misuse_once(limit && limit < READ_ONCE(pool->min_nr),
+			"limit %d is less than min_nr %d", limit, READ_ONCE(pool->min_nr)))
 		return -EINVAL;
 	might_sleep();
-	err = mp2_inside_set_limit(pool, limit);
+	err = mp2_ext_set_limit(pool, limit);
 	if (!err)
-		waiters_serve_fresh(pool);
+		waiters_retry_alloc(pool);
 	return err;
 }
 EXPORT_SYMBOL_GPL(mempool2_set_limit);

@@ -101,7 +101,7 @@ void mp2_retry_begin(struct mempool2 *pool)
 	struct retrier *retrier;
 	unsigned long flags;
 
-	if (!head || head->entry.func != mp2_function_wake || head->pause)
+	if (!head || head->entry.func != mp2_async_wake || head->pause)
 		return;
 	retrier = retrier_of(pool);
 	raw_spin_lock_irqsave(&retrier->lock, flags);
@@ -208,9 +208,9 @@ static struct mempool2_waiter *retrier_waiter(struct retrier *retrier)
 }
 
 /* Give the request an element that was found for it, if there is one. True if it needs more. */
-static bool retrier_give(struct retrier *retrier, void **element, struct llist_head *served)
+static bool retrier_give(struct retrier *retrier, void **element, struct llist_head *completed)
 {
-	struct handover hand = { .element = *element, .served = served };
+	struct handover hand = { .element = *element, .completed = completed };
 	struct mempool2 *pool = retrier->pool;
 	struct mempool2_waiter *waiter;
 	unsigned long flags;
@@ -219,7 +219,7 @@ static bool retrier_give(struct retrier *retrier, void **element, struct llist_h
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	waiter = retrier_waiter(retrier);
 	if (hand.element && waiter && waiter->nr_missing)
-		mp2_function_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
+		mp2_async_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
 	waits = waiter && waiter->nr_missing;
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	*element = hand.element;
@@ -232,26 +232,26 @@ static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
 	bool is_limited = pool_is_limited(pool);
 	void *element;
 
-	if (is_limited && !mp2_limit_take(pool, 1))
+	if (is_limited && !mp2_limit_try_charge(pool, 1))
 		return NULL;
-	element = pool_call_alloc(pool, gfp);
-	if (element && !refused(element, pool->alloc))
+	element = backend_alloc(pool, gfp);
+	if (element && !misuse_element(element, pool->alloc))
 		return element;
 	if (is_limited)
-		mp2_limit_leave(pool, 1);
+		mp2_limit_uncharge(pool, 1);
 	return NULL;
 }
 
 /* The request does not need it any more: it is for the next, or as freed by anybody. */
-static void retrier_free(struct mempool2 *pool, void *element, struct llist_head *served)
+static void retrier_free(struct mempool2 *pool, void *element, struct llist_head *completed)
 	__must_hold(RCU)
 {
 	limit_freed(pool, 1);
-	if (mp2_pool_return(pool, &element, 1, served))
+	if (mp2_pool_return(pool, &element, 1, completed))
 		return;
 	/* Nobody was served then. */
 	rcu_read_unlock();
-	pool_call_free(pool, element);
+	backend_free(pool, element);
 	rcu_read_lock();
 }
 
@@ -269,7 +269,7 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 		retrier_add(retrier, waiter,
 			    min_t(unsigned long, 2 * waiter->pause, LONGEST_PAUSE));
 	else if (waiter && READ_ONCE(waiter->state) == WAITER_SERVED)
-		llist_add(&waiter->errand, own);
+		llist_add(&waiter->completion, own);
 	retrier->is_over = true;
 	raw_spin_unlock(&retrier->lock);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
@@ -291,15 +291,15 @@ static void retrier_leave(struct retrier *retrier)
  */
 static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 {
-	struct llist_head served = {}, own = {};
+	struct llist_head completed = {}, own = {};
 	struct mempool2 *pool = retrier->pool;
 	void *element = NULL;
 
 	/* Pairs with mempool2_cancel_sync(). */
 	rcu_read_lock();
-	if (looks && reserve_is_waited_for(pool))
-		mp2_waiters_serve(pool, &served);
-	while (retrier_give(retrier, &element, &served)) {
+	if (looks && pool_has_waiters(pool))
+		mp2_waiters_serve(pool, &completed);
+	while (retrier_give(retrier, &element, &completed)) {
 		rcu_read_unlock();
 		element = retrier_alloc(pool, gfp);
 		rcu_read_lock();
@@ -307,12 +307,12 @@ static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 			break;
 	}
 	if (element)
-		retrier_free(pool, element, &served);
+		retrier_free(pool, element, &completed);
 	retrier_put(retrier, &own);
 	retrier_leave(retrier);
 	/* The functions may end the pool, so they come last. */
-	mp2_functions_call(&own);
-	mp2_functions_call(&served);
+	mp2_callbacks_run(&own);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 }
 

@@ -22,8 +22,8 @@
 /*
  * Limits
  *
- * Where the elements that are out are limited their number is in @nr_out of the
- * pool's struct mempool2_inside. Who allocates enters first; who may not, waits like
+ * Where the elements that are out are limited their number is in @nr_inflight of the
+ * pool's struct mempool2_ext. Who allocates enters first; who may not, waits like
  * everybody else, and so does who finds no element then, after leaving again. Who
  * hands an element to a waiter enters for it. Who frees leaves, and then looks for
  * waiters: of a waiter that queues and does not see that somebody has left, and
@@ -33,69 +33,69 @@
 static int limit_of(const struct mempool2 *pool)
 {
 	/* Never less than those who may wait for several at once could ask for. */
-	return max(READ_ONCE(pool_inside(pool)->limit), reserve_size(READ_ONCE(pool->min_nr)));
+	return max(READ_ONCE(pool_ext(pool)->limit), reserve_size(READ_ONCE(pool->min_nr)));
 }
 
 /*
  * A full barrier if it succeeds; and if not, the number is read after what the caller
- * did before with one. Pairs with mp2_limit_leave().
+ * did before with one. Pairs with mp2_limit_uncharge().
  */
-bool mp2_limit_take(struct mempool2 *pool, unsigned int nr)
+bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr)
 {
-	atomic_t *nr_out = &pool_inside(pool)->nr_out;
-	int out = atomic_read(nr_out);
+	atomic_t *nr_inflight = &pool_ext(pool)->nr_inflight;
+	int out = atomic_read(nr_inflight);
 
 	do {
 		if (out + (int)nr > limit_of(pool))
 			return false;
-	} while (!atomic_try_cmpxchg(nr_out, &out, out + nr));
+	} while (!atomic_try_cmpxchg(nr_inflight, &out, out + nr));
 	return true;
 }
 
-int mp2_limit_enter(struct mempool2 *pool, unsigned int nr)
+int mp2_limit_charge(struct mempool2 *pool, unsigned int nr)
 {
 	if (!pool_is_limited(pool))
 		return 0;
-	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS || !mp2_limit_take(pool, nr))
+	if (atomic_read(&pool->state) & MEMPOOL2_WAITERS || !mp2_limit_try_charge(pool, nr))
 		return -EAGAIN;
 	return nr;
 }
 
 /* The same for a waiter, under the lock. */
-static bool limit_enter_waiter(struct mempool2 *pool)
+static bool limit_charge_waiter(struct mempool2 *pool)
 {
-	return !pool_is_limited(pool) || mp2_limit_take(pool, 1);
+	return !pool_is_limited(pool) || mp2_limit_try_charge(pool, 1);
 }
 
 /* Elements that are freed need not have been counted: they may be older than the limit. */
-void mp2_limit_give(struct mempool2 *pool, unsigned int nr)
+void mp2_limit_release(struct mempool2 *pool, unsigned int nr)
 {
-	atomic_t *nr_out = &pool_inside(pool)->nr_out;
-	int out = atomic_read(nr_out);
+	atomic_t *nr_inflight = &pool_ext(pool)->nr_inflight;
+	int out = atomic_read(nr_inflight);
 
 	/* A full barrier before we look for waiters. Pairs with mp2_waiter_queue(). */
-	while (!atomic_try_cmpxchg(nr_out, &out, max(out - (int)nr, 0)))
+	while (!atomic_try_cmpxchg(nr_inflight, &out, max(out - (int)nr, 0)))
 		;
 }
 
 /* For a call that wants elements: its caller may have locks that functions want. */
-void mp2_limit_leave(struct mempool2 *pool, unsigned int nr)
+void mp2_limit_uncharge(struct mempool2 *pool, unsigned int nr)
 {
-	struct llist_head served = {};
+	struct llist_head completed = {};
 
-	mp2_limit_give(pool, nr);
+	mp2_limit_release(pool, nr);
 	if (!(atomic_read(&pool->state) & MEMPOOL2_WAITERS))
 		return;
 	rcu_read_lock();
-	mp2_waiters_serve(pool, &served);
-	mp2_functions_call_later(&served);
+	mp2_waiters_serve(pool, &completed);
+	mp2_callbacks_defer(&completed);
 	rcu_read_unlock();
 }
 
 void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
 {
 	if (pool_is_limited(pool))
-		mp2_limit_give(pool, nr);
+		mp2_limit_release(pool, nr);
 }
 
 /*
@@ -109,7 +109,7 @@ void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
  */
 
 /* Under the lock: the next element goes to its place. */
-void mp2_waiter_accept(struct mempool2_waiter *waiter, void *element)
+void mp2_waiter_give(struct mempool2_waiter *waiter, void *element)
 {
 	lockdep_assert_held(&waiter->pool->wait.lock);
 	waiter->elems[waiter->count - waiter->nr_missing] = element;
@@ -175,7 +175,7 @@ void mp2_waiter_leave(struct mempool2_waiter *waiter)
 /* Under the lock: the same for one that sleeps. With the last one it is woken. */
 static void sleeper_accept(struct mempool2_waiter *waiter, void *element)
 {
-	mp2_waiter_accept(waiter, element);
+	mp2_waiter_give(waiter, element);
 	if (waiter->nr_missing)
 		return;
 	wake_up_process(waiter->entry.private);
@@ -206,7 +206,7 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 
 static bool entry_is_ours(const struct wait_queue_entry *entry)
 {
-	return entry->func == sleeper_wake || entry->func == mp2_function_wake;
+	return entry->func == sleeper_wake || entry->func == mp2_async_wake;
 }
 
 /* Under the lock: the head of the queue, which is the oldest waiter; or %NULL. */
@@ -242,7 +242,7 @@ static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 		if (entry->func)
 			entry->func(entry, TASK_NORMAL, 0, NULL);
 	}
-	mp2_inside_handed_over(pool, element);
+	mp2_debug_handover(pool, element);
 }
 
 /*
@@ -254,11 +254,11 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 	int i;
 
 	for (i = 0; i < GIVE_BATCH; i++) {
-		if (!pool->nr_waiters || !limit_enter_waiter(pool))
+		if (!pool->nr_waiters || !limit_charge_waiter(pool))
 			return false;
 		if (!pool_take_from_reserve(pool, &hand->element, 1)) {
 			if (pool_is_limited(pool))
-				mp2_limit_give(pool, 1);
+				mp2_limit_release(pool, 1);
 			return false;
 		}
 		waiters_accept(pool, hand);
@@ -268,15 +268,15 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 
 /*
  * To be called after an element was put, if there are waiters then. With rcu_read_lock(),
- * which is kept until the functions of @served have been called or are left to others.
+ * which is kept until the functions of @completed have been called or are left to others.
  */
-void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *served)
+void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *completed)
 {
-	struct handover hand = { .served = served };
+	struct handover hand = { .completed = completed };
 	unsigned long flags;
 	bool more;
 
-	if (!queue_can_be_locked()) {
+	if (!can_lock_waitq()) {
 		mp2_waiters_serve_later(pool);
 		return;
 	}
@@ -287,15 +287,15 @@ void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *served)
 	} while (more);
 }
 
-void mp2_waiters_serve_and_call(struct mempool2 *pool)
+void mp2_waiters_serve_and_run(struct mempool2 *pool)
 {
-	struct llist_head served = {};
+	struct llist_head completed = {};
 
 	/* Pairs with mempool2_cancel_sync(). */
 	rcu_read_lock();
-	mp2_waiters_serve(pool, &served);
+	mp2_waiters_serve(pool, &completed);
 	/* The functions may end the pool, so they come last. */
-	mp2_functions_call(&served);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 }
 
@@ -304,9 +304,9 @@ void mp2_waiters_serve_and_call(struct mempool2 *pool)
  * mp2_waiters_serve().
  */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
-					  unsigned int nr, struct llist_head *served)
+					  unsigned int nr, struct llist_head *completed)
 {
-	struct handover hand = { .served = served };
+	struct handover hand = { .completed = completed };
 	bool was_offered, more;
 	unsigned long flags;
 	unsigned int i;
@@ -315,7 +315,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	 * Where the lock may not be taken they come by way of the reserve. If that is full
 	 * and these go where they came from, there may be waiters for the limit all the same.
 	 */
-	if (!queue_can_be_locked()) {
+	if (!can_lock_waitq()) {
 		mp2_waiters_serve_later(pool);
 		return 0;
 	}
@@ -324,7 +324,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	was_offered = atomic_read(&pool->state) & MEMPOOL2_OFFERED;
 	for (i = 0; i < nr; i++) {
-		if (!pool->nr_waiters || !limit_enter_waiter(pool))
+		if (!pool->nr_waiters || !limit_charge_waiter(pool))
 			break;
 		hand.element = elems[i];
 		waiters_accept(pool, &hand);
@@ -332,14 +332,14 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	more = was_offered && !(atomic_read(&pool->state) & MEMPOOL2_OFFERED);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	/* What rests was offered to one that has got another element. */
-	if (unlikely(more) && reserve_is_waited_for(pool))
-		mp2_waiters_serve(pool, served);
+	if (unlikely(more) && pool_has_waiters(pool))
+		mp2_waiters_serve(pool, completed);
 	return i;
 }
 
 static bool waiter_is_served(const struct mempool2_waiter *waiter)
 {
-	/* Pairs with the release in mp2_waiter_accept(). */
+	/* Pairs with the release in mp2_waiter_give(). */
 	return !smp_load_acquire(&waiter->nr_missing);
 }
 
@@ -371,7 +371,7 @@ bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
  * After a task has put an element that it held for a short time. As mp2_waiters_serve(), but if the
  * oldest waiter sleeps it is woken and takes the element itself.
  */
-static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
+static void waiters_offer(struct mempool2 *pool, struct llist_head *completed)
 {
 	struct mempool2_waiter *head;
 	unsigned long flags;
@@ -380,8 +380,8 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
 	/* The waiter to which it is offered is about to look. */
 	if (atomic_read(&pool->state) & MEMPOOL2_OFFERED)
 		return;
-	if (!queue_can_be_locked()) {
-		mp2_waiters_serve(pool, served);
+	if (!can_lock_waitq()) {
+		mp2_waiters_serve(pool, completed);
 		return;
 	}
 	spin_lock_irqsave(&pool->wait.lock, flags);
@@ -394,7 +394,7 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
 	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	if (!offered)
-		mp2_waiters_serve(pool, served);
+		mp2_waiters_serve(pool, completed);
 }
 
 /*
@@ -404,10 +404,10 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *served)
 /*
  * Give elements, from the front of the array, to those who wait and then to the
  * reserve while it has room. Returns how many that were. Those whose functions are to be
- * called then are added to @served; as mp2_waiters_serve().
+ * called then are added to @completed; as mp2_waiters_serve().
  */
 unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
-			     unsigned int count, struct llist_head *served)
+			     unsigned int count, struct llist_head *completed)
 {
 	unsigned int nr = 0, batch, given;
 	int state;
@@ -417,12 +417,12 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
 		state = atomic_read(&pool->state);
 		if (state & MEMPOOL2_WAITERS && count == 1 && !pool_is_limited(pool) &&
 		    hold_is_short(elems[0]) && mp2_pool_put_into_reserve(pool, elems, 1)) {
-			if (reserve_is_waited_for(pool))
-				waiters_offer(pool, served);
+			if (pool_has_waiters(pool))
+				waiters_offer(pool, completed);
 			return 1;
 		}
 		if (state & MEMPOOL2_WAITERS) {
-			given = waiters_give(pool, elems + nr, batch, served);
+			given = waiters_give(pool, elems + nr, batch, completed);
 			if (given) {
 				nr += given;
 				continue;
@@ -434,8 +434,8 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
 		if (!given)
 			break;
 		nr += given;
-		if (reserve_is_waited_for(pool))
-			mp2_waiters_serve(pool, served);
+		if (pool_has_waiters(pool))
+			mp2_waiters_serve(pool, completed);
 	}
 	return nr;
 }
@@ -444,20 +444,20 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
  * Back to where they are missed, or else to where they came from. @later: functions are left
  * to others, as they are if the pool is still needed here, for the free function.
  */
-void mp2_pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool later)
+void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count, bool later)
 {
-	struct llist_head served = {};
+	struct llist_head completed = {};
 	unsigned int nr;
 
 	rcu_read_lock();
-	nr = mp2_pool_return(pool, elems, count, &served);
+	nr = mp2_pool_return(pool, elems, count, &completed);
 	if (later || nr < count)
-		mp2_functions_call_later(&served);
+		mp2_callbacks_defer(&completed);
 	else
-		mp2_functions_call(&served);
+		mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	while (nr < count)
-		pool_call_free(pool, elems[nr++]);
+		backend_free(pool, elems[nr++]);
 }
 
 /*
@@ -467,8 +467,8 @@ void mp2_pool_free(struct mempool2 *pool, void **elems, unsigned int count, bool
 static void sleeper_queue(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
-	struct llist_head served = {};
-	struct handover hand = { .served = &served };
+	struct llist_head completed = {};
+	struct handover hand = { .completed = &completed };
 	unsigned long flags;
 	bool more;
 
@@ -481,8 +481,8 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 	waiter->is_head = mp2_queue_head(pool) == waiter;
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	if (unlikely(more))
-		mp2_waiters_serve(pool, &served);
-	mp2_functions_call(&served);
+		mp2_waiters_serve(pool, &completed);
+	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 }
 
@@ -538,7 +538,7 @@ static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 		}
 	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	return first && mp2_limit_take(pool, 1);
+	return first && mp2_limit_try_charge(pool, 1);
 }
 
 /* Take what was offered, and have the others served. From now on the waiter is offered nothing. */
@@ -554,7 +554,7 @@ static void sleeper_look(struct mempool2_waiter *waiter)
 	offer_end(waiter);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	if (was_offered)
-		after_put(pool);
+		pool_kick_waiters(pool);
 }
 
 /*
@@ -570,10 +570,10 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 	/* The alloc function may sleep, and what is offered would rest meanwhile. */
 	sleeper_look(waiter);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
-		element = pool_call_alloc(pool, gfp);
-		if (!element || refused(element, waiter->caller)) {
+		element = backend_alloc(pool, gfp);
+		if (!element || misuse_element(element, waiter->caller)) {
 			if (pool_is_limited(pool))
-				mp2_limit_leave(pool, 1);
+				mp2_limit_uncharge(pool, 1);
 			return;
 		}
 
@@ -596,7 +596,7 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 	/* First, or a wake_up() by others that comes meanwhile were lost. */
 	WRITE_ONCE(waiter->look_at, jiffies + RETRY_JIFFIES);
 	if (!waiter_is_served(waiter))
-		after_put(waiter->pool);
+		pool_kick_waiters(waiter->pool);
 	sleeper_ask(waiter, gfp);
 }
 
@@ -615,7 +615,7 @@ static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	/* What rests is for the next one. */
 	if (was_offered)
-		after_put(pool);
+		pool_kick_waiters(pool);
 	return waits;
 }
 

@@ -997,7 +997,7 @@ static void element_stays_the_functions_when_the_waiter_is_used_again(struct kun
 	first = fx->held[0];
 	second = fx->held[1];
 	request_queue(fx, &request, 1);
-	request.waiter.function = request_and_look;
+	request.waiter.callback = request_and_look;
 	fixture_put(fx);
 	for (end = jiffies + TIMEOUT; atomic_read(&request.nr_calls) < 2;) {
 		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));
@@ -1290,7 +1290,7 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
  *
  * Each worker has some requests, which it makes again and again, in one pool after
  * the other. Before it makes one again it cancels it, if it is still out. Some are
- * cancelled by an interrupt before, or by the worker's neighbour. All of these free
+ * cancelled by an interrupt before, or by the worker's neighbor. All of these free
  * the elements that they find. The last one to leave a pool ends it, and does not
  * know whether somebody is still on the way back from having called a function.
  */
@@ -1321,7 +1321,7 @@ struct race_request {
 
 struct race_worker {
 	struct race_request	requests[RACE_SLOTS];
-	struct race_request	*from_neighbour;
+	struct race_request	*from_neighbor;
 	struct race_request	*for_irq;
 	struct irq_work		irq_work;
 };
@@ -1519,7 +1519,7 @@ static void race_leave(struct race_worker *worker, struct race_round *round)
 static void race_loop(struct caller *caller)
 {
 	struct race_worker *worker = &race->workers[caller->index];
-	struct race_worker *neighbour = &race->workers[(caller->index + 1) % RACE_WORKERS];
+	struct race_worker *neighbor = &race->workers[(caller->index + 1) % RACE_WORKERS];
 	struct race_request *request;
 	struct race_round *round;
 	struct rnd_state rnd;
@@ -1539,12 +1539,12 @@ static void race_loop(struct caller *caller)
 			race_settle(request);
 			race_request(request, round, random / 16 % 8 ? 1 : 3);
 			if (request->made && random / 128 % 4 == 0)
-				race_lend(request, &neighbour->from_neighbour);
+				race_lend(request, &neighbor->from_neighbor);
 			else if (request->made && random / 128 % 4 == 1)
 				race_lend(request, &worker->for_irq);
 			if (random / 512 % 8 == 0)
 				irq_work_queue(&worker->irq_work);
-			race_cancel_lent(&worker->from_neighbour);
+			race_cancel_lent(&worker->from_neighbor);
 			if (random / 4096 % 8 == 0)
 				race_free(round);
 			if (random / 32768 % 128 == 0 &&
@@ -2165,7 +2165,7 @@ static void async_alloc_of_no_pool_is_refused(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT,
 								   &request.waiter)),
 				(long)-EINVAL);
-	expect_one_warning(fx, &spent, "pool is not initialised");
+	expect_one_warning(fx, &spent, "pool is not initialized");
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
 }
 
@@ -2182,7 +2182,7 @@ static void bulk_async_of_no_pool_is_refused(struct kunit *test)
 								request.elems, 2,
 								&request.waiter),
 				-EINVAL);
-	expect_one_warning(fx, &spent, "pool is not initialised");
+	expect_one_warning(fx, &spent, "pool is not initialized");
 }
 
 static void bulk_async_of_more_than_min_nr_is_refused(struct kunit *test)

@@ -120,7 +120,7 @@ static size_t bytes_of(const struct backend *backend)
 	return backend->is_page ? PAGE_SIZE << backend->size : backend->size;
 }
 
-/* Write all of an element, each in its own way, so that neighbours would show. */
+/* Write all of an element, each in its own way, so that neighbors would show. */
 static void element_fill(const struct backend *backend, void *element, u8 value)
 {
 	memset(memory_of(backend, element), value, bytes_of(backend));

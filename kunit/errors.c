@@ -2,7 +2,7 @@
 /*
  * Tests of mempool2: callers' mistakes (section 4 of the contract)
  *
- * Each mistake is made twice and has one warning, which says what was wrong and
+ * Each misuse_once is made twice and has one warning, which says what was wrong and
  * who did it. Nothing is allocated, freed or changed by it.
  */
 #include <linux/err.h>
@@ -16,7 +16,7 @@ static void plain_ctor(void *object)
 {
 }
 
-/* The pool that a mistake was made with goes on as before. */
+/* The pool that a misuse_once was made with goes on as before. */
 static void expect_pool_as_before(struct fixture *fx, int min_nr)
 {
 	struct kunit *test = fx->test;
@@ -111,21 +111,21 @@ static void largest_kmalloc_size_is_no_mistake(struct kunit *test)
 	expect_no_warning(fx);
 }
 
-/* Calls on a pool that was not initialised */
+/* Calls on a pool that was not initialized */
 
-static void alloc_from_an_uninitialised_pool_returns_null(struct kunit *test)
+static void alloc_from_an_uninitialized_pool_returns_null(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static bool spent;
 
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
 }
 
-static void alloc_bulk_from_an_uninitialised_pool_is_einval(struct kunit *test)
+static void alloc_bulk_from_an_uninitialized_pool_is_einval(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	void *elems[1] = { fx };
@@ -136,12 +136,12 @@ static void alloc_bulk_from_an_uninitialised_pool_is_einval(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 1),
 				-EINVAL);
 	KUNIT_EXPECT_PTR_EQ(test, elems[0], (void *)fx);
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
 }
 
-static void alloc_preallocated_from_an_uninitialised_pool_returns_null(struct kunit *test)
+static void alloc_preallocated_from_an_uninitialized_pool_returns_null(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static bool spent;
@@ -149,12 +149,12 @@ static void alloc_preallocated_from_an_uninitialised_pool_returns_null(struct ku
 
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
 }
 
-static void alloc_noreserve_from_an_uninitialised_pool_returns_null(struct kunit *test)
+static void alloc_noreserve_from_an_uninitialized_pool_returns_null(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static bool spent;
@@ -163,12 +163,12 @@ static void alloc_noreserve_from_an_uninitialised_pool_returns_null(struct kunit
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool,
 								 GFP_KERNEL));
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
 }
 
-static void free_to_an_uninitialised_pool_leaves_the_element_alone(struct kunit *test)
+static void free_to_an_uninitialized_pool_leaves_the_element_alone(struct kunit *test)
 {
 	void *element = fixture_foreign(test->priv);
 	/* There never was a pool in this place, of which checks would know. */
@@ -179,14 +179,14 @@ static void free_to_an_uninitialised_pool_leaves_the_element_alone(struct kunit 
 
 	for (i = 0; i < 2; i++)
 		mempool2_free(element, &never_a_pool);
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 1);
 	source_free(element, &fx->src);
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
 }
 
-static void free_bulk_to_an_uninitialised_pool_takes_nothing(struct kunit *test)
+static void free_bulk_to_an_uninitialized_pool_takes_nothing(struct kunit *test)
 {
 	void *element = fixture_foreign(test->priv);
 	struct fixture *fx = test->priv;
@@ -195,14 +195,14 @@ static void free_bulk_to_an_uninitialised_pool_takes_nothing(struct kunit *test)
 
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, &element, 1), 0u);
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 1);
 	source_free(element, &fx->src);
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
 }
 
-static void resize_of_an_uninitialised_pool_is_einval(struct kunit *test)
+static void resize_of_an_uninitialized_pool_is_einval(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static bool spent;
@@ -210,7 +210,7 @@ static void resize_of_an_uninitialised_pool_is_einval(struct kunit *test)
 
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), -EINVAL);
-	expect_one_warning(fx, &spent, "not initialised");
+	expect_one_warning(fx, &spent, "not initialized");
 	KUNIT_EXPECT_FALSE(test, mempool2_initialized(&fx->pool));
 	fixture_pool(fx, 2);
 	expect_pool_as_before(fx, 2);
@@ -236,7 +236,7 @@ static void alloc_bulk_of_more_than_min_nr_is_einval(struct kunit *test)
 }
 
 /*
- * The same mistake as above, which may have had the warning: only the results
+ * The same misuse_once as above, which may have had the warning: only the results
  * count. min_nr 0 keeps an element, but guarantees none; and a count that would
  * be negative as a number with a sign is just a large one.
  */
@@ -478,13 +478,13 @@ static struct kunit_case errors_cases[] = {
 			 bad_pool_gen_params),
 	KUNIT_CASE(negative_page_order_is_refused),
 	KUNIT_CASE(largest_kmalloc_size_is_no_mistake),
-	KUNIT_CASE(alloc_from_an_uninitialised_pool_returns_null),
-	KUNIT_CASE(alloc_bulk_from_an_uninitialised_pool_is_einval),
-	KUNIT_CASE(alloc_preallocated_from_an_uninitialised_pool_returns_null),
-	KUNIT_CASE(alloc_noreserve_from_an_uninitialised_pool_returns_null),
-	KUNIT_CASE(free_to_an_uninitialised_pool_leaves_the_element_alone),
-	KUNIT_CASE(free_bulk_to_an_uninitialised_pool_takes_nothing),
-	KUNIT_CASE(resize_of_an_uninitialised_pool_is_einval),
+	KUNIT_CASE(alloc_from_an_uninitialized_pool_returns_null),
+	KUNIT_CASE(alloc_bulk_from_an_uninitialized_pool_is_einval),
+	KUNIT_CASE(alloc_preallocated_from_an_uninitialized_pool_returns_null),
+	KUNIT_CASE(alloc_noreserve_from_an_uninitialized_pool_returns_null),
+	KUNIT_CASE(free_to_an_uninitialized_pool_leaves_the_element_alone),
+	KUNIT_CASE(free_bulk_to_an_uninitialized_pool_takes_nothing),
+	KUNIT_CASE(resize_of_an_uninitialized_pool_is_einval),
 	KUNIT_CASE(alloc_bulk_of_more_than_min_nr_is_einval),
 	KUNIT_CASE(alloc_bulk_of_absurd_counts_is_einval),
 	KUNIT_CASE(resize_below_zero_is_einval),

@@ -215,7 +215,7 @@ struct errand {
  *
  * @test: the case
  * @src: a back end that always succeeds
- * @pool: zeroed; initialised by fixture_pool()
+ * @pool: zeroed; initialized by fixture_pool()
  * @spare: zeroed, for cases with two pools
  * @watched: for patch_no_code()
  * @incomplete: the case ends with elements of @pool lost or never allocated
@@ -375,7 +375,7 @@ void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *a
 void expect_no_warning(struct fixture *fx);
 
 /*
- * Expect just one, with @text and who made the mistake in it. Warnings come once
+ * Expect just one, with @text and who made the misuse_once in it. Warnings come once
  * in a boot: @spent is static and tells that the case has had its own.
  */
 #define expect_one_warning(fx, spent, text) \

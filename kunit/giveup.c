@@ -514,7 +514,7 @@ static void alloc_timeout_of_no_pool_is_refused(struct kunit *test)
 			(long)-EINVAL);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 1)),
 			(long)-EINVAL);
-	expect_one_warning(fx, &spent, "pool is not initialised");
+	expect_one_warning(fx, &spent, "pool is not initialized");
 }
 
 static void alloc_killable_of_no_pool_is_refused(struct kunit *test)
@@ -526,7 +526,7 @@ static void alloc_killable_of_no_pool_is_refused(struct kunit *test)
 			(long)-EINVAL);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_killable(&fx->pool, GFP_KERNEL)),
 			(long)-EINVAL);
-	expect_one_warning(fx, &spent, "pool is not initialised");
+	expect_one_warning(fx, &spent, "pool is not initialized");
 }
 
 static void gfp_zero_is_noticed_in_other_ways_to_wait_too(struct kunit *test)

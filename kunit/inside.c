@@ -15,7 +15,7 @@
 
 static void set_failing(struct fixture *fx, unsigned int one_in)
 {
-	KUNIT_ASSERT_EQ(fx->test, mempool2_set_failing(&fx->pool, one_in), 0);
+	KUNIT_ASSERT_EQ(fx->test, mempool2_set_fail_interval(&fx->pool, one_in), 0);
 }
 
 /* Making the alloc function fail */
@@ -214,11 +214,11 @@ static void stock_pool_can_be_made_to_fail(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, source->alloc, source->free,
 					    (void *)source->data), 0);
-	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->spare, 1), 0);
 	element = mempool2_alloc(&fx->spare, GFP_NOWAIT);
 	KUNIT_EXPECT_NOT_NULL(test, element);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->spare, GFP_NOWAIT));
-	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 0), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->spare, 0), 0);
 	other = mempool2_alloc(&fx->spare, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, other);
 	mempool2_free(element, &fx->spare);
@@ -230,13 +230,13 @@ static void stock_pool_can_be_made_to_fail(struct kunit *test)
 
 static void statistics_count_what_happens(struct kunit *test)
 {
-	struct mempool2_statistics sum;
+	struct mempool2_stats sum;
 	struct fixture *fx = test->priv;
 	struct caller *caller;
 	int i;
 
 	fixture_pool(fx, 2);
-	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_enable_stats(&fx->pool, true), 0);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 2);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	caller = caller_that_waits(fx);
@@ -249,43 +249,43 @@ static void statistics_count_what_happens(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
 
-	KUNIT_ASSERT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_get_stats(&fx->pool, &sum), 0);
 	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 2);
 	/* fixture_drain() went on until there was nothing. */
 	KUNIT_EXPECT_EQ(test, sum.failed, 2);
 	KUNIT_EXPECT_EQ(test, sum.waits, 1);
-	KUNIT_EXPECT_EQ(test, sum.handed_over, 1);
+	KUNIT_EXPECT_EQ(test, sum.handovers, 1);
 	KUNIT_EXPECT_EQ(test, sum.resizes, 1);
 	/* One came back, and the resize brought what was missing then. */
 	KUNIT_EXPECT_EQ(test, sum.refills, 3);
-	KUNIT_EXPECT_GE(test, sum.longest_wait_ns, jiffies_to_nsecs(2));
-	KUNIT_EXPECT_EQ(test, sum.wait_ns, sum.longest_wait_ns);
+	KUNIT_EXPECT_GE(test, sum.max_wait_ns, jiffies_to_nsecs(2));
+	KUNIT_EXPECT_EQ(test, sum.wait_ns, sum.max_wait_ns);
 }
 
 static void statistics_are_only_there_once_switched_on(struct kunit *test)
 {
-	struct mempool2_statistics sum;
+	struct mempool2_stats sum;
 	struct fixture *fx = test->priv;
 
 	fixture_pool(fx, 1);
-	KUNIT_EXPECT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), -ENODATA);
-	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
-	KUNIT_EXPECT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_get_stats(&fx->pool, &sum), -ENODATA);
+	KUNIT_ASSERT_EQ(test, mempool2_enable_stats(&fx->pool, true), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_get_stats(&fx->pool, &sum), 0);
 	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 0);
 }
 
 static void statistics_stay_when_switched_off(struct kunit *test)
 {
-	struct mempool2_statistics sum;
+	struct mempool2_stats sum;
 	struct fixture *fx = test->priv;
 
 	fixture_pool(fx, 1);
-	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_enable_stats(&fx->pool, true), 0);
 	fixture_drain(fx);
-	KUNIT_ASSERT_EQ(test, mempool2_set_statistics(&fx->pool, false), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_enable_stats(&fx->pool, false), 0);
 	fixture_put_all(fx);
 	fixture_drain(fx);
-	KUNIT_ASSERT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_get_stats(&fx->pool, &sum), 0);
 	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 1);
 	KUNIT_EXPECT_EQ(test, sum.refills, 0);
 }
@@ -484,7 +484,7 @@ static void events_leave_alone_what_was_a_pool(struct kunit *test)
 	see_no_more();
 	source_recover(&fx->src);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
-	KUNIT_EXPECT_EQ(test, mempool2_set_statistics(&fx->pool, true), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_enable_stats(&fx->pool, true), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_ALL), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
 	expect_left_alone(fx, original);
@@ -543,7 +543,7 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 	end = jiffies + HZ;
 	for (i = 0; time_before(jiffies, end); i++) {
 		set_failing(fx, i % 3);
-		KUNIT_EXPECT_EQ(test, mempool2_set_statistics(&fx->pool, i % 2), 0);
+		KUNIT_EXPECT_EQ(test, mempool2_enable_stats(&fx->pool, i % 2), 0);
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool,
 							  i % (MEMPOOL2_CHECK_ALL + 1) &
 							  ~MEMPOOL2_CHECK_NESTED), 0);
@@ -785,7 +785,7 @@ static void elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, NR_SWEPT, mempool2_kvmalloc,
 					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
 	patch_no_code(fx);
-	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->spare, 1), 0);
 	/* New pools may have checks, and the elements are written to. */
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, 0), 0);
 	for (i = 0; i < 20; i++)
@@ -811,17 +811,17 @@ static void pool_made_with_interrupts_off_leaves_them_off(struct kunit *test)
 
 /* Callers' mistakes */
 
-static void switches_refuse_an_uninitialised_pool(struct kunit *test)
+static void switches_refuse_an_uninitialized_pool(struct kunit *test)
 {
-	struct mempool2_statistics sum;
+	struct mempool2_stats sum;
 	struct fixture *fx = test->priv;
 
 	/* Warnings come once in a boot, so they are not looked at. */
-	KUNIT_EXPECT_EQ(test, mempool2_set_failing(&fx->pool, 1), -EINVAL);
-	KUNIT_EXPECT_EQ(test, mempool2_set_statistics(&fx->pool, true), -EINVAL);
-	KUNIT_EXPECT_EQ(test, mempool2_read_statistics(&fx->pool, &sum), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_fail_interval(&fx->pool, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_enable_stats(&fx->pool, true), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_get_stats(&fx->pool, &sum), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mempool2_set_name(&fx->pool, "a"), -EINVAL);
 }
 
@@ -841,7 +841,7 @@ static void stuck_after_more_than_a_day_is_einval(struct kunit *test)
 	static bool spent;
 
 	fixture_pool(fx, 1);
-	KUNIT_EXPECT_EQ(test, mempool2_set_stuck_after(&fx->pool, 86401), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 86401), -EINVAL);
 	expect_one_warning(fx, &spent, "more than a day");
 }
 
@@ -882,7 +882,7 @@ static struct kunit_case inside_cases[] = {
 	KUNIT_CASE_SLOW(checks_are_switched_beside_those_who_empty_and_fill_the_store),
 	KUNIT_CASE_SLOW(checks_are_switched_while_the_pool_is_resized),
 	KUNIT_CASE(pool_made_with_interrupts_off_leaves_them_off),
-	KUNIT_CASE(switches_refuse_an_uninitialised_pool),
+	KUNIT_CASE(switches_refuse_an_uninitialized_pool),
 	KUNIT_CASE(unknown_check_is_einval),
 	KUNIT_CASE(stuck_after_more_than_a_day_is_einval),
 	KUNIT_CASE(empty_name_is_einval),
@@ -890,7 +890,7 @@ static struct kunit_case inside_cases[] = {
 };
 
 static struct kunit_suite inside_suite = {
-	.name = "mempool2_inside",
+	.name = "mempool2_ext",
 	.init = fixture_init,
 	.exit = fixture_exit,
 	.test_cases = inside_cases,

@@ -318,13 +318,13 @@ static void limit_holds_under_load_and_nobody_is_left_behind(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	unsigned long end = jiffies + HZ / 2;
-	static atomic_t nr_out;
+	static atomic_t nr_inflight;
 	int i;
 
 	fixture_limited_pool(fx, 2, 3);
 	fx->src.pool = NULL;
-	fx->src.hook_arg = &nr_out;
-	atomic_set(&nr_out, 0);
+	fx->src.hook_arg = &nr_inflight;
+	atomic_set(&nr_inflight, 0);
 	for (i = 0; i < 8; i++)
 		caller_run(caller_add(fx, limited_loop), ANY_CPU);
 	while (time_before(jiffies, end)) {
@@ -375,7 +375,7 @@ static void limit_of_no_pool_is_refused(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), -EINVAL);
-	expect_one_warning(fx, &spent, "pool is not initialised");
+	expect_one_warning(fx, &spent, "pool is not initialized");
 }
 
 /*

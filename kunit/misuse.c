@@ -398,7 +398,7 @@ static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
 	struct caller *caller;
 
 	checked_pool(fx, 1, MEMPOOL2_CHECK_NESTED);
-	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 1), 0);
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
@@ -426,7 +426,7 @@ static void many_that_are_stuck_have_one_report(struct kunit *test)
 	}
 	/* Once somebody looks, all of them have waited for so long. */
 	schedule_timeout_uninterruptible(HZ + HZ / 10);
-	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 1), 0);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
 	/* All of them. */
 	schedule_timeout_uninterruptible(2 * HZ);
@@ -446,7 +446,7 @@ static void stuck_waiter_of_a_copy_is_found(struct kunit *test)
 					    &fx->src), 0);
 	fx->pool = original;
 	init_waitqueue_head(&fx->pool.wait);
-	KUNIT_EXPECT_EQ(test, mempool2_set_stuck_after(&fx->pool, 1), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 1), 0);
 	memset(&original, 0x5a, sizeof(original));
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
@@ -638,7 +638,7 @@ static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
 	int i;
 
 	checked_pool(fx, 2, MEMPOOL2_CHECK_ALL);
-	KUNIT_ASSERT_EQ(test, mempool2_set_stuck_after(&fx->pool, 5), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 5), 0);
 	fx->src.pool = NULL;
 	source_fail(&fx->src);
 	for (i = 0; i < 6; i++)
@@ -656,7 +656,7 @@ static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
 struct permits {
 	unsigned long	address;
 	atomic_t	nr_left;
-	atomic_t	nr_out;
+	atomic_t	nr_inflight;
 };
 
 static void *permit_alloc(gfp_t gfp_mask, void *pool_data)
@@ -665,7 +665,7 @@ static void *permit_alloc(gfp_t gfp_mask, void *pool_data)
 
 	if (!atomic_add_unless(&permits->nr_left, -1, 0))
 		return NULL;
-	atomic_inc(&permits->nr_out);
+	atomic_inc(&permits->nr_inflight);
 	return (void *)permits->address;
 }
 
@@ -674,7 +674,7 @@ static void permit_free(void *element, void *pool_data)
 	struct permits *permits = pool_data;
 
 	atomic_inc(&permits->nr_left);
-	atomic_dec(&permits->nr_out);
+	atomic_dec(&permits->nr_inflight);
 }
 
 /* How many are in the reserve, and when the checks are switched on: some are out already? */
@@ -725,7 +725,7 @@ static void equal_elements_are_left_alone(struct kunit *test)
 		for (i = 0; i < nr; i++)
 			mempool2_free(elems[i], &fx->spare);
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), permit_case->min_nr);
-		KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_out), permit_case->min_nr);
+		KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_inflight), permit_case->min_nr);
 		for (nr = 0; nr < ARRAY_SIZE(elems); nr++) {
 			elems[nr] = mempool2_alloc(&fx->spare, GFP_NOWAIT);
 			if (!elems[nr])
@@ -736,7 +736,7 @@ static void equal_elements_are_left_alone(struct kunit *test)
 	for (i = 0; i < nr; i++)
 		mempool2_free(elems[i], &fx->spare);
 	mempool2_exit(&fx->spare);
-	KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_out), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_inflight), 0);
 	expect_no_warning(fx);
 }
 
@@ -751,7 +751,7 @@ static void pool_of_no_size_is_left_alone(struct fixture *fx)
 		elems[i] = mempool2_alloc(&fx->spare, GFP_KERNEL);
 	for (i = 0; i < 3; i++)
 		mempool2_free(elems[i], &fx->spare);
-	KUNIT_ASSERT_EQ(test, mempool2_set_failing(&fx->spare, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->spare, 1), 0);
 	for (i = 0; i < 2; i++)
 		elems[i] = mempool2_alloc(&fx->spare, GFP_NOWAIT);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->spare, GFP_NOWAIT));

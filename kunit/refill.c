@@ -139,7 +139,7 @@ static void refill_of_no_pool_is_refused(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), -EINVAL);
-	expect_one_warning(fx, &spent, "pool is not initialised");
+	expect_one_warning(fx, &spent, "pool is not initialized");
 }
 
 static struct kunit_case refill_cases[] = {

@@ -349,7 +349,7 @@ inline waiters_serve_batch() {
 	od
 }
 
-inline after_put() {
+inline pool_kick_waiters() {
 	if
 	:: state & WAITING ->
 		LOCK(queue_lock);
@@ -375,7 +375,7 @@ inline waiters_offer() {
 		:: else
 		fi;
 		UNLOCK(queue_lock);
-		if :: again -> again = 0 :: else -> after_put() fi
+		if :: again -> again = 0 :: else -> pool_kick_waiters() fi
 	:: else
 	fi
 }
@@ -397,7 +397,7 @@ inline pool_return() {
 		ended = 0;
 		if :: len(queue) > 0 -> waiters_accept(); n = 1 :: else fi;
 		UNLOCK(queue_lock);
-		if :: ended && MUTANT != 26 -> after_put() :: else fi;
+		if :: ended && MUTANT != 26 -> pool_kick_waiters() :: else fi;
 		ended = 0
 	:: else -> if :: e -> is_short = 0 :: else fi
 	fi;
@@ -411,7 +411,7 @@ inline pool_return() {
 	:: e -> discard()
 	:: !e && n -> n = 0
 	:: !e && !n && is_short -> is_short = 0; waiters_offer()
-	:: else -> if :: MUTANT != 1 -> after_put() :: else fi
+	:: else -> if :: MUTANT != 1 -> pool_kick_waiters() :: else fi
 	fi
 }
 
@@ -429,7 +429,7 @@ inline free_element() {
 		:: else ->
 			is_short = 0;
 			again = 1;
-			if :: (state & (WAITING | OFFERED)) == WAITING -> after_put() :: else fi
+			if :: (state & (WAITING | OFFERED)) == WAITING -> pool_kick_waiters() :: else fi
 		fi
 	:: (st & (NOT_FULL | WAITING)) == NOT_FULL ->
 		RCU_READ_LOCK;
@@ -442,7 +442,7 @@ inline free_element() {
 	if
 	:: e -> pool_return()
 	:: !e && again -> again = 0
-	:: else -> if :: MUTANT != 1 -> after_put() :: else fi
+	:: else -> if :: MUTANT != 1 -> pool_kick_waiters() :: else fi
 	fi;
 	atomic { st = 0; sz = 0 }
 }
@@ -534,7 +534,7 @@ inline look(me) {
 	if :: !given[me] -> offer_end() :: else fi;
 	w = 0;
 	UNLOCK(queue_lock);
-	if :: ended && MUTANT != 27 && MUTANT != 28 -> after_put() :: else fi;
+	if :: ended && MUTANT != 27 && MUTANT != 28 -> pool_kick_waiters() :: else fi;
 	ended = 0;
 	nr_looking--
 }
@@ -575,7 +575,7 @@ active [LEAVERS] proctype leaver() {
 		:: else -> e = 1
 		fi;
 		UNLOCK(queue_lock);
-		if :: ended && MUTANT != 29 -> after_put() :: else fi;
+		if :: ended && MUTANT != 29 -> pool_kick_waiters() :: else fi;
 		ended = 0;
 		break
 	:: given[me] -> e = 1; break
@@ -611,7 +611,7 @@ inline reserve_move_batch(at) {
 	UNLOCK(R[at].lock);
 	if
 	:: e && MUTANT == 17 ->
-		/* The mistake: with the element in hand, but not the lock. */
+		/* The misuse_once: with the element in hand, but not the lock. */
 		UNLOCK(R[1 - at].lock);
 		LOCK(R[1 - at].lock)
 	:: else

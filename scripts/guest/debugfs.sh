@@ -19,7 +19,7 @@ headline() { echo "$(($(cut -d. -f1 /proc/uptime) - started)) s: $*"; }
 # id NAME: the directory of the first pool that the table calls so.
 id() { awk -v name="$1" '$2 == name { print $1; exit }' $pools/pools; }
 # settings DIR: all that can be switched there.
-settings() { (cd "$1" && cat fail statistics checks stuck_after | tr '\n' ';'); }
+settings() { (cd "$1" && cat fail statistics checks stall_timeout | tr '\n' ';'); }
 # unload MODULE...: they may be in use for a moment yet.
 unload() {
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -117,7 +117,7 @@ for name in two_lines _1_begins-with-a-row tab_here 'clear_[2J' bell_ _ quite-us
 done
 waited=$pools/$(id waited)
 echo exit >"$waited/checks" || fail "checks of $waited"
-echo 1 >"$waited/stuck_after" || fail "stuck_after of $waited"
+echo 1 >"$waited/stall_timeout" || fail "stall_timeout of $waited"
 # Who has an element already is not known to be a holder: somebody has to take one first.
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
 	dmesg >/tmp/dmesg
@@ -129,7 +129,7 @@ grep -E '^crowd_1_x/[0-9]+ missing=1 waited_ms=[0-9]+ caller=wait_fn[^ ]+ \[memp
 grep -E '^crowd_1_x/[0-9]+ element=[^ ]+ held_ms=[0-9]+$' "$waited/holders" || fail "holders: $(cat "$waited/holders")"
 grep -E '^crowd_asked/0 missing=1 ' "$pools/$(id asked)/waiters" ||
 	fail "waiters: $(cat "$pools/$(id asked)/waiters")"
-echo 0 >"$waited/stuck_after"
+echo 0 >"$waited/stall_timeout"
 grep -q 'BUG: mempool2: waiter stuck in pool waited$' /tmp/dmesg || fail "no waiter was reported"
 grep -qE 'task crowd_1_x/[0-9]+ has waited' /tmp/dmesg || fail "the report does not name the waiter"
 grep -qE 'taken by task crowd_1_x/[0-9]+ ' /tmp/dmesg || fail "the report does not name the holder"
@@ -144,7 +144,7 @@ kept=$pools/$(id crowd_init)
 takes "$kept/fail" 7 7
 takes "$kept/statistics" 1 1
 takes "$kept/checks" 'exit,double_free' 'double_free exit'
-takes "$kept/stuck_after" 9 9
+takes "$kept/stall_timeout" 9 9
 before=$(settings "$kept")
 for file in "$kept"/* $pools/pools; do
 	was=$(cat "$file") || fail "cannot read $file"
@@ -153,7 +153,7 @@ for file in "$kept"/* $pools/pools; do
 		fail "what ${file##*/} refused has changed \"$before\" to \"$(settings "$kept")\""
 	case ${file##*/} in
 	# These go on.
-	reserve* | refills | wait* | longest* | handed_over | failed | holders | pools) ;;
+	reserve* | refills | wait* | longest* | handovers | failed | holders | pools) ;;
 	*) [ "$(cat "$file")" = "$was" ] || fail "what ${file##*/} refused has changed it" ;;
 	esac
 done
@@ -168,8 +168,8 @@ for text in 0 1 2147483647 '3\n' 007 0; do
 	takes "$kept/fail" "$text" "$(echo "$number" | sed 's/^0*\(.\)/\1/')"
 done
 takes "$kept/statistics" '0\n' 0
-takes "$kept/stuck_after" 86400 86400
-takes "$kept/stuck_after" 0 0
+takes "$kept/stall_timeout" 86400 86400
+takes "$kept/stall_timeout" 0 0
 # These elements have no memory to be poisoned.
 takes "$kept/checks" 'all\n' 'double_free nested exit'
 takes "$kept/checks" 'nested, exit' 'nested exit'
@@ -183,7 +183,7 @@ for value in 1 86400; do
 		[ "${file%/*}" != "$example" ] || continue
 		while read -r _; do :; done <"$file"
 		# A second would be over too soon for those who wait on purpose.
-		[ "$value ${file##*/}" = "1 stuck_after" ] || echo "$value" >"$file"
+		[ "$value ${file##*/}" = "1 stall_timeout" ] || echo "$value" >"$file"
 		echo none >"$file"
 		echo 0 >"$file"
 	done >/dev/null 2>&1

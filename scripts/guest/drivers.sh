@@ -177,7 +177,7 @@ figures_off() {
 		{ for (i = 1; i < NF; i++) if ($i == "max:" && $(i + 1) + 0 > longest) longest = $(i + 1) }
 		END { printf "%d", longest / 1000 }' $EVENTS/mempool2_wait_end/hist)
 	echo "scenario=pools driver=$driver short=$(cat /tmp/short) reserve=$(hits mempool2_reserve_alloc)" \
-		"waits=$(hits mempool2_wait_end) longest_wait_us=$longest"
+		"waits=$(hits mempool2_wait_end) max_wait_us=$longest"
 	echo "!$RESERVE" >$EVENTS/mempool2_reserve_alloc/trigger
 	echo "!$WAITS" >$EVENTS/mempool2_wait_end/trigger
 }

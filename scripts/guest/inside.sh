@@ -45,7 +45,7 @@ example=$(dir mempool2_example_init)
 for file in "$example"/*; do
 	echo "${file##*/}: $(head -n 1 "$file")"
 done
-for bad in "fail -1" "fail x" "fail 4294967296" "statistics 2" "checks bogus" "checks" "stuck_after 86401"; do
+for bad in "fail -1" "fail x" "fail 4294967296" "statistics 2" "checks bogus" "checks" "stall_timeout 86401"; do
 	# Words are split on purpose.
 	# shellcheck disable=SC2086
 	set -- $bad

@@ -46,7 +46,7 @@ count() {
 # figures: of all pools, the sum, or the largest.
 figures() {
 	cat $pools/pools >&2
-	for name in reserve_allocations waits longest_wait_us handed_over; do
+	for name in reserve_allocations waits max_wait_us handovers; do
 		cat $pools/*/$name | awk -v name=$name '
 			/^[0-9]+$/ { sum += $1; if ($1 > most) most = $1 }
 			END { printf "figure %s %d\n", name, name ~ /^longest/ ? most : sum }'

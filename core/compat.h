@@ -62,18 +62,18 @@
  */
 #if defined(MEMPOOL2_HAVE_KASAN_MEMPOOL) && !defined(MODULE)
 #include <linux/kasan.h>
-#define mempool2_kasan_rest_object	kasan_mempool_poison_object
-#define mempool2_kasan_use_object	kasan_mempool_unpoison_object
-#define mempool2_kasan_rest_pages	kasan_mempool_poison_pages
-#define mempool2_kasan_use_pages	kasan_mempool_unpoison_pages
+#define mempool2_kasan_poison_object	kasan_mempool_poison_object
+#define mempool2_kasan_unpoison_object	kasan_mempool_unpoison_object
+#define mempool2_kasan_poison_pages	kasan_mempool_poison_pages
+#define mempool2_kasan_unpoison_pages	kasan_mempool_unpoison_pages
 /* It keeps notes of its own in objects that rest. */
 #define MEMPOOL2_KASAN_WRITES		IS_ENABLED(CONFIG_KASAN)
 #else
 /* The arguments are not evaluated: finding the size would cost a call. */
-#define mempool2_kasan_rest_object(object)		((void)sizeof(object), true)
-#define mempool2_kasan_use_object(object, size)		((void)sizeof(object), (void)sizeof(size))
-#define mempool2_kasan_rest_pages(page, order)		((void)sizeof(page), (void)sizeof(order), true)
-#define mempool2_kasan_use_pages(page, order)		((void)sizeof(page), (void)sizeof(order))
+#define mempool2_kasan_poison_object(object)		((void)sizeof(object), true)
+#define mempool2_kasan_unpoison_object(object, size)		((void)sizeof(object), (void)sizeof(size))
+#define mempool2_kasan_poison_pages(page, order)		((void)sizeof(page), (void)sizeof(order), true)
+#define mempool2_kasan_unpoison_pages(page, order)		((void)sizeof(page), (void)sizeof(order))
 #define MEMPOOL2_KASAN_WRITES				false
 #endif
 

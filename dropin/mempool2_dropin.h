@@ -7,7 +7,7 @@
  * struct mempool, all calls with their variants for allocation profiling, and the
  * stock alloc and free functions. In the driver's Kbuild:
  *
- *	ccflags-y += -include $(MEMPOOL2)/mempool2_compat.h
+ *	ccflags-y += -include $(MEMPOOL2)/dropin/mempool2_dropin.h
  *
  * Pools that belong to the kernel stay the kernel's: those in a bio_set, in a
  * gendisk, of fsnotify, of netfs, of the btree library. Their headers are read here
@@ -72,7 +72,7 @@
 #else
 #define mempool_s			mempool2
 #endif
-#include "mempool2.h"
+#include "../mempool2.h"
 
 #define mempool_t			mempool2_t
 #define mempool_alloc_t			mempool2_alloc_t
