@@ -890,7 +890,7 @@ static struct kunit_case inside_cases[] = {
 };
 
 static struct kunit_suite inside_suite = {
-	.name = "mempool2_ext",
+	.name = "mempool2_debug",
 	.init = fixture_init,
 	.exit = fixture_exit,
 	.test_cases = inside_cases,
