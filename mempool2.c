@@ -475,21 +475,6 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
 	return NULL;
 }
 
-/**
- * mempool2_alloc_preallocated() - take an element from the reserve
- * @pool: the pool
- *
- * Never calls the pool's alloc function.
- *
- * Context: Any. Does not sleep.
- * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
- * empty; while other callers wait for elements, as what the reserve still gets is
- * theirs, with the exception that mempool2_alloc() names; when as many elements are out as mempool2_set_limit() allows; or when
- * @pool is not initialized, with a warning. It may also be %NULL if other CPUs take and free
- * elements in just this moment, so that none was where this call looked.
- *
- * Matches mempool_alloc_preallocated() (6.7).
- */
 void *mempool2_alloc_preallocated(struct mempool2 *pool)
 {
 	void *element;
@@ -668,22 +653,6 @@ static unsigned int pool_return_batch(struct mempool2 *pool, void **elems, unsig
 	return mp2_pool_put_into_reserve(pool, elems, min_t(unsigned int, count, BATCH));
 }
 
-/**
- * mempool2_free_bulk() - give elements back to a pool that misses some
- * @pool: the pool
- * @elems: the elements, none of them %NULL, 1 or an ERR_PTR(); the array is not changed
- * @count: how many
- *
- * Gives elements, from the front of the array, to callers that wait and to the
- * reserve while it is not full. Never calls the pool's free function.
- *
- * Context: Any. Does not sleep.
- * Return: how many elements the pool took. The others, from there to the end of
- * the array, stay the caller's. With a warning: 0 if @pool is not initialized; and the
- * pool takes nothing from an address on that is no element.
- *
- * Matches mempool_free_bulk() (7.x).
- */
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count)
 {
@@ -822,17 +791,6 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 	return 0;
 }
 
-/**
- * mempool2_nr_reserved() - how many elements are in the reserve?
- * @pool: a pool
- *
- * A snapshot: it may be out of date when the caller looks at it.
- *
- * Context: Any. Does not sleep.
- * Return: the number; 0 if @pool is not initialized.
- *
- * Matches the member curr_nr of the kernel's struct mempool.
- */
 int mempool2_nr_reserved(const struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
@@ -876,21 +834,6 @@ struct mempool2 *mempool2_create_node_noprof(int min_nr,
 }
 EXPORT_SYMBOL_GPL(mempool2_create_node_noprof);
 
-/**
- * mempool2_exit() - end a pool that mempool2_init() made
- * @pool: the pool; or zeroed memory, or one on which mempool2_init() failed or
- *	this was called before, which does nothing
- *
- * Frees the elements in the reserve. Elements that are still out must not be
- * freed to @pool any more, and nobody may be using it.
- *
- * Context: As the pool's free function. Sleeps only if that does, for pools whose
- * bookkeeping is larger than a page, on PREEMPT_RT, where it must not be called
- * from the function of a request either; and if a request of the pool was ended by
- * mempool2_cancel() a moment ago, without mempool2_cancel_sync() since.
- *
- * Matches mempool_exit().
- */
 void mempool2_exit(struct mempool2 *pool)
 {
 	if (!mempool2_initialized(pool))
@@ -904,14 +847,6 @@ void mempool2_exit(struct mempool2 *pool)
 }
 EXPORT_SYMBOL_GPL(mempool2_exit);
 
-/**
- * mempool2_destroy() - end and free a pool that mempool2_create() made
- * @pool: the pool, or %NULL, which does nothing
- *
- * Context: As mempool2_exit().
- *
- * Matches mempool_destroy().
- */
 void mempool2_destroy(struct mempool2 *pool)
 {
 	if (!pool)

@@ -204,6 +204,17 @@ static inline bool mempool2_initialized(const struct mempool2 *pool)
 	return data_race(pool->kind) != MEMPOOL2_NONE;
 }
 
+/**
+ * mempool2_nr_reserved() - how many elements are in the reserve?
+ * @pool: a pool
+ *
+ * A snapshot: it may be out of date when the caller looks at it.
+ *
+ * Context: Any. Does not sleep.
+ * Return: the number; 0 if @pool is not initialized.
+ *
+ * Matches the member curr_nr of the kernel's struct mempool.
+ */
 int mempool2_nr_reserved(const struct mempool2 *pool);
 
 /**
@@ -369,7 +380,31 @@ int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask);
 #define mempool2_refill(pool, gfp_mask)					\
 	mempool2_hooks(mempool2_refill_noprof(pool, gfp_mask))
 
+/**
+ * mempool2_exit() - end a pool that mempool2_init() made
+ * @pool: the pool; or zeroed memory, or one on which mempool2_init() failed or
+ *	this was called before, which does nothing
+ *
+ * Frees the elements in the reserve. Elements that are still out must not be
+ * freed to @pool any more, and nobody may be using it.
+ *
+ * Context: As the pool's free function. Sleeps only if that does, for pools whose
+ * bookkeeping is larger than a page, on PREEMPT_RT, where it must not be called
+ * from the function of a request either; and if a request of the pool was ended by
+ * mempool2_cancel() a moment ago, without mempool2_cancel_sync() since.
+ *
+ * Matches mempool_exit().
+ */
 void mempool2_exit(struct mempool2 *pool);
+
+/**
+ * mempool2_destroy() - end and free a pool that mempool2_create() made
+ * @pool: the pool, or %NULL, which does nothing
+ *
+ * Context: As mempool2_exit().
+ *
+ * Matches mempool_destroy().
+ */
 void mempool2_destroy(struct mempool2 *pool);
 
 /*
@@ -550,6 +585,21 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 #define mempool2_alloc_noreserve(pool, gfp_mask)			\
 	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
 
+/**
+ * mempool2_alloc_preallocated() - take an element from the reserve
+ * @pool: the pool
+ *
+ * Never calls the pool's alloc function.
+ *
+ * Context: Any. Does not sleep.
+ * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
+ * empty; while other callers wait for elements, as what the reserve still gets is
+ * theirs, with the exception that mempool2_alloc() names; when as many elements are out as mempool2_set_limit() allows; or when
+ * @pool is not initialized, with a warning. It may also be %NULL if other CPUs take and free
+ * elements in just this moment, so that none was where this call looked.
+ *
+ * Matches mempool_alloc_preallocated() (6.7).
+ */
 void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
 
 /*
@@ -760,9 +810,72 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 	mempool2_hooks(mempool2_alloc_bulk_async_noprof(pool, gfp_mask,	\
 							elems, count, waiter))
 
+/**
+ * mempool2_cancel() - cancel a request for elements
+ * @waiter: what it was made with
+ *
+ * Not to be called beside the call that makes the request. What a request for
+ * several elements has collected goes back to the pool, to the next in turn, as by
+ * mempool2_free(), which may call the functions of others.
+ *
+ * After true @waiter and the array for the elements are the caller's again, with
+ * one exception: on PREEMPT_RT, if the request was made or cancelled with interrupts
+ * or preemption disabled, not before mempool2_cancel_sync() has returned.
+ *
+ * At that moment a thread may be asking the alloc function for the request. It does not use
+ * @waiter any more, but it uses the pool, until mempool2_cancel_sync() has returned;
+ * mempool2_exit() waits for it as well.
+ *
+ * Context: Any. Does not sleep.
+ * Return: true if there was a request and its function will not be called. false
+ * if it has been called, or is being called, or will be in a moment; or if no
+ * request was made, or it could be met at once.
+ */
 bool mempool2_cancel(struct mempool2_waiter *waiter);
+
+/**
+ * mempool2_cancel_sync() - cancel a request, and wait until its function is through
+ * @waiter: what it was made with
+ *
+ * When it returns nobody uses @waiter, nor its array, nor the pool for it, nor is its
+ * function running; unless somebody makes a new request with it, which the caller has to
+ * prevent. To be called before the memory of these, the code of the function or the pool
+ * goes away.
+ *
+ * It waits for an alloc function that a thread is calling for the request. Else it waits
+ * only if the function is about to be called or is running, for a grace period of
+ * RCU and for the errands of all CPUs. To end many requests call mempool2_cancel() for each
+ * and then this for each: most of those that were served by then are through when the first one
+ * has waited, and there is nothing left to wait for.
+ *
+ * Context: Task context; sleeps.
+ * Return: as mempool2_cancel(), but false says that the function has returned.
+ */
 bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
 
+/**
+ * mempool2_set_limit() - limit how many elements may be out
+ * @pool: the pool
+ * @limit: how many, 1 or more, and never less than the pool's @min_nr; 0 for no
+ *	limit, as at first
+ *
+ * An allocation that would exceed the limit fails or waits like one for which there
+ * is no memory, in the same queue, in turn. So the pool's user needs no throttle of
+ * its own. While there is a limit each call costs more, also where there is memory;
+ * without one, nothing.
+ *
+ * What was allocated before is not counted: best called before the pool is used. Of
+ * what mempool2_free() is given each element is thought to have been out; so is what
+ * mempool2_free_bulk() is given, also what it does not take. A lower limit takes
+ * nothing away: what is out too much has to come back first.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or
+ *
+ * * %-ENOMEM - no memory for the count
+ * * %-EINVAL - @pool is not initialized, or @limit is negative, or less than @min_nr;
+ *   one warning says which; the pool is as it was
+ */
 int mempool2_set_limit(struct mempool2 *pool, int limit);
 
 /**
@@ -800,6 +913,22 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
 		__mempool2_free(pool, element);
 }
 
+/**
+ * mempool2_free_bulk() - give elements back to a pool that misses some
+ * @pool: the pool
+ * @elems: the elements, none of them %NULL, 1 or an ERR_PTR(); the array is not changed
+ * @count: how many
+ *
+ * Gives elements, from the front of the array, to callers that wait and to the
+ * reserve while it is not full. Never calls the pool's free function.
+ *
+ * Context: Any. Does not sleep.
+ * Return: how many elements the pool took. The others, from there to the end of
+ * the array, stay the caller's. With a warning: 0 if @pool is not initialized; and the
+ * pool takes nothing from an address on that is no element.
+ *
+ * Matches mempool_free_bulk() (7.x).
+ */
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count);
 
@@ -844,24 +973,184 @@ struct mempool2_stats {
 #define MEMPOOL2_CHECK_EXIT	0x08
 #define MEMPOOL2_CHECK_ALL	0x0f
 
+/**
+ * mempool2_set_name() - say what a pool is for
+ * @pool: the pool
+ * @name: the name; of a longer one, the first %MEMPOOL2_NAME_LEN - 1 characters
+ *
+ * The name is shown in debugfs, events and reports, with "_" for each blank and each
+ * other character that is not printable ASCII. Before, that is the name of the
+ * function that made the pool. Not to be called while others use the pool's
+ * name: best right after the pool was made.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
+ * @name is empty.
+ */
 int mempool2_set_name(struct mempool2 *pool, const char *name);
+
+/**
+ * mempool2_set_fail_interval() - let a pool's alloc function count as failed
+ * @pool: the pool
+ * @one_in: 1 for each call, N for one call in N, 0 for none, as at first
+ *
+ * For tests: it drives a pool to its reserve, and its callers to waiting, without
+ * a lack of memory. The alloc function is not called when it is to fail. Calls of
+ * mempool2_alloc_noreserve(), mempool2_resize() and the like are not concerned.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
+ */
 int mempool2_set_fail_interval(struct mempool2 *pool, unsigned int one_in);
+
+/**
+ * mempool2_enable_stats() - count what happens to a pool, or no longer
+ * @pool: the pool
+ * @on: whether to count
+ *
+ * Only what happens off the way of an allocation that finds memory is counted. What
+ * was counted before stays.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
+ */
 int mempool2_enable_stats(struct mempool2 *pool, bool on);
+
+/**
+ * mempool2_get_stats() - what has happened to a pool
+ * @pool: the pool
+ * @sum: where to put it
+ *
+ * Context: Any. Does not sleep.
+ * Return: 0, or %-ENODATA if nothing was ever counted, or %-EINVAL with a warning if
+ * @pool is not initialized.
+ */
 int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum);
+
+/**
+ * mempool2_set_checks() - look for misuse of a pool
+ * @pool: the pool
+ * @checks: some of %MEMPOOL2_CHECK_POISON, %MEMPOOL2_CHECK_DOUBLE,
+ *	%MEMPOOL2_CHECK_NESTED and %MEMPOOL2_CHECK_EXIT; the others are switched off
+ *
+ * What is found is reported in the kernel's log, as Documentation/debugging.rst
+ * tells. While any check is on, who took an element of the reserve is recorded.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
+ * there is no such check.
+ */
 int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
+
+/**
+ * mempool2_set_stall_timeout() - report callers that wait too long
+ * @pool: the pool
+ * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
+ *
+ * The report names the waiters and, while any check is on, who holds elements of
+ * the reserve; of many waiters the oldest ones, and how many more there are. Each waiter
+ * is reported once.
+ *
+ * Context: Task context; sleeps.
+ * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
+ * @seconds is too large.
+ */
 int mempool2_set_stall_timeout(struct mempool2 *pool, unsigned int seconds);
 
 /*
  * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages
  */
 
+/**
+ * mempool2_alloc_slab() - alloc function for pools of slab objects
+ * @gfp_mask: handed on
+ * @pool_data: the &struct kmem_cache
+ *
+ * Context: As kmem_cache_alloc() with @gfp_mask.
+ * Return: the object or %NULL.
+ *
+ * Matches mempool_alloc_slab().
+ */
 void *mempool2_alloc_slab(gfp_t gfp_mask, void *pool_data);
+
+/**
+ * mempool2_free_slab() - free function for pools of slab objects
+ * @element: the object
+ * @pool_data: the &struct kmem_cache
+ *
+ * Context: Any. Does not sleep.
+ *
+ * Matches mempool_free_slab().
+ */
 void mempool2_free_slab(void *element, void *pool_data);
+
+/**
+ * mempool2_kmalloc() - alloc function for pools of kmalloc() memory
+ * @gfp_mask: handed on
+ * @pool_data: the size in bytes, as an integer
+ *
+ * Context: As kmalloc() with @gfp_mask.
+ * Return: the memory or %NULL.
+ *
+ * Matches mempool_kmalloc().
+ */
 void *mempool2_kmalloc(gfp_t gfp_mask, void *pool_data);
+
+/**
+ * mempool2_kfree() - free function for pools of kmalloc() memory
+ * @element: the memory
+ * @pool_data: not used
+ *
+ * Context: Any. Does not sleep.
+ *
+ * Matches mempool_kfree().
+ */
 void mempool2_kfree(void *element, void *pool_data);
+
+/**
+ * mempool2_kvmalloc() - alloc function for pools of kvmalloc() memory
+ * @gfp_mask: handed on
+ * @pool_data: the size in bytes, as an integer
+ *
+ * Context: As kvmalloc() with @gfp_mask.
+ * Return: the memory or %NULL.
+ *
+ * Matches mempool_kvmalloc() (to 6.12).
+ */
 void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data);
+
+/**
+ * mempool2_kvfree() - free function for pools of kvmalloc() memory
+ * @element: the memory
+ * @pool_data: not used
+ *
+ * Context: As kvfree(): may sleep in task context, and is legal in interrupts.
+ *
+ * Matches mempool_kvfree() (to 6.12).
+ */
 void mempool2_kvfree(void *element, void *pool_data);
+
+/**
+ * mempool2_alloc_pages() - alloc function for pools of pages
+ * @gfp_mask: handed on
+ * @pool_data: the page order, as an integer
+ *
+ * Context: As alloc_pages() with @gfp_mask.
+ * Return: the first &struct page, not compound, or %NULL.
+ *
+ * Matches mempool_alloc_pages().
+ */
 void *mempool2_alloc_pages(gfp_t gfp_mask, void *pool_data);
+
+/**
+ * mempool2_free_pages() - free function for pools of pages
+ * @element: the first &struct page
+ * @pool_data: the page order, as an integer
+ *
+ * Context: Any. Does not sleep.
+ *
+ * Matches mempool_free_pages().
+ */
 void mempool2_free_pages(void *element, void *pool_data);
 
 /**

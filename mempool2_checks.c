@@ -1281,19 +1281,6 @@ static int ext_set_stall_timeout(struct mempool2_ext *ext, unsigned int seconds)
 	return ext_switch(ext, ext->features | FEATURE_STALL);
 }
 
-/**
- * mempool2_set_stall_timeout() - report callers that wait too long
- * @pool: the pool
- * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
- *
- * The report names the waiters and, while any check is on, who holds elements of
- * the reserve; of many waiters the oldest ones, and how many more there are. Each waiter
- * is reported once.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
- * @seconds is too large.
- */
 int mempool2_set_stall_timeout(struct mempool2 *pool, unsigned int seconds)
 {
 	if (misuse_uninit(pool) ||
@@ -1532,19 +1519,6 @@ static int ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
 	return ext_switch(ext, features | checks);
 }
 
-/**
- * mempool2_set_checks() - look for misuse of a pool
- * @pool: the pool
- * @checks: some of %MEMPOOL2_CHECK_POISON, %MEMPOOL2_CHECK_DOUBLE,
- *	%MEMPOOL2_CHECK_NESTED and %MEMPOOL2_CHECK_EXIT; the others are switched off
- *
- * What is found is reported in the kernel's log, as Documentation/debugging.rst
- * tells. While any check is on, who took an element of the reserve is recorded.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
- * there is no such check.
- */
 int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
 {
 	if (misuse_uninit(pool) ||

@@ -471,20 +471,6 @@ static void pool_name(const struct mempool2 *pool, char *name)
 	rcu_read_unlock_sched();
 }
 
-/**
- * mempool2_set_name() - say what a pool is for
- * @pool: the pool
- * @name: the name; of a longer one, the first %MEMPOOL2_NAME_LEN - 1 characters
- *
- * The name is shown in debugfs, events and reports, with "_" for each blank and each
- * other character that is not printable ASCII. Before, that is the name of the
- * function that made the pool. Not to be called while others use the pool's
- * name: best right after the pool was made.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
- * @name is empty.
- */
 int mempool2_set_name(struct mempool2 *pool, const char *name)
 {
 	struct mempool2_ext *ext;
@@ -575,18 +561,6 @@ static int ext_set_fail_interval(struct mempool2_ext *ext, unsigned int one_in)
 	return ext_switch(ext, ext->features | FEATURE_FAILING);
 }
 
-/**
- * mempool2_set_fail_interval() - let a pool's alloc function count as failed
- * @pool: the pool
- * @one_in: 1 for each call, N for one call in N, 0 for none, as at first
- *
- * For tests: it drives a pool to its reserve, and its callers to waiting, without
- * a lack of memory. The alloc function is not called when it is to fail. Calls of
- * mempool2_alloc_noreserve(), mempool2_resize() and the like are not concerned.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
- */
 int mempool2_set_fail_interval(struct mempool2 *pool, unsigned int one_in)
 {
 	if (misuse_uninit(pool))
@@ -736,17 +710,6 @@ static int ext_enable_stats(struct mempool2_ext *ext, unsigned int on)
 	return ext_switch(ext, ext->features | FEATURE_STATS);
 }
 
-/**
- * mempool2_enable_stats() - count what happens to a pool, or no longer
- * @pool: the pool
- * @on: whether to count
- *
- * Only what happens off the way of an allocation that finds memory is counted. What
- * was counted before stays.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
- */
 int mempool2_enable_stats(struct mempool2 *pool, bool on)
 {
 	if (misuse_uninit(pool))
@@ -755,15 +718,6 @@ int mempool2_enable_stats(struct mempool2 *pool, bool on)
 }
 EXPORT_SYMBOL_GPL(mempool2_enable_stats);
 
-/**
- * mempool2_get_stats() - what has happened to a pool
- * @pool: the pool
- * @sum: where to put it
- *
- * Context: Any. Does not sleep.
- * Return: 0, or %-ENODATA if nothing was ever counted, or %-EINVAL with a warning if
- * @pool is not initialized.
- */
 int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum)
 {
 	struct mempool2_ext *ext;

@@ -522,27 +522,6 @@ int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *w
 	return err;
 }
 
-/**
- * mempool2_cancel() - cancel a request for elements
- * @waiter: what it was made with
- *
- * Not to be called beside the call that makes the request. What a request for
- * several elements has collected goes back to the pool, to the next in turn, as by
- * mempool2_free(), which may call the functions of others.
- *
- * After true @waiter and the array for the elements are the caller's again, with
- * one exception: on PREEMPT_RT, if the request was made or cancelled with interrupts
- * or preemption disabled, not before mempool2_cancel_sync() has returned.
- *
- * At that moment a thread may be asking the alloc function for the request. It does not use
- * @waiter any more, but it uses the pool, until mempool2_cancel_sync() has returned;
- * mempool2_exit() waits for it as well.
- *
- * Context: Any. Does not sleep.
- * Return: true if there was a request and its function will not be called. false
- * if it has been called, or is being called, or will be in a moment; or if no
- * request was made, or it could be met at once.
- */
 bool mempool2_cancel(struct mempool2_waiter *waiter)
 {
 	int state = READ_ONCE(waiter->state);
@@ -563,24 +542,6 @@ bool mempool2_cancel(struct mempool2_waiter *waiter)
 }
 EXPORT_SYMBOL_GPL(mempool2_cancel);
 
-/**
- * mempool2_cancel_sync() - cancel a request, and wait until its function is through
- * @waiter: what it was made with
- *
- * When it returns nobody uses @waiter, nor its array, nor the pool for it, nor is its
- * function running; unless somebody makes a new request with it, which the caller has to
- * prevent. To be called before the memory of these, the code of the function or the pool
- * goes away.
- *
- * It waits for an alloc function that a thread is calling for the request. Else it waits
- * only if the function is about to be called or is running, for a grace period of
- * RCU and for the errands of all CPUs. To end many requests call mempool2_cancel() for each
- * and then this for each: most of those that were served by then are through when the first one
- * has waited, and there is nothing left to wait for.
- *
- * Context: Task context; sleeps.
- * Return: as mempool2_cancel(), but false says that the function has returned.
- */
 bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 {
 	bool cancelled = mempool2_cancel(waiter);

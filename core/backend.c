@@ -98,47 +98,18 @@ enum mempool2_kind mp2_pool_kind(mempool2_alloc_t *alloc_fn,
 	return MEMPOOL2_CUSTOM;
 }
 
-/**
- * mempool2_alloc_slab() - alloc function for pools of slab objects
- * @gfp_mask: handed on
- * @pool_data: the &struct kmem_cache
- *
- * Context: As kmem_cache_alloc() with @gfp_mask.
- * Return: the object or %NULL.
- *
- * Matches mempool_alloc_slab().
- */
 void *mempool2_alloc_slab(gfp_t gfp_mask, void *pool_data)
 {
 	return mempool2_raw_slab_alloc(pool_data, gfp_mask);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_slab);
 
-/**
- * mempool2_free_slab() - free function for pools of slab objects
- * @element: the object
- * @pool_data: the &struct kmem_cache
- *
- * Context: Any. Does not sleep.
- *
- * Matches mempool_free_slab().
- */
 void mempool2_free_slab(void *element, void *pool_data)
 {
 	kmem_cache_free(pool_data, element);
 }
 EXPORT_SYMBOL_GPL(mempool2_free_slab);
 
-/**
- * mempool2_kmalloc() - alloc function for pools of kmalloc() memory
- * @gfp_mask: handed on
- * @pool_data: the size in bytes, as an integer
- *
- * Context: As kmalloc() with @gfp_mask.
- * Return: the memory or %NULL.
- *
- * Matches mempool_kmalloc().
- */
 void *mempool2_kmalloc(gfp_t gfp_mask, void *pool_data)
 {
 	size_t size = (size_t)pool_data;
@@ -147,31 +118,12 @@ void *mempool2_kmalloc(gfp_t gfp_mask, void *pool_data)
 }
 EXPORT_SYMBOL_GPL(mempool2_kmalloc);
 
-/**
- * mempool2_kfree() - free function for pools of kmalloc() memory
- * @element: the memory
- * @pool_data: not used
- *
- * Context: Any. Does not sleep.
- *
- * Matches mempool_kfree().
- */
 void mempool2_kfree(void *element, void *pool_data)
 {
 	kfree(element);
 }
 EXPORT_SYMBOL_GPL(mempool2_kfree);
 
-/**
- * mempool2_kvmalloc() - alloc function for pools of kvmalloc() memory
- * @gfp_mask: handed on
- * @pool_data: the size in bytes, as an integer
- *
- * Context: As kvmalloc() with @gfp_mask.
- * Return: the memory or %NULL.
- *
- * Matches mempool_kvmalloc() (to 6.12).
- */
 void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data)
 {
 	size_t size = (size_t)pool_data;
@@ -180,46 +132,18 @@ void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data)
 }
 EXPORT_SYMBOL_GPL(mempool2_kvmalloc);
 
-/**
- * mempool2_kvfree() - free function for pools of kvmalloc() memory
- * @element: the memory
- * @pool_data: not used
- *
- * Context: As kvfree(): may sleep in task context, and is legal in interrupts.
- *
- * Matches mempool_kvfree() (to 6.12).
- */
 void mempool2_kvfree(void *element, void *pool_data)
 {
 	kvfree(element);
 }
 EXPORT_SYMBOL_GPL(mempool2_kvfree);
 
-/**
- * mempool2_alloc_pages() - alloc function for pools of pages
- * @gfp_mask: handed on
- * @pool_data: the page order, as an integer
- *
- * Context: As alloc_pages() with @gfp_mask.
- * Return: the first &struct page, not compound, or %NULL.
- *
- * Matches mempool_alloc_pages().
- */
 void *mempool2_alloc_pages(gfp_t gfp_mask, void *pool_data)
 {
 	return mempool2_raw_alloc_pages(gfp_mask, (unsigned long)pool_data);
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_pages);
 
-/**
- * mempool2_free_pages() - free function for pools of pages
- * @element: the first &struct page
- * @pool_data: the page order, as an integer
- *
- * Context: Any. Does not sleep.
- *
- * Matches mempool_free_pages().
- */
 void mempool2_free_pages(void *element, void *pool_data)
 {
 	__free_pages(element, (unsigned long)pool_data);

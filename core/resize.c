@@ -353,29 +353,6 @@ static void waiters_retry_alloc(struct mempool2 *pool)
 	}
 }
 
-/**
- * mempool2_set_limit() - limit how many elements may be out
- * @pool: the pool
- * @limit: how many, 1 or more, and never less than the pool's @min_nr; 0 for no
- *	limit, as at first
- *
- * An allocation that would exceed the limit fails or waits like one for which there
- * is no memory, in the same queue, in turn. So the pool's user needs no throttle of
- * its own. While there is a limit each call costs more, also where there is memory;
- * without one, nothing.
- *
- * What was allocated before is not counted: best called before the pool is used. Of
- * what mempool2_free() is given each element is thought to have been out; so is what
- * mempool2_free_bulk() is given, also what it does not take. A lower limit takes
- * nothing away: what is out too much has to come back first.
- *
- * Context: Task context; sleeps.
- * Return: 0, or
- *
- * * %-ENOMEM - no memory for the count
- * * %-EINVAL - @pool is not initialized, or @limit is negative, or less than @min_nr;
- *   one warning says which; the pool is as it was
- */
 int mempool2_set_limit(struct mempool2 *pool, int limit)
 {
 	int err;
