@@ -6,6 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 # Outside a kernel tree nobody has configured these; CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
 CONFIG_MEMPOOL2 := m
+CONFIG_MEMPOOL2_DEBUG := y
 CONFIG_MEMPOOL2_EXAMPLE := m
 CONFIG_MEMPOOL2_EXAMPLE_BLKQ := m
 
@@ -15,7 +16,7 @@ ifeq ($(shell command -v pahole),)
 without_btf = CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VERSION)'
 endif
 
-kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) \
+kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) CONFIG_MEMPOOL2_DEBUG=$(CONFIG_MEMPOOL2_DEBUG) \
 	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) \
 	CONFIG_MEMPOOL2_EXAMPLE_BLKQ=$(CONFIG_MEMPOOL2_EXAMPLE_BLKQ) $(without_btf)
 

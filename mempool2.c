@@ -740,7 +740,7 @@ static void pool_teardown(struct mempool2 *pool)
 
 	reserve = rcu_dereference_protected(pool->reserve, true);
 	reserve_drain(pool, reserve);
-	mp2_debug_ended(reserve);
+	mp2_ext_ended(reserve);
 	kvfree(reserve);
 	RCU_INIT_POINTER(pool->reserve, NULL);
 	atomic_set(&pool->state, 0);

@@ -14,7 +14,9 @@
  *	mempool2.c	allocating, freeing, making and ending pools
  *	core/resize.c	resize, refill, limits
  *
- * mempool2_ext.h says what all of them call of the part that is for debugging.
+ *	core/ext.c	what is on for a pool, and for any at all; the limit
+ *
+ * debug/debug.h says what all of them call of the part that is for debugging.
  */
 #ifndef _MEMPOOL2_INTERNAL_H
 #define _MEMPOOL2_INTERNAL_H
@@ -27,7 +29,7 @@
 #include <linux/wait.h>
 
 #include "../mempool2.h"
-#include "../mempool2_inside.h"
+#include "../debug/debug.h"
 #include "reserve.h"
 
 /*
@@ -361,5 +363,21 @@ extern struct wait_queue_head mp2_owner_wait;
 bool mp2_reserve_own(struct mempool2_reserve *reserve);
 void mp2_reserve_disown(struct mempool2_reserve *reserve);
 void mp2_reserve_set_moving(struct mempool2_reserve *reserve, bool moving);
+
+#ifndef CONFIG_MEMPOOL2_DEBUG
+/* A pool that is instrumented has a limit, and nothing else. */
+static inline void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered,
+				    unsigned long caller)
+{
+	*entered = mp2_limit_charge(pool, 1);
+	return *entered < 0 ? NULL : __mempool2_backend_alloc(pool, pool->kind, gfp);
+}
+
+static inline bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	mp2_limit_freed(pool, 1);
+	return false;
+}
+#endif
 
 #endif /* _MEMPOOL2_INTERNAL_H */

@@ -10,7 +10,7 @@
 #include <linux/string.h>
 
 #include "../core/reserve.h"
-#include "../mempool2_trace.h"
+#include "../debug/trace.h"
 #include "fixture.h"
 
 static void set_failing(struct fixture *fx, unsigned int one_in)

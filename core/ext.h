@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the pool itself has of the part that is for debugging
+ * What may be on for a pool
  */
-#ifndef _MEMPOOL2_INSIDE_H
-#define _MEMPOOL2_INSIDE_H
+#ifndef _MEMPOOL2_EXT_H
+#define _MEMPOOL2_EXT_H
 
 #include <linux/jump_label.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 
-#include "mempool2.h"
-#include "core/reserve.h"
+#include "../mempool2.h"
+#include "reserve.h"
 
 /**
  * enum mempool2_feature - what may be on for one pool and costs no other a thing
@@ -34,7 +35,7 @@
 enum mempool2_feature {
 	FEATURE_LIMIT		= BIT(0),
 	FEATURE_FAILING		= BIT(1),
-	FEATURE_STATS	= BIT(2),
+	FEATURE_STATS		= BIT(2),
 	FEATURE_RECORDS		= BIT(3),
 	FEATURE_POISON		= BIT(4),
 	FEATURE_CHECK_POISON	= BIT(5),
@@ -81,7 +82,7 @@ struct mempool2_record;
  * @features: those that are on, of &enum mempool2_feature. Read it with
  *	ext_features(); written with mp2_registry_lock held.
  * @is_instrumented: some are
- * @stuck: in the list of those whose waiters stall_work looks at
+ * @stalled: in the list of those whose waiters stall_work looks at
  * @fail_interval: of so many calls of the alloc function one counts as failed
  * @nr_calls: counts them
  * @limit: how many elements may be out, 0 if that is not limited
@@ -115,7 +116,7 @@ struct mempool2_ext {
 	struct mempool2_elements elements;
 	bool			is_instrumented;
 	unsigned int		features;
-	struct list_head	stuck;
+	struct list_head	stalled;
 	unsigned int		fail_interval;
 	atomic_t		nr_calls;
 	int			limit;
@@ -189,44 +190,28 @@ static inline bool pool_has(const struct mempool2 *pool, unsigned int features)
 	return pool_is_instrumented(pool) && ext_with(pool, features);
 }
 
-struct mempool2_elements mp2_elements_of(const struct mempool2 *pool);
-void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
-			  const void *last);
-void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
+/* core/ext.c */
+
+extern struct mutex mp2_features_mutex;
+extern struct list_head mp2_registry, *mp2_registry_no_dir, mp2_stalled_exts;
+extern unsigned int mp2_nr_stalls, mp2_nr_traced, mp2_checks_for_new;
+
+void mp2_instrumented_begin(void);
+void mp2_instrumented_update(void);
 void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve);
 void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			  struct mempool2_reserve *reserve);
 void mp2_registry_remove(struct mempool2_reserve *reserve);
-
-/* Only called while pools are watched, and never inline, as they would burden the others. */
+struct mempool2_ext *mp2_ext_create(gfp_t gfp);
+void mp2_ext_drop(struct mempool2_ext *ext);
+void mp2_ext_attach(struct mempool2_ext *ext, struct mempool2_reserve *reserve);
+void mp2_ext_ended(struct mempool2_reserve *reserve);
+int mp2_ext_switch(struct mempool2_ext *ext, unsigned int features);
 int mp2_ext_set_limit(struct mempool2 *pool, int limit);
-void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller);
-bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller);
-bool mp2_debug_should_fail(struct mempool2 *pool);
-void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_debug_unpark(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_debug_refill(struct mempool2 *pool, unsigned int nr);
-void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr);
-void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
-			     unsigned long caller);
-bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long caller);
-void mp2_debug_track(struct mempool2 *pool, void *element);
-void mp2_debug_filled(struct mempool2 *pool, void *element);
-void mp2_debug_untrack(struct mempool2 *pool, void *element);
+void mp2_ext_unload(void);
+void mp2_features_set(struct mempool2_ext *ext, unsigned int features);
+struct mempool2_ext *mp2_pool_make_ext(struct mempool2 *pool);
+int mp2_pool_set(struct mempool2 *pool, int (*set)(struct mempool2_ext *ext, unsigned int value),
+		 unsigned int value);
 
-/* Called for all pools, out of line. */
-void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp);
-void mp2_debug_ended(struct mempool2_reserve *reserve);
-void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err);
-void mp2_debug_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout);
-void mp2_debug_wait_end(struct mempool2_waiter *waiter);
-void mp2_debug_handover(struct mempool2 *pool, const void *element);
-void mp2_debug_failed(struct mempool2 *pool, unsigned long caller);
-void mp2_debug_exit(struct mempool2 *pool);
-struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool);
-bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element);
-
-int mp2_debug_init(void);
-void mp2_debug_exit_module(void);
-
-#endif /* _MEMPOOL2_INSIDE_H */
+#endif /* _MEMPOOL2_EXT_H */

@@ -172,5 +172,5 @@ TRACE_EVENT(mempool2_alloc_failed,
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE mempool2_trace
+#define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>

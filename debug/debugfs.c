@@ -1,9 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mempool2 - what debugfs and the module's parameter show of pools, and take
- *
- * A part of mempool2_ext.c, which includes it after mempool2_checks.c.
+ * What debugfs and the module's parameter show of pools, and take
  */
+#include <linux/debugfs.h>
+#include <linux/init.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+
+#include "priv.h"
 
 /*
  * Looking from outside: debugfs
@@ -46,7 +60,7 @@ static int ext_snapshot(const struct mempool2_ext *ext, struct pool_snapshot *vi
 	spin_lock_irq(&mp2_registry_lock);
 	reserve = ext->reserve;
 	if (reserve) {
-		reserve_name(reserve, view->name);
+		mp2_reserve_name(reserve, view->name);
 		if (reserve->site)
 			memcpy(view->owner, reserve->site->text, sizeof(view->owner));
 		view->min_nr = READ_ONCE(reserve->min_nr);
@@ -55,14 +69,14 @@ static int ext_snapshot(const struct mempool2_ext *ext, struct pool_snapshot *vi
 	spin_unlock_irq(&mp2_registry_lock);
 	if (!reserve)
 		return -ENODEV;
-	view->nr_waiting = waiters_count(ext);
+	view->nr_waiting = mp2_waiters_count(ext);
 	if (view->features & FEATURE_FAILING)
 		view->fail_interval = READ_ONCE(ext->fail_interval);
 	if (view->features & FEATURE_STALL)
 		view->stall_timeout = READ_ONCE(ext->stall_timeout);
 	view->is_counted = smp_load_acquire(&ext->figures);
 	if (view->is_counted)
-		statistics_sum(ext, &view->statistics);
+		mp2_stats_sum(ext, &view->statistics);
 	return 0;
 }
 
@@ -147,13 +161,13 @@ static int checks_param_set(const char *text, const struct kernel_param *param)
 	int err = checks_parse(text, &checks);
 
 	if (!err)
-		checks_param_switch(checks);
+		mp2_checks_param_switch(checks);
 	return err;
 }
 
 static int checks_param_get(char *text, const struct kernel_param *param)
 {
-	return checks_print(text, PAGE_SIZE, READ_ONCE(checks_for_new));
+	return checks_print(text, PAGE_SIZE, READ_ONCE(mp2_checks_for_new));
 }
 
 static const struct kernel_param_ops checks_param_ops = {
@@ -241,10 +255,10 @@ static int list_waiters(struct seq_file *file, struct mempool2_ext *ext)
 
 	if (!views)
 		return -ENOMEM;
-	nr = waiters_copy(ext, views, LISTED);
+	nr = mp2_waiters_copy(ext, views, LISTED);
 	for (i = 0; i < nr; i++)
 		seq_printf(file, "%s/%d missing=%u waited_ms=%llu caller=%pS\n",
-			   waiter_name(&views[i]), views[i].pid, views[i].missing,
+			   mp2_waiter_name(&views[i]), views[i].pid, views[i].missing,
 			   div_u64(views[i].ns, NSEC_PER_MSEC), (void *)views[i].caller);
 	kfree(views);
 	return 0;
@@ -258,21 +272,21 @@ static int list_holders(struct seq_file *file, struct mempool2_ext *ext)
 
 	if (!holders)
 		return -ENOMEM;
-	mutex_lock(&features_mutex);
+	mutex_lock(&mp2_features_mutex);
 	if (!(ext->features & FEATURE_RECORDS))
 		seq_puts(file, "off: switch a check on\n");
-	nr = records_copy(ext, NULL, holders, LISTED);
+	nr = mp2_records_copy(ext, NULL, holders, LISTED);
 	nr_missed = READ_ONCE(ext->nr_missed);
 	if (nr_missed)
 		seq_printf(file, "missed=%u\n", nr_missed);
-	mutex_unlock(&features_mutex);
+	mutex_unlock(&mp2_features_mutex);
 	for (i = 0; i < nr; i++) {
-		word_copy(comm, holders[i].comm, sizeof(comm));
+		mp2_word_copy(comm, holders[i].comm, sizeof(comm));
 		seq_printf(file, "%s%s/%d element=%p held_ms=%u\n",
 			   holders[i].task ? "" : "interrupt of ", comm,
 			   holders[i].pid, holders[i].element,
 			   jiffies_to_msecs(jiffies - holders[i].since));
-		stack_show(file, holders[i].stack);
+		mp2_stack_show(file, holders[i].stack);
 	}
 	kfree(holders);
 	return 0;
@@ -293,17 +307,17 @@ static int write_number(struct mempool2_ext *ext, const char *text, unsigned int
 
 static int write_statistics(struct mempool2_ext *ext, const char *text)
 {
-	return write_number(ext, text, 1, ext_enable_stats);
+	return write_number(ext, text, 1, mp2_ext_enable_stats);
 }
 
 static int write_fail(struct mempool2_ext *ext, const char *text)
 {
-	return write_number(ext, text, INT_MAX, ext_set_fail_interval);
+	return write_number(ext, text, INT_MAX, mp2_ext_set_fail_interval);
 }
 
 static int write_stuck_after(struct mempool2_ext *ext, const char *text)
 {
-	return write_number(ext, text, STALL_TIMEOUT_MAX, ext_set_stall_timeout);
+	return write_number(ext, text, STALL_TIMEOUT_MAX, mp2_ext_set_stall_timeout);
 }
 
 static int write_checks(struct mempool2_ext *ext, const char *text)
@@ -311,7 +325,7 @@ static int write_checks(struct mempool2_ext *ext, const char *text)
 	unsigned int checks;
 	int err = checks_parse(text, &checks);
 
-	return err ?: ext_set_checks(ext, checks);
+	return err ?: mp2_ext_set_checks(ext, checks);
 }
 
 static const struct pool_file {
@@ -390,9 +404,9 @@ static ssize_t pool_file_write(struct file *file, const char __user *from, size_
 	text[len] = '\0';
 	if (strlen(text) != len)
 		return -EINVAL;
-	mutex_lock(&features_mutex);
+	mutex_lock(&mp2_features_mutex);
 	err = what->write(ext_of(file), text);
-	mutex_unlock(&features_mutex);
+	mutex_unlock(&mp2_features_mutex);
 	return err ?: len;
 }
 
@@ -445,21 +459,21 @@ static int registry_make_dir(void)
 	struct mempool2_reserve *reserve;
 	static unsigned int last_id;
 
-	lockdep_assert_held(&features_mutex);
-	if (READ_ONCE(registry_no_dir) == &registry)
+	lockdep_assert_held(&mp2_features_mutex);
+	if (READ_ONCE(mp2_registry_no_dir) == &mp2_registry)
 		return 0;
-	new = ext_create(GFP_KERNEL);
+	new = mp2_ext_create(GFP_KERNEL);
 	if (!new || xa_reserve(&dirs, last_id + 1, GFP_KERNEL)) {
-		ext_drop(new);
+		mp2_ext_drop(new);
 		return -ENOMEM;
 	}
 	spin_lock_irq(&mp2_registry_lock);
-	if (registry_no_dir != &registry) {
-		reserve = list_entry(registry_no_dir, struct mempool2_reserve, registered);
-		registry_no_dir = registry_no_dir->next;
+	if (mp2_registry_no_dir != &mp2_registry) {
+		reserve = list_entry(mp2_registry_no_dir, struct mempool2_reserve, registered);
+		mp2_registry_no_dir = mp2_registry_no_dir->next;
 		if (!reserve->ext) {
 			new->reserve = reserve;
-			ext_attach(new, reserve);
+			mp2_ext_attach(new, reserve);
 			new = NULL;
 		}
 		/* With this it outlives the pool, until we let go of the mutex. */
@@ -467,7 +481,7 @@ static int registry_make_dir(void)
 		ext->id = ++last_id;
 	}
 	spin_unlock_irq(&mp2_registry_lock);
-	ext_drop(new);
+	mp2_ext_drop(new);
 	if (!ext)
 		return 0;
 	ext_make_dir(ext);
@@ -486,33 +500,20 @@ static int registry_make_dirs(void)
 	int ret;
 
 	do {
-		mutex_lock(&features_mutex);
+		mutex_lock(&mp2_features_mutex);
 		ret = fatal_signal_pending(current) ? -EINTR : registry_make_dir();
-		mutex_unlock(&features_mutex);
+		mutex_unlock(&mp2_features_mutex);
 	} while (ret > 0);
 	return ret;
 }
 
-static void dead_exts_free(struct work_struct *work)
+void mp2_ext_remove_dir(struct mempool2_ext *ext)
 {
-	struct mempool2_ext *ext, *next;
-	LIST_HEAD(dead_list);
-
-	mutex_lock(&features_mutex);
-	spin_lock_irq(&mp2_registry_lock);
-	list_splice_init(&dead_exts, &dead_list);
-	spin_unlock_irq(&mp2_registry_lock);
-	instrumented_update();
-	mutex_unlock(&features_mutex);
-
-	list_for_each_entry_safe(ext, next, &dead_list, dead) {
-		/* Waits for those who use a file, who may be waiting for the mutex. */
-		debugfs_remove(ext->dir);
-		mutex_lock(&dirs_mutex);
-		xa_erase(&dirs, ext->id);
-		mutex_unlock(&dirs_mutex);
-		ext_drop(ext);
-	}
+	/* Waits for those who use a file, who may be waiting for the mutex. */
+	debugfs_remove(ext->dir);
+	mutex_lock(&dirs_mutex);
+	xa_erase(&dirs, ext->id);
+	mutex_unlock(&dirs_mutex);
 }
 
 /* The table: a line for each directory. Its position is the number of the next one. */
@@ -615,7 +616,7 @@ late_initcall(debugfs_make_root);
 
 int __init mp2_debug_init(void)
 {
-	checks_load();
+	mp2_checks_load();
 #ifdef MODULE
 	return debugfs_make_root();
 #else
@@ -625,16 +626,12 @@ int __init mp2_debug_init(void)
 
 void __exit mp2_debug_exit_module(void)
 {
-	unsigned int i;
-
 	/*
 	 * Who is in a file holds the module, and so does who has a pool. What is left of
 	 * these are directories, and they have to go before the one that they are in.
 	 */
-	cancel_delayed_work_sync(&stall_work);
-	flush_work(&dead_exts_work);
+	mp2_stall_cancel();
+	mp2_ext_unload();
 	debugfs_remove(debugfs_root);
-	for (i = 0; i < ARRAY_SIZE(destroyed); i++)
-		if (destroyed[i].is_ours)
-			kfree(destroyed[i].pool);
+	mp2_destroyed_free();
 }

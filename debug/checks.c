@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Checks: elements that are written to while they are in the reserve, freed twice, held by
+ * tasks that wait for more, or freed to a pool that has ended
+ */
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/wait.h>
+
+#include "priv.h"
+#include "trace.h"
+
+/*
+ * Poison: what an element that rests is filled with, as far as the pool knows how
+ * large it is
+ */
+
+/* May they be poisoned? Where KASAN watches objects that rest it does so itself. */
+static size_t elements_area(const struct mempool2 *pool)
+{
+	size_t size = (size_t)pool->pool_data;
+
+	/* What a constructor has made must stay. */
+	if (pool->kind == MEMPOOL2_SLAB)
+		return MEMPOOL2_KASAN_WRITES || mp2_slab_ctor(pool->pool_data) ?
+		       0 : kmem_cache_size(pool->pool_data);
+	if (pool->kind == MEMPOOL2_KMALLOC)
+		return MEMPOOL2_KASAN_WRITES ? 0 : size;
+	return pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree ? size : 0;
+}
+
+/* The next element of a new pool is @element, after @last. */
+void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
+			     const void *last)
+{
+	if (elements->alike == ALIKE_NEVER || !last)
+		return;
+	if (element == last)
+		elements->alike = ALIKE_SOME;
+	else if (elements->alike == ALIKE_PERHAPS)
+		elements->alike = ALIKE_NOT_ALL;
+}
+
+struct mempool2_elements mp2_elements_of(const struct mempool2 *pool)
+{
+	struct mempool2_elements elements = {
+		.alike = mp2_pool_may_repeat(pool) ? ALIKE_PERHAPS : ALIKE_NEVER,
+	};
+
+	if (pool->kind == MEMPOOL2_PAGES) {
+		elements.are_pages = true;
+		elements.area = (unsigned long)pool->pool_data;
+	} else {
+		elements.area = min_t(size_t, elements_area(pool), POISON_MOST);
+	}
+	return elements;
+}
+
+static bool elements_can_be_poisoned(struct mempool2_elements elements)
+{
+	return elements.are_pages || elements.area;
+}
+
+void *mp2_poison_area(const struct mempool2_ext *ext, void *element, size_t *size)
+{
+	*size = ext->elements.area;
+	if (!ext->elements.are_pages)
+		return element;
+	*size = PageHighMem((struct page *)element) ? 0 : POISON_MOST;
+	return *size ? page_address(element) : element;
+}
+
+noinline void mp2_poison_set(const struct mempool2_ext *ext, void *element)
+{
+	size_t size;
+	void *area = mp2_poison_area(ext, element, &size);
+
+	memset(area, POISON_PARKED, size);
+}
+
+/* Where somebody has written to it, %NULL if nobody has. */
+static u8 *poison_broken(const struct mempool2_ext *ext, void *element)
+{
+	size_t size;
+	void *area = mp2_poison_area(ext, element, &size);
+
+	return size ? memchr_inv(area, POISON_PARKED, size) : NULL;
+}
+
+/* Elements are about to rest. Called with preemption disabled until they do. */
+void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_POISON);
+	unsigned int i;
+
+	for (i = 0; i < nr && ext; i++)
+		mp2_poison_set(ext, elems[i]);
+}
+
+/* Elements have rested. Called with preemption disabled since they did. */
+noinline void mp2_poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
+			       void *element)
+{
+	u8 *broken = poison_broken(ext, element);
+
+	if (broken)
+		mp2_report_poison(pool, ext, element, broken);
+}
+
+void mp2_debug_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_CHECK_POISON);
+	unsigned int i;
+
+	for (i = 0; i < nr && ext; i++)
+		mp2_poison_check(pool, ext, elems[i]);
+}
+
+/*
+ * Switching checks
+ */
+
+static unsigned int features_of_checks(unsigned int checks)
+{
+	return (checks & MEMPOOL2_CHECK_POISON ? FEATURE_CHECK_POISON : 0) |
+	       (checks & MEMPOOL2_CHECK_DOUBLE ? FEATURE_CHECK_DOUBLE : 0) |
+	       (checks & MEMPOOL2_CHECK_NESTED ? FEATURE_CHECK_NESTED : 0) |
+	       (checks & MEMPOOL2_CHECK_EXIT ? FEATURE_CHECK_EXIT : 0);
+}
+
+static unsigned int features_needed(unsigned int checks)
+{
+	return (checks ? FEATURE_RECORDS : 0) |
+	       (checks & FEATURE_CHECK_POISON ? FEATURE_POISON : 0);
+}
+
+static void element_prepare(struct mempool2_ext *ext, void *element)
+{
+	unsigned int order = ext->elements.area;
+
+	/* Objects that KASAN lets nobody touch while they rest have nothing to poison. */
+	if (!ext->elements.are_pages) {
+		mp2_poison_set(ext, element);
+		return;
+	}
+	mempool2_kasan_unpoison_pages(element, order);
+	mp2_poison_set(ext, element);
+	(void)mempool2_kasan_poison_pages(element, order);
+}
+
+/* Poison an element that rests, and make a record of it, as if it were freed now. */
+static void element_sweep(struct mempool2_ext *ext, void *element)
+{
+	if (ext->features & FEATURE_POISON)
+		element_prepare(ext, element);
+	raw_spin_lock(&ext->lock);
+	mp2_record_swept(ext, element);
+	raw_spin_unlock(&ext->lock);
+}
+
+/* A CPU that comes by this slot meanwhile looks again under the lock. */
+static void slot_sweep(struct mempool2_ext *ext, void **slot)
+{
+	void *element = READ_ONCE(*slot);
+
+	if (!is_element(element) || !try_cmpxchg(slot, &element, SLOT_CLOSED))
+		return;
+	element_sweep(ext, element);
+	/* Pairs with slot_take(). It is open before is_moving is cleared: swept-or-taken. */
+	smp_store_release(slot, element);
+}
+
+/*
+ * All that rest in @reserve, one at a time, as the pool may end in the meantime. Elements that are
+ * put from now on are swept by those who put them. The store is swept from the top, and what
+ * is taken from there, or put there, leaves the ones below as they are.
+ */
+static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *reserve)
+{
+	unsigned int slot = 0, below = UINT_MAX;
+	unsigned long flags;
+
+	while (below) {
+		spin_lock_irq(&mp2_registry_lock);
+		/* From when the pool is about to end its reserve is not ours to look at. */
+		if (!ext->reserve) {
+			spin_unlock_irq(&mp2_registry_lock);
+			return;
+		}
+		/* On PREEMPT_RT interrupts are still enabled. */
+		raw_spin_lock_irqsave(&reserve->lock, flags);
+		if (slot < reserve->nr_slots) {
+			slot_sweep(ext, &reserve->slots[slot++]);
+		} else {
+			below = min(below, reserve->nr_stored);
+			if (below)
+				element_sweep(ext, reserve->store[--below]);
+		}
+		raw_spin_unlock_irqrestore(&reserve->lock, flags);
+		spin_unlock_irq(&mp2_registry_lock);
+		if ((slot + below) % BATCH == 0)
+			cond_resched();
+	}
+}
+
+/* False if the pool has ended. Else its reserve, or %NULL while it has another owner. */
+static bool ext_try_own(struct mempool2_ext *ext, struct mempool2_reserve **found)
+{
+	struct mempool2_reserve *reserve;
+
+	spin_lock_irq(&mp2_registry_lock);
+	reserve = ext->reserve;
+	*found = reserve && !READ_ONCE(reserve->old) && mp2_reserve_own(reserve) ? reserve : NULL;
+	spin_unlock_irq(&mp2_registry_lock);
+	return reserve;
+}
+
+/* False if the pool has ended. */
+static bool ext_set_moving(struct mempool2_ext *ext, bool moving)
+{
+	struct mempool2_reserve *reserve;
+
+	spin_lock_irq(&mp2_registry_lock);
+	reserve = ext->reserve;
+	if (reserve)
+		mp2_reserve_set_moving(reserve, moving);
+	spin_unlock_irq(&mp2_registry_lock);
+	return reserve;
+}
+
+/* All that rest in the pool. From then on those who put elements do it themselves. */
+static void checks_prepare(struct mempool2_ext *ext)
+{
+	struct mempool2_reserve *reserve = NULL;
+
+	mp2_records_drop_resting(ext);
+	/* Nor does any element change its slot, or the pool its reserve. */
+	wait_event(mp2_owner_wait, !ext_try_own(ext, &reserve) || reserve);
+	if (!reserve || !ext_set_moving(ext, true))
+		return;
+	/* From now on each CPU looks again. Pairs with mp2_reserve_take(): swept-or-taken. */
+	synchronize_rcu();
+	reserve_sweep(ext, reserve);
+	ext_set_moving(ext, false);
+	spin_lock_irq(&mp2_registry_lock);
+	if (ext->reserve)
+		mp2_reserve_disown(reserve);
+	spin_unlock_irq(&mp2_registry_lock);
+}
+
+static unsigned int ext_nr_slots(struct mempool2_ext *ext)
+{
+	unsigned int nr;
+
+	spin_lock_irq(&mp2_registry_lock);
+	nr = ext->reserve ? reserve_room(ext->reserve) : 0;
+	spin_unlock_irq(&mp2_registry_lock);
+	return nr;
+}
+
+/*
+ * Switch checks, of FEATURES_CHECK. A check relies on something that has been done
+ * for all elements that rest, and is done by all who let one rest. So this comes
+ * first and, once everybody does it, the check; and the other way round.
+ */
+int mp2_ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
+{
+	unsigned int features = ext->features, needed, missing;
+	int err = 0;
+
+	/* It is on for no pool that cannot have it, so that taking and putting need not ask. */
+	if (!elements_can_be_poisoned(ext->elements))
+		checks &= ~FEATURE_CHECK_POISON;
+	needed = features_needed(checks);
+	if (features & FEATURES_CHECK & ~checks) {
+		features &= ~FEATURES_CHECK | checks;
+		err = mp2_ext_switch(ext, features);
+		if (err)
+			return err;
+	}
+	if (features & FEATURES_PREPARE & ~needed) {
+		features &= ~FEATURES_PREPARE | needed;
+		err = mp2_ext_switch(ext, features);
+		if (!err && !(features & FEATURE_RECORDS))
+			mp2_records_free(ext);
+		if (err)
+			return err;
+	}
+	missing = needed & ~features;
+	if (missing) {
+		mp2_depot_prepare();
+		if (missing & FEATURE_RECORDS)
+			err = mp2_records_alloc(ext, ext_nr_slots(ext), GFP_KERNEL);
+		/* Now all calls do what is needed, ... */
+		err = err ?: mp2_ext_switch(ext, features | missing);
+		if (err) {
+			if (missing & FEATURE_RECORDS)
+				mp2_records_free(ext);
+			return err;
+		}
+		features |= missing;
+		checks_prepare(ext);
+	}
+	/* ... and now that can be relied on. */
+	return mp2_ext_switch(ext, features | checks);
+}
+
+int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
+{
+	if (misuse_uninit(pool) ||
+	    misuse_once(checks & ~MEMPOOL2_CHECK_ALL, "there is no check %#x",
+			checks & ~MEMPOOL2_CHECK_ALL))
+		return -EINVAL;
+	return mp2_pool_set(pool, mp2_ext_set_checks, features_of_checks(checks));
+}
+EXPORT_SYMBOL_GPL(mempool2_set_checks);
+
+/*
+ * A new pool that has no element yet, and is not in the registry: there is nothing to
+ * wait for. It goes without checks if there is no memory for them.
+ */
+void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp)
+{
+	unsigned int possible = FEATURES_CHECK, checks;
+	struct mempool2_ext *ext;
+	unsigned long flags;
+
+	if (!elements_can_be_poisoned(reserve->elements))
+		possible &= ~FEATURE_CHECK_POISON;
+	if (!(READ_ONCE(mp2_checks_for_new) & possible))
+		return;
+	ext = mp2_ext_create(gfp);
+	if (!ext)
+		return;
+	if (mp2_records_alloc(ext, reserve_room(reserve), gfp)) {
+		mp2_ext_drop(ext);
+		return;
+	}
+	ext->since_made = true;
+	spin_lock_irqsave(&mp2_registry_lock, flags);
+	/* The switch may have been turned meanwhile, and mp2_instrumented with it. */
+	checks = mp2_checks_for_new & possible;
+	if (checks) {
+		mp2_features_set(ext, checks | features_needed(checks));
+		mp2_ext_attach(ext, reserve);
+		ext = NULL;
+	}
+	spin_unlock_irqrestore(&mp2_registry_lock, flags);
+	mp2_ext_drop(ext);
+}
+
+/* The checks of pools that are made from now on. */
+static void checks_for_new_set(unsigned int checks)
+{
+	lockdep_assert_held(&mp2_features_mutex);
+	if (checks) {
+		mp2_instrumented_begin();
+		mp2_depot_prepare();
+	}
+	spin_lock_irq(&mp2_registry_lock);
+	WRITE_ONCE(mp2_checks_for_new, checks);
+	spin_unlock_irq(&mp2_registry_lock);
+	mp2_instrumented_update();
+}
+
+/*
+ * The module's parameter. What is given on the command line comes before anything is
+ * ready for it, and waits for mp2_checks_load().
+ */
+static unsigned int checks_to_load;
+static bool checks_are_loaded;
+
+void mp2_checks_param_switch(unsigned int checks)
+{
+	mutex_lock(&mp2_features_mutex);
+	if (checks_are_loaded)
+		checks_for_new_set(checks);
+	else
+		checks_to_load = checks;
+	mutex_unlock(&mp2_features_mutex);
+}
+
+void __init mp2_checks_load(void)
+{
+	mutex_lock(&mp2_features_mutex);
+	checks_are_loaded = true;
+	checks_for_new_set(checks_to_load);
+	mutex_unlock(&mp2_features_mutex);
+}
+
+void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err)
+{
+	trace_mempool2_resize(pool, from, to, err);
+	if (err || from == to)
+		return;
+	pool_stats_add(pool, resizes, 1);
+	if (to <= from || !pool_has(pool, FEATURE_RECORDS))
+		return;
+	mutex_lock(&mp2_features_mutex);
+	if (pool_has(pool, FEATURE_RECORDS))
+		mp2_records_alloc(pool_ext(pool), to, GFP_KERNEL | __GFP_NOWARN);
+	mutex_unlock(&mp2_features_mutex);
+}
+
+/*
+ * The end of a pool
+ */
+
+/**
+ * struct destroyed - a pool that has ended while checks were on
+ *
+ * @pool: where it was
+ * @name: what it was called
+ * @is_ours: its memory is to be freed; until then who frees an element to it is
+ *	told from who uses other memory
+ * @who: who ended it
+ */
+static struct destroyed {
+	struct mempool2		*pool;
+	char			name[MEMPOOL2_NAME_LEN];
+	bool			is_ours;
+	struct mempool2_record	who;
+} destroyed[16];
+
+static DEFINE_RAW_SPINLOCK(destroyed_lock);
+static unsigned int nr_destroyed;
+static DEFINE_RATELIMIT_STATE(destroyed_ratelimit, 5 * HZ, 5);
+
+static struct destroyed *destroyed_find(const struct mempool2 *pool)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&destroyed_lock);
+	/* The youngest first. */
+	for (i = 1; i <= ARRAY_SIZE(destroyed); i++)
+		if (destroyed[(nr_destroyed - i) % ARRAY_SIZE(destroyed)].pool == pool)
+			return &destroyed[(nr_destroyed - i) % ARRAY_SIZE(destroyed)];
+	return NULL;
+}
+
+static void destroyed_add(struct mempool2 *pool)
+{
+	u32 stack = stack_here();
+	struct mempool2 *oldest;
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+	struct destroyed *one;
+
+	mp2_pool_name(pool, name);
+	raw_spin_lock_irqsave(&destroyed_lock, flags);
+	one = &destroyed[nr_destroyed++ % ARRAY_SIZE(destroyed)];
+	oldest = one->is_ours ? one->pool : NULL;
+	one->pool = pool;
+	one->is_ours = false;
+	memcpy(one->name, name, sizeof(name));
+	one->who.pid = task_pid_nr(current);
+	mp2_word_copy(one->who.comm, current->comm, sizeof(one->who.comm));
+	one->who.stack = stack;
+	one->who.since = jiffies;
+	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
+	kfree(oldest);
+}
+
+static void report_exit(struct mempool2 *pool, struct mempool2_ext *ext,
+			int nr_waiters, int nr_inflight)
+{
+	struct mempool2_record holders[2];
+	char name[MEMPOOL2_NAME_LEN];
+	unsigned long flags;
+	unsigned int nr;
+
+	if (!mp2_may_report(ext))
+		return;
+	mp2_pool_name(pool, name);
+	nr = mp2_records_copy(ext, NULL, holders, ARRAY_SIZE(holders));
+	flags = mp2_report_begin(nr_waiters ? "destroyed while callers wait" :
+					  "destroyed while elements are out", name);
+	report_line("pool %p: %d wait, %d of %d elements are out\n", pool, nr_waiters,
+		    nr_inflight, READ_ONCE(pool->min_nr));
+	mp2_report_here("destroyed");
+	mp2_report_holders(holders, nr);
+	mp2_report_end(flags, "destroyed too early");
+}
+
+/* A pool is about to end, and still is as it was. */
+void mp2_debug_exit(struct mempool2 *pool)
+{
+	struct mempool2_reserve *reserve = rcu_dereference_protected(pool->reserve, true);
+	int nr_inflight, nr_waiters = READ_ONCE(pool->nr_waiters);
+
+	if (!pool_has(pool, FEATURE_CHECK_EXIT))
+		return;
+	nr_inflight = reserve_room(reserve) - reserve->nr_unfilled - mp2_reserve_count(reserve);
+	if (nr_waiters || nr_inflight > 0)
+		report_exit(pool, pool_ext(pool), nr_waiters, max(nr_inflight, 0));
+	destroyed_add(pool);
+}
+
+/* What of a destroyed pool's memory may be freed now. */
+struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool)
+{
+	unsigned long flags;
+	struct destroyed *found;
+
+	raw_spin_lock_irqsave(&destroyed_lock, flags);
+	found = destroyed_find(pool);
+	if (found && !found->is_ours)
+		found->is_ours = true;
+	else
+		found = NULL;
+	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
+	return found ? NULL : pool;
+}
+
+/* Something is freed to what is no pool. False if nothing is known of it. */
+bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element)
+{
+	struct destroyed copy = {}, *found;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&destroyed_lock, flags);
+	found = destroyed_find(pool);
+	if (found)
+		copy = *found;
+	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
+	if (!found)
+		return false;
+	if (!__ratelimit(&destroyed_ratelimit))
+		return true;
+
+	flags = mp2_report_begin("free into a destroyed pool", copy.name);
+	report_line("element %p stays as it is; the pool was at %p\n", element, pool);
+	mp2_report_here("freed");
+	report_line("destroyed by task %s/%d %u ms ago:\n", copy.who.comm,
+		    copy.who.pid, jiffies_to_msecs(jiffies - copy.who.since));
+	mp2_stack_print(copy.who.stack);
+	mp2_report_end(flags, "free into a destroyed pool");
+	return true;
+}
+
+void mp2_destroyed_free(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(destroyed); i++)
+		if (destroyed[i].is_ours)
+			kfree(destroyed[i].pool);
+}

@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Records of elements: which caller had an element last, and by which way it came
+ *
+ * The calls on instrumented pools are here as well, all in one, as they are to stay fast
+ * enough for that one may leave checks on.
+ */
+#include <linux/hash.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "priv.h"
+#include "trace.h"
+
+/*
+ * Stacks
+ */
+
+static bool depot_is_ready;
+
+void mp2_depot_prepare(void)
+{
+	if (!depot_is_ready)
+		WRITE_ONCE(depot_is_ready, !mempool2_depot_init());
+}
+
+/*
+ * Is this the stack that it was? To unwind one takes a thousand instructions and
+ * more, and most callers come the same way again and again. The size of each frame
+ * follows from the return address below it, so it is the same stack if it begins
+ * at the same place and each return address is where it was.
+ */
+static __no_sanitize_address bool stack_matches(const struct mempool2_stack *stack,
+						const unsigned long *frame)
+{
+	typeof(&stack->entries[0]) entry = stack->entries, end = entry + stack->nr;
+
+	if (stack->frame != frame)
+		return false;
+	for (; entry != end; entry++)
+		if (frame[entry->at] != entry->address)
+			return false;
+	return true;
+}
+
+/* Remember where its return addresses are, if all of them are on the task's stack. */
+static __no_sanitize_address void stack_cache(struct mempool2_stack *stack,
+					      const unsigned long *frame,
+					      const unsigned long *entries)
+{
+	const unsigned long *end = task_stack_page(current) + THREAD_SIZE, *word = frame;
+	unsigned int i;
+
+	stack->frame = NULL;
+	if (!object_is_on_stack(frame))
+		return;
+	for (i = 0; i < stack->nr; i++, word++) {
+		while (word < end && *word != entries[i])
+			word++;
+		if (word == end)
+			return;
+		stack->entries[i].address = entries[i];
+		stack->entries[i].at = word - frame;
+	}
+	stack->frame = stack->nr ? frame : NULL;
+}
+
+/*
+ * Who called the function that has this frame, and will return to @from: 0 if there
+ * is no memory to keep it.
+ */
+noinline u32 mp2_stack_save(struct mempool2_stack *stack, const unsigned long *frame,
+			    unsigned long from)
+{
+	unsigned long entries[STACK_DEPTH + 4];
+	unsigned int nr, first;
+
+	if (!READ_ONCE(depot_is_ready))
+		return 0;
+	nr = mempool2_stack_save(entries, ARRAY_SIZE(entries), 0);
+	for (first = 0; first < nr && entries[first] != from; first++)
+		;
+	/* A kernel that does not know its stacks so well. */
+	if (first == nr)
+		first = 0;
+	stack->nr = min_t(unsigned int, nr - first, STACK_DEPTH);
+	stack->handle = mempool2_depot_save(entries + first, stack->nr,
+					    GFP_NOWAIT | __GFP_NOWARN,
+					    can_alloc_stack());
+	stack_cache(stack, frame, entries + first);
+	return stack->handle;
+}
+
+void mp2_stack_print(u32 stack)
+{
+	if (stack)
+		mempool2_depot_print(stack);
+	else
+		report_line(" (the stack is not known)\n");
+}
+
+void mp2_stack_show(struct seq_file *file, u32 stack)
+{
+	unsigned long *entries;
+	unsigned int nr, i;
+
+	nr = stack ? mempool2_depot_fetch(stack, &entries) : 0;
+	for (i = 0; i < nr; i++)
+		seq_printf(file, "    %pS\n", (void *)entries[i]);
+}
+
+/*
+ * Records: one for each element that was in the reserve since records are on
+ */
+
+#define RECORDS_IN_CHUNK	32
+
+struct mempool2_chunk {
+	struct list_head	list;
+	struct mempool2_record	records[RECORDS_IN_CHUNK];
+};
+
+static __always_inline struct hlist_head *record_list(struct mempool2_ext *ext,
+						      const void *element)
+{
+	return &ext->records[hash_ptr(element, 32) & ext->records_mask];
+}
+
+/*
+ * With the records' lock held: elements are equal, as permits are, or memory of no size. So an
+ * address does not tell which one it is, and there are no records any more.
+ */
+static void records_give_up(struct mempool2_ext *ext)
+{
+	ext->repeats = true;
+	ext->records = NULL;
+}
+
+/* With the records' lock held, or before they are in use. */
+static __always_inline struct mempool2_record *record_find(struct mempool2_ext *ext,
+							   const void *element)
+{
+	struct mempool2_record *record;
+
+	hlist_for_each_entry(record, record_list(ext, element), node)
+		if (record->element == element)
+			return record;
+	return NULL;
+}
+
+/* @record: what record_find() found */
+static __always_inline void record_set(struct mempool2_ext *ext,
+				       struct mempool2_record *record, void *element,
+				       bool rests, unsigned long from, u32 stack)
+{
+	if (unlikely(!record)) {
+		if (hlist_empty(&ext->unused)) {
+			WRITE_ONCE(ext->nr_missed, ext->nr_missed + 1);
+			return;
+		}
+		ext->distinct |= ext->nr_used++ > 0;
+		record = hlist_entry(ext->unused.first, struct mempool2_record, node);
+		hlist_del(&record->node);
+		record->element = element;
+		hlist_add_head(&record->node, record_list(ext, element));
+	}
+	/* Who an interrupt or a request's function came upon has nothing to do with it. */
+	record->task = by_task() ? current : NULL;
+	record->pid = task_pid_nr(current);
+	memcpy(record->comm, current->comm, sizeof(record->comm));
+	record->from = from;
+	record->stack = stack;
+	record->since = jiffies;
+	record->rests = rests;
+}
+
+static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record)
+{
+	hlist_del(&record->node);
+	hlist_add_head(&record->node, &ext->unused);
+	ext->nr_used--;
+}
+
+/*
+ * See that there are enough for a reserve of @nr_slots: twice as many, as elements that are out
+ * may be replaced. Those that are there from a larger one stay.
+ */
+int mp2_records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp)
+{
+	unsigned int bits = clamp(ilog2(nr_slots) + 2, 4, 16), i;
+	struct mempool2_chunk *chunk;
+	struct hlist_head *records;
+	unsigned long flags;
+
+	if (!ext->table) {
+		records = kcalloc(1UL << bits, sizeof(*records), gfp);
+		if (!records)
+			return -ENOMEM;
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		ext->table = records;
+		ext->repeats |= ext->elements.alike == ALIKE_SOME;
+		ext->distinct |= ext->elements.alike == ALIKE_NOT_ALL;
+		if (!ext->repeats)
+			ext->records = records;
+		ext->records_mask = (1U << bits) - 1;
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+	}
+	while (ext->nr_records < 2 * nr_slots) {
+		chunk = kmalloc(sizeof(*chunk), gfp);
+		if (!chunk)
+			return -ENOMEM;
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		list_add(&chunk->list, &ext->chunks);
+		for (i = 0; i < RECORDS_IN_CHUNK; i++)
+			hlist_add_head(&chunk->records[i].node, &ext->unused);
+		ext->nr_records += RECORDS_IN_CHUNK;
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+	}
+	return 0;
+}
+
+/* Those who look for what is known of elements may be at it, so they are taken away first. */
+void mp2_records_free(struct mempool2_ext *ext)
+{
+	struct mempool2_chunk *chunk, *next;
+	struct hlist_head *records;
+	unsigned long flags;
+	LIST_HEAD(chunks);
+
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	list_splice_init(&ext->chunks, &chunks);
+	INIT_HLIST_HEAD(&ext->unused);
+	records = ext->table;
+	ext->table = NULL;
+	ext->records = NULL;
+	ext->records_mask = 0;
+	ext->nr_records = 0;
+	ext->nr_used = 0;
+	ext->distinct = false;
+	ext->since_made = false;
+	WRITE_ONCE(ext->nr_missed, 0);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+
+	list_for_each_entry_safe(chunk, next, &chunks, list)
+		kfree(chunk);
+	kfree(records);
+}
+
+/* A few lists of them, from list *@i on. */
+static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
+				      const struct task_struct *task,
+				      struct mempool2_record *copies, unsigned int max)
+{
+	unsigned int nr = 0, end = *i + BATCH;
+	struct mempool2_record *record;
+
+	for (; *i < end && *i <= ext->records_mask; (*i)++) {
+		hlist_for_each_entry(record, &ext->records[*i], node) {
+			if (nr < max && !record->rests && (!task || record->task == task))
+				copies[nr++] = *record;
+		}
+	}
+	return nr;
+}
+
+/*
+ * Copy what fulfils the condition, a few lists at a time: those who wait for the lock must not be
+ * kept waiting. What there is meanwhile may change, and go away.
+ */
+unsigned int mp2_records_copy(struct mempool2_ext *ext, const struct task_struct *task,
+			      struct mempool2_record *copies, unsigned int max)
+{
+	unsigned int nr = 0, i = 0;
+	unsigned long flags;
+	bool more;
+
+	do {
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		more = ext->records && i <= ext->records_mask;
+		if (more)
+			nr += records_copy_some(ext, &i, task, copies + nr, max - nr);
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+	} while (more && nr < max);
+	return nr;
+}
+
+/* What is known of an element now, for a report: others may change it. */
+void mp2_record_copy(struct mempool2_ext *ext, const void *element,
+		     struct mempool2_record *copy)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	memset(copy, 0, sizeof(*copy));
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	record = ext->records ? record_find(ext, element) : NULL;
+	if (record)
+		*copy = *record;
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
+
+/*
+ * Could there be equal elements? Those of the slab and the page allocator are distinct, unless
+ * they have no size.
+ */
+bool mp2_pool_may_repeat(const struct mempool2 *pool)
+{
+	if (pool->alloc == mempool2_kmalloc || pool->alloc == mempool2_kvmalloc)
+		return !pool->pool_data;
+	return pool->kind == MEMPOOL2_CUSTOM;
+}
+
+/* Is it memory that an allocator has given out? */
+static bool is_memory(const void *element)
+{
+	return is_vmalloc_addr(element) ||
+	       (virt_addr_valid(element) && !PageReserved(virt_to_page(element)));
+}
+
+/*
+ * An element that the alloc function has returned, before anybody has it: one that rests or is out
+ * is another one.
+ */
+void mp2_debug_track(struct mempool2 *pool, void *element)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+	unsigned long flags;
+
+	if (!ext || !mp2_pool_may_repeat(pool))
+		return;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (ext->records && record_find(ext, element))
+		records_give_up(ext);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
+
+/* An element of a new pool rests. */
+void mp2_debug_filled(struct mempool2 *pool, void *element)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	if (!ext)
+		return;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (ext->records) {
+		record = record_find(ext, element);
+		if (record)
+			records_give_up(ext);
+		else
+			record_set(ext, record, element, true, 0, 0);
+	}
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
+
+/*
+ * With the records' lock held: an element is found in a slot. One that was found before, and not
+ * freed since, is in another slot as well.
+ */
+void mp2_record_swept(struct mempool2_ext *ext, void *element)
+{
+	struct mempool2_record *record;
+
+	if (!ext->records)
+		return;
+	record = record_find(ext, element);
+	if (record && record->rests && !record->from && ext->elements.alike != ALIKE_NEVER)
+		records_give_up(ext);
+	else
+		record_set(ext, record, element, true, 0, 0);
+}
+
+/* What is known of elements that rest may be out of date. A few lists at a time. */
+void mp2_records_drop_resting(struct mempool2_ext *ext)
+{
+	struct mempool2_record *record;
+	unsigned int i = 0, end;
+	struct hlist_node *next;
+	bool more;
+
+	do {
+		raw_spin_lock_irq(&ext->lock);
+		for (end = i + BATCH; i < end; i++) {
+			more = ext->records && i <= ext->records_mask;
+			if (!more)
+				break;
+			hlist_for_each_entry_safe(record, next, &ext->records[i], node)
+				if (record->rests)
+					record_drop(ext, record);
+		}
+		raw_spin_unlock_irq(&ext->lock);
+		cond_resched();
+	} while (more);
+}
+
+/*
+ * What happens to elements of watched pools
+ */
+
+/* Another stack than the last one. */
+static noinline u32 stack_new(struct mempool2_ext *ext, const unsigned long *frame,
+			      unsigned long from)
+{
+	struct mempool2_stack stack;
+	unsigned long flags;
+	u32 handle;
+
+	handle = mp2_stack_save(&stack, frame, from);
+	if (!handle)
+		return 0;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	ext->stack = stack;
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+	return handle;
+}
+
+/* The caller has taken elements of the reserve. */
+static __always_inline void records_taken(const struct mempool2 *pool,
+					  struct mempool2_ext *ext, void **elems,
+					  unsigned int nr, const unsigned long *frame,
+					  unsigned long from)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+	unsigned int i;
+	u32 stack;
+
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (likely(stack_matches(&ext->stack, frame))) {
+		stack = ext->stack.handle;
+	} else {
+		/* There is no memory for it to be had under the lock. */
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+		stack = stack_new(ext, frame, from);
+		raw_spin_lock_irqsave(&ext->lock, flags);
+	}
+	for (i = 0; i < nr && ext->records; i++) {
+		record = record_find(ext, elems[i]);
+		/* What was out has been put again by nobody: it is another one. */
+		if (unlikely(record && !record->rests) && mp2_pool_may_repeat(pool)) {
+			records_give_up(ext);
+			break;
+		}
+		record_set(ext, record, elems[i], false, 0, stack);
+	}
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
+
+void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+
+	if (ext)
+		records_taken(pool, ext, elems, nr, __builtin_frame_address(0), _RET_IP_);
+}
+
+/* The same, without having waited for them. */
+void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
+				   unsigned long caller)
+{
+	trace_mempool2_reserve_alloc(pool, nr, caller);
+	pool_stats_add(pool, reserve_allocs, nr);
+	mp2_debug_track_alloc(pool, elems, nr);
+}
+
+/*
+ * An element is freed that is said to rest. Is that one too many, or another one that is equal, and
+ * was out before there were records? If elements are memory, and not all the same, they are what an
+ * allocator gave out for each of them, which cannot be equal.
+ */
+static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_ext *ext,
+					 const void *element)
+{
+	if (mp2_pool_may_repeat(pool) && !ext->since_made &&
+	    (!ext->distinct || !is_memory(element))) {
+		records_give_up(ext);
+		return false;
+	}
+	return READ_ONCE(ext->features) & FEATURE_CHECK_DOUBLE;
+}
+
+/* An element is freed. False if that must not be. */
+static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_ext *ext,
+					  void *element, unsigned long caller)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+	bool is_double = false;
+
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	if (ext->records) {
+		record = record_find(ext, element);
+		if (unlikely(record && record->rests))
+			is_double = records_freed_twice(pool, ext, element);
+		else
+			record_set(ext, record, element, true, caller, 0);
+	}
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+	if (unlikely(is_double))
+		mp2_report_double_free(pool, ext, element);
+	return !is_double;
+}
+
+bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+
+	return !ext || records_freed(pool, ext, element, caller);
+}
+
+/*
+ * What mempool2_alloc() and mempool2_free() do for other pools where they are called:
+ * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
+ * fast enough for that one may leave checks on.
+ */
+void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller)
+{
+	struct mempool2_ext *ext = pool_ext(pool);
+	unsigned int features = ext_features(ext);
+	void *element = NULL;
+	int state;
+
+	if (unlikely(features & FEATURE_LIMIT)) {
+		*entered = mp2_limit_charge(pool, 1);
+		if (*entered < 0)
+			return NULL;
+	}
+	if (!(features & FEATURE_FAILING) || !mp2_ext_should_fail(ext)) {
+		element = __mempool2_backend_alloc(pool, pool->kind, gfp);
+		if (element) {
+			if (features & FEATURE_RECORDS)
+				mp2_debug_track(pool, element);
+			return element;
+		}
+	}
+
+	rcu_read_lock_sched();
+	/* Again: who switches waits for those who take without having seen it. */
+	features = ext_features(ext);
+	state = atomic_read(&pool->state);
+	if ((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL)
+		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
+	if (unlikely(atomic_read(&pool->state) != state))
+		mp2_reserve_set_not_full(pool, NULL);
+	if (element) {
+		element_kasan_unpark(pool, element);
+		if (features & FEATURE_CHECK_POISON)
+			mp2_poison_check(pool, ext, element);
+	}
+	rcu_read_unlock_sched();
+	if (!element)
+		return NULL;
+
+	pool_update_kmemleak(&element, 1);
+	trace_mempool2_reserve_alloc(pool, 1, caller);
+	if (features & FEATURE_STATS)
+		stats_add(ext, reserve_allocs, 1);
+	if (features & FEATURE_RECORDS)
+		records_taken(pool, ext, &element, 1, __builtin_frame_address(0), _RET_IP_);
+	return element;
+}
+
+/* True if nothing is left to be done with the element. */
+bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_reserve *reserve;
+	struct mempool2_ext *ext;
+	unsigned int features;
+
+	rcu_read_lock_sched();
+	reserve = rcu_dereference_sched(pool->reserve);
+	/* As in pool_ext(). */
+	ext = smp_load_acquire(&reserve->ext);
+	features = ext_features(ext);
+	if (features & FEATURE_RECORDS && !records_freed(pool, ext, element, caller)) {
+		rcu_read_unlock_sched();
+		return true;
+	}
+	if (unlikely(features & FEATURE_LIMIT))
+		mp2_limit_freed(pool, 1);
+	/* A waiter gets it by the shortest way, and so does the free function. */
+	if (!state_has_room(atomic_read(&pool->state))) {
+		rcu_read_unlock_sched();
+		return false;
+	}
+	if (features & FEATURE_POISON)
+		mp2_poison_set(ext, element);
+	/* KASAN has told what it was; it is nobody's now. */
+	if (unlikely(!element_kasan_park(pool, element))) {
+		rcu_read_unlock_sched();
+		return true;
+	}
+	if (!slot_put_here(reserve_hint_slot(reserve), element) &&
+	    !mp2_reserve_put_one(pool, element)) {
+		element_kasan_unpark(pool, element);
+		rcu_read_unlock_sched();
+		return false;
+	}
+	rcu_read_unlock_sched();
+	trace_mempool2_refill(pool, 1);
+	if (features & FEATURE_STATS)
+		stats_add(ext, refills, 1);
+	/* Last, as it may call functions that end the pool. */
+	pool_kick_waiters(pool);
+	return true;
+}
+
+/* An element goes back to where elements come from. */
+void mp2_debug_untrack(struct mempool2 *pool, void *element)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	if (!ext)
+		return;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	record = ext->records ? record_find(ext, element) : NULL;
+	if (record)
+		record_drop(ext, record);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
