@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking elements from the reserve of a pool and putting them there, see core/reserve.h
+ * The reserve: take parked elements from slots and store, and put them there
+ *
+ * core/reserve.h describes how a reserve keeps elements.
  */
 #include <linux/init.h>
 #include <linux/lockdep.h>
@@ -11,16 +13,16 @@
 
 #include "reserve.h"
 
-/* So many elements at once are sooner had from the store, or put there. */
+/* For this many elements, or more, one use of the store is cheaper than slots. */
 #define MANY		8
 
 /*
- * The slot at which a CPU begins to look, for each number of slots that a reserve can
- * have. They serve all pools and do not change.
+ * For each number of slots the index at which a CPU begins its look. All pools share the hints,
+ * which are constant after boot.
  */
 DEFINE_PER_CPU(unsigned long [MAX_SLOTS], mp2_reserve_hints);
 
-/* How many of them are in slots. */
+/* Number of slots in a reserve for @min_nr elements; the store has the rest. */
 static unsigned int reserve_slots(int min_nr)
 {
 	unsigned int in_line = SMP_CACHE_BYTES / sizeof(void *);
@@ -35,7 +37,7 @@ struct mempool2_reserve *mp2_reserve_create(int min_nr, gfp_t gfp, int node)
 	struct mempool2_reserve *reserve;
 	size_t bytes = struct_size(reserve, slots, size);
 
-	/* vfree() sleeps, and a caller that may not has to free it if there are no elements. */
+	/* No vmalloc() for a caller that may not sleep: its error path would call vfree(). */
 	if (gfpflags_allow_blocking(gfp))
 		reserve = kvzalloc_node(bytes, gfp, node);
 	else
@@ -52,17 +54,14 @@ struct mempool2_reserve *mp2_reserve_create(int min_nr, gfp_t gfp, int node)
 
 /* Slots: without the lock */
 
-/*
- * Take up to @nr elements from slots, one at least: from the CPU's on, upwards and round to the first
- * one.
- */
+/* Take up to @nr elements, 1 or more, from slots: upwards from the CPU's hint, then from slot 0. */
 unsigned int mp2_slots_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr)
 {
 	void **end = &reserve->slots[READ_ONCE(reserve->nr_slots)];
 	void **here = min(reserve_hint_slot(reserve), end), **slot;
 	unsigned int taken = 0;
 
-	/* Mostly there is nothing: with a multiple of 4 slots this is a third shorter. */
+	/* Most looks find all slots empty; unrolled, one takes a third fewer instructions. */
 #pragma GCC unroll 4
 	for (slot = here; slot < end; slot++) {
 		if (slot_take(slot, &elems[taken]) && ++taken == nr)
@@ -96,7 +95,10 @@ unsigned int mp2_slots_put(struct mempool2_reserve *reserve, void **elems, unsig
 
 static void store_set_nr(struct mempool2_reserve *reserve, unsigned int nr)
 {
-	/* What went to slots is there before. Pairs with reserve_has_more(): moved-to-slots. */
+	/*
+	 * Race C: elements that left the store are in their slots before this. Pairs with
+	 * reserve_has_more() (moved-to-slots, queue-or-moved, moving-over).
+	 */
 	smp_store_release(&reserve->nr_stored, nr);
 }
 
@@ -123,8 +125,8 @@ unsigned int mp2_store_put(struct mempool2_reserve *reserve, void **elems, unsig
 }
 
 /*
- * So that the next ones are taken from slots, or put there, half of the slots are filled or
- * emptied. Not while a sweep goes through both.
+ * Fill half of the slots, or empty half of them, so that the next calls need no lock. Not while
+ * a resize moves elements or a sweep examines them: an element could move behind its back.
  */
 static void store_to_slots(struct mempool2_reserve *reserve)
 {
@@ -149,12 +151,15 @@ static void slots_to_store(struct mempool2_reserve *reserve)
 			     mp2_slots_take(reserve, &reserve->store[nr_stored], nr));
 }
 
-/* Knowing that it is full */
+/* FULL */
 
 /*
- * Before anybody learns the address of the element that we took. A full barrier, which pairs with
- * the smp_rmb() of mempool2_free() (full-or-taken-late) and with full_scan_commit(): both bits
- * change at once, as a scan could clear NOT_FULL in between (full-or-taken).
+ * Set NOT_FULL and spoil a scan. A taker calls this before it passes on the address of the
+ * element. A full barrier.
+ *
+ * Race B: both bits change in one cmpxchg(), or a scanner could clear NOT_FULL between the two.
+ * Pairs with full_scan_commit() (full-or-taken, full-or-taken-late).
+ * Race D: pairs with the smp_rmb() of mempool2_free() (address-passed, full-or-taken-late).
  */
 void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element)
 {
@@ -167,8 +172,10 @@ void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element)
 }
 
 /*
- * Returns the state of the pool from then on. A full barrier before we look. Pairs with slot_take()
- * (full-or-taken) and reserve_replace() (full-or-replaced).
+ * Begin a scan and return the state of the pool that full_scan_commit() expects.
+ *
+ * Race B: a full barrier before the scanner looks at pool->reserve and at the slots. Pairs with
+ * slot_take() (full-or-taken) and reserve_replace() (full-or-replaced).
  */
 static int full_scan_begin(struct mempool2 *pool)
 {
@@ -180,7 +187,11 @@ static int full_scan_begin(struct mempool2 *pool)
 	return begun;
 }
 
-/* False if a taker has spoilt the scan. Pairs with mp2_reserve_set_not_full(): full-or-taken. */
+/*
+ * Commit FULL. False if a taker has spoilt the scan.
+ *
+ * Race B: pairs with mp2_reserve_set_not_full() (full-or-taken, full-or-taken-late).
+ */
 static bool full_scan_commit(struct mempool2 *pool, int begun)
 {
 	int state = atomic_read(&pool->state);
@@ -194,8 +205,9 @@ static bool full_scan_commit(struct mempool2 *pool, int begun)
 }
 
 /*
- * With the lock held, after the store had no room: put up to @nr elements into slots, or commit
- * FULL and return 0. -EAGAIN if a resize replaced the reserve.
+ * Put up to @nr elements into slots and return how many; or commit FULL and return 0; or return
+ * -EAGAIN if a resize has replaced the reserve. The caller has reserve->lock and found no room in
+ * the store.
  */
 static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
 				    void **elems, unsigned int nr)
@@ -213,11 +225,12 @@ static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reser
 	return put;
 }
 
-/* Taking and putting */
+/* Take and put */
 
 /*
- * Up to @nr elements from wherever they rest, under the lock: none is on its way then
- * (moved-or-taken), and no scan goes on (scan-spoilt).
+ * Take up to @nr elements from slots and store, also from those of the reserve that this one
+ * replaces. Under the lock no element is being moved (moved-or-taken) and no scan is in progress
+ * (scan-spoilt).
  */
 static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserve, void **elems,
 						 unsigned int nr)
@@ -228,8 +241,8 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
 
 	raw_spin_lock_irqsave(&reserve->lock, flags);
 	/*
-	 * A full barrier between what we saw of pool->state and knowing the address, as in
-	 * slot_take(). Pairs with the smp_rmb() of mempool2_free(): address-stored.
+	 * Race D: the caller read pool->state before it learns an address from the store, as
+	 * before slot_take(). Pairs with the smp_rmb() of mempool2_free() (address-stored).
 	 */
 	smp_mb__after_spinlock();
 	old = reserve->old;
@@ -249,10 +262,13 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
 }
 
 /*
- * Take up to @nr elements, which stay parked. None only if there was none in any place at the
- * moment when we looked at that; a CPU that put one there later sees MEMPOOL2_WAITERS, if it was
- * set before. To be called with rcu_read_lock_sched(), which pairs with the synchronize_rcu() of
- * a resize and of a sweep: moving-seen, reserve-freed, swept-or-taken.
+ * Take up to @nr elements, which stay parked. Returns 0 only if each slot and the store was empty
+ * at the moment of the look at it. A CPU that puts an element there after that moment sees
+ * MEMPOOL2_WAITERS, if that was set before this call.
+ *
+ * The caller has rcu_read_lock_sched().
+ * Race C: this pairs with the synchronize_rcu() of a resize and of a sweep (moving-seen,
+ * reserve-freed, swept-or-taken).
  */
 unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int nr)
 {
@@ -261,7 +277,7 @@ unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int 
 	bool more = reserve_has_more(reserve) || scan;
 	unsigned int taken = 0;
 
-	/* Many are in the store rather than in slots. */
+	/* Many elements at once: not from the slots, if the store has some. */
 	if (likely(!scan) && (nr < MANY || !more))
 		taken = mp2_slots_take(reserve, elems, nr);
 	if (taken < nr && more)
@@ -271,7 +287,10 @@ unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int 
 	return taken;
 }
 
-/* Under the lock: into the store, or else as slots_put_or_commit_full(). */
+/*
+ * Put up to @nr elements into the store; without room there, as slots_put_or_commit_full(). Race B:
+ * under the lock no element moves to the store, or from there, behind the back of a scanner.
+ */
 static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_reserve *reserve,
 				       void **elems, unsigned int nr)
 {
@@ -288,16 +307,17 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
 		slots_to_store(reserve);
 	raw_spin_unlock_irqrestore(&reserve->lock, flags);
 	/*
-	 * As the cmpxchg() of a slot. Pairs with mp2_waiter_queue() (queue-or-stored,
-	 * queue-or-moved) and offer_end() (offered-or-looked).
+	 * Race A: a full barrier before the caller reads MEMPOOL2_WAITERS, as the cmpxchg() of a
+	 * slot. Pairs with mp2_waiter_queue() (queue-or-stored, queue-or-moved), and with
+	 * offer_end() (offered-or-looked).
 	 */
 	smp_mb();
 	return put;
 }
 
 /*
- * Put up to @nr elements, which are parked. None only if the reserve was full at some moment. If it
- * was some, a full barrier, and the caller has to look whether anybody waits. To be called with
+ * Put up to @nr parked elements. Returns 0 only after FULL was committed. Else a full barrier, and
+ * the caller has to read MEMPOOL2_WAITERS after it (race A). The caller has
  * rcu_read_lock_sched().
  */
 unsigned int mp2_reserve_put(struct mempool2 *pool, void **elems, unsigned int nr)
@@ -315,7 +335,7 @@ unsigned int mp2_reserve_put(struct mempool2 *pool, void **elems, unsigned int n
 	return put;
 }
 
-/* A single one, where the slot at the CPU's hint had no room. */
+/* mp2_reserve_put() of one element, for which the slot at the CPU's hint had no room. */
 bool mp2_reserve_put_one(struct mempool2 *pool, void *element)
 {
 	return mp2_reserve_put(pool, &element, 1);
@@ -330,7 +350,7 @@ static unsigned int slots_count(const struct mempool2_reserve *reserve)
 	return nr;
 }
 
-/* How many rest, also in a reserve that this one replaces. */
+/* Number of parked elements in @reserve and in the reserve that it replaces. */
 unsigned int mp2_reserve_count(struct mempool2_reserve *reserve)
 {
 	unsigned long flags;
@@ -344,12 +364,12 @@ unsigned int mp2_reserve_count(struct mempool2_reserve *reserve)
 	return nr;
 }
 
-/* Where a CPU begins to look */
+/* Hints */
 
 /*
- * In a reserve of @nr_slots: in a cache line of its own while there are enough of them, as far
- * from those of other CPUs as can be; and where lines are shared, as far from the others in its
- * line.
+ * The hint of @cpu for a reserve with @nr_slots slots. Each CPU gets a cache line of its own while
+ * there are enough of them, as far from the lines of other CPUs as possible. CPUs that share a line
+ * get slots as far apart in it as possible.
  */
 static unsigned int __init hint_spread(unsigned int cpu, unsigned int nr_slots)
 {
@@ -358,7 +378,7 @@ static unsigned int __init hint_spread(unsigned int cpu, unsigned int nr_slots)
 	u32 half = BIT(31), fraction = 0;
 	u64 line;
 
-	/* 0, 1/2, 1/4, 3/4, 1/8, ..., in units of 2^-32: each halves what is between two. */
+	/* 0, 1/2, 1/4, 3/4, 1/8, ..., in units of 2^-32: each halves a gap between earlier ones. */
 	for (; cpu; cpu >>= 1, half >>= 1) {
 		if (cpu & 1)
 			fraction |= half;
@@ -368,7 +388,7 @@ static unsigned int __init hint_spread(unsigned int cpu, unsigned int nr_slots)
 	return first + ((u64)(u32)line * min(in_line, nr_slots - first) >> 32);
 }
 
-/* Pools that are made before do without. */
+/* Pools that are used earlier in the boot work with all hints at slot 0. */
 int __init mp2_hints_init(void)
 {
 	unsigned int nr_slots;

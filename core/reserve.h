@@ -2,19 +2,19 @@
 /*
  * The reserve of a pool
  *
- * Elements rest in slots, one in each, and in a reserve that is too large for
- * that, in its store:
+ * A reserve keeps parked elements in two places:
  *
- *	slots	taken from and filled without a lock, by one cmpxchg() each, which is
- *		a full barrier; few, so that looking at all of them is cheap
- *	store	an array used as a stack, under the lock of the reserve; whenever
- *		it is used half as many elements as there are slots move on between
- *		it and the slots, so that the next calls do not need it
+ *	slots	One element each. A CPU takes from a slot, or fills it, without a lock, by one
+ *		cmpxchg(), which is a full barrier. Slots are few, so a look at all of them is
+ *		cheap.
+ *	store	The rest of a large reserve: an array used as a stack, under reserve->lock. A
+ *		call that has to use the store also moves half as many elements as there are
+ *		slots between the store and the slots, so that the next calls need only slots.
  *
- * So no call costs more because the reserve is larger. A CPU that finds nothing in
- * the slots, or no room there, and does not know that this is all, looks again under
- * the lock, where nothing moves. Preemption is disabled meanwhile, so that RCU can
- * free a reserve that was replaced.
+ * So the cost of a call does not grow with the reserve. A CPU that finds no element in the slots
+ * and cannot exclude that the store has one looks again under the lock, where no element moves. A
+ * CPU that finds no room in the slots tries the store under the lock. Each look has preemption
+ * disabled, so that a resize can free the old reserve after a grace period of RCU.
  */
 #ifndef _MEMPOOL2_RESERVE_H
 #define _MEMPOOL2_RESERVE_H
@@ -30,12 +30,12 @@
 #include "../mempool2.h"
 
 /**
- * enum mempool2_alike - have several elements of a pool the same address?
+ * enum mempool2_alike - can several elements of a pool have one address?
  *
- * @ALIKE_NEVER: no, as an allocator gives out each of them
- * @ALIKE_PERHAPS: nothing is known yet
- * @ALIKE_SOME: yes, when the pool was made
- * @ALIKE_NOT_ALL: no, when the pool was made, and there were two of them or more
+ * @ALIKE_NEVER: no: an allocator returns each element
+ * @ALIKE_PERHAPS: not known yet
+ * @ALIKE_SOME: yes: two elements of the initial reserve had one address
+ * @ALIKE_NOT_ALL: the initial reserve had two different addresses, or more
  */
 enum mempool2_alike {
 	ALIKE_NEVER,
@@ -45,11 +45,11 @@ enum mempool2_alike {
 };
 
 /**
- * struct mempool2_elements - what is known of a pool's elements without the pool
+ * struct mempool2_elements - properties of a pool's elements, readable without the pool
  *
- * @area: so many bytes of each may be poisoned, 0 if none may; of pages the order
- * @are_pages: they are &struct page
- * @alike: what is known of their addresses, an &enum mempool2_alike
+ * @area: number of bytes that may be poisoned in each element, 0 for none; the order for pages
+ * @are_pages: the elements are &struct page
+ * @alike: an &enum mempool2_alike
  */
 struct mempool2_elements {
 	u16	area : 13;
@@ -58,31 +58,31 @@ struct mempool2_elements {
 };
 
 /**
- * struct mempool2_reserve - where the elements of a pool rest
+ * struct mempool2_reserve - the parked elements of a pool
  *
- * @nr_slots: slots in use; the first ones
- * @hint: which of a CPU's hints is for reserves of this size
- * @elements: what is known of the elements
- * @is_owned: by a resize or a sweep: nobody else replaces the reserve or moves its elements.
- *	Protected by mp2_registry_lock.
- * @is_moving: elements are being moved: CPUs that find nothing look again with @lock held. Set for at
- *	least a grace period before any is moved. Written by the owner.
- * @old: the reserve that this one replaces, until nothing is left in it. Protected by @lock.
- * @min_nr: copy of the member of the pool, for debugging
- * @registered: in the list of all reserves
- * @pool: where the pool was seen last: to be compared with, never to be followed
- * @site: the place in the code that made the pool
- * @ext: what the pool needs for features
- * @lock: protects what follows, and every element that is in no slot
- * @nr_stored: elements in the store
- * @max_stored: room in the store
- * @nr_unfilled: elements for which there never was memory, or less than 0 while a resize takes
+ * @nr_slots: number of slots in use, from slot 0 on
+ * @hint: index of the per-CPU hint for reserves with this number of slots
+ * @elements: properties of the elements
+ * @is_owned: a resize or a sweep of the checks owns the reserve: no other resize or sweep
+ *	replaces the reserve or moves its elements. Protected by mp2_registry_lock.
+ * @is_moving: the owner may be moving elements: a CPU that finds none in the slots looks again
+ *	with @lock held. The owner sets it a grace period before it moves the first element.
+ * @old: the reserve that this one replaces, until a resize has emptied it. Protected by @lock.
+ * @min_nr: copy of &mempool2.min_nr, for debugging, which cannot rely on the pool's address
+ * @registered: node in the registry, the list of all reserves
+ * @pool: last known address of the pool; compared, never dereferenced
+ * @site: the code that created the pool
+ * @ext: features of the pool; %NULL as long as it never had any
+ * @lock: protects the store and the members from here to @store but @nr_unfilled
+ * @nr_stored: number of elements in the store
+ * @max_stored: number of elements for which the store has room
+ * @nr_unfilled: room for elements that were never allocated; less than 0 while a resize takes
  *	room away. Written by the owner.
- * @store: the store, behind the slots
- * @slots: %NULL, an element, or %SLOT_CLOSED
+ * @store: the store, an array behind the slots
+ * @slots: each is %NULL, an element, or %SLOT_CLOSED
  */
 struct mempool2_reserve {
-	/* All CPUs read this, so none should write beside it. */
+	/* All CPUs read this cache line: keep members that change in other lines. */
 	u16				nr_slots;
 	u8				hint;
 	bool				is_owned;
@@ -105,8 +105,9 @@ struct mempool2_reserve {
 };
 
 /*
- * In a slot beyond the end of a reserve, or one whose element a sweep has in hand. No element has
- * this address, and one comparison tells elements from it and %NULL.
+ * The value of a slot that a resize has closed for good, or that a sweep has closed while it
+ * examines the element. No element has this address; one comparison tells an element from
+ * SLOT_CLOSED and NULL.
  */
 #define SLOT_CLOSED	((void *)1UL)
 
@@ -116,10 +117,13 @@ static inline bool is_element(const void *element)
 }
 
 /*
- * A full barrier, if true, between what we saw of pool->state before and after. Pairs with
- * full_scan_begin() (full-or-taken, full-or-moved), with the
- * smp_rmb() of the CPU that frees the element (address-passed, address-served), and for the
- * element with slot_put() (slot-filled, taken-once).
+ * Take the element of @slot. On success a full barrier.
+ *
+ * Race B: the taker reads pool->state before and after. Pairs with full_scan_begin()
+ * (full-or-taken, full-or-moved).
+ * Race D: the taker reads pool->state before it learns the address. Pairs with the smp_rmb() of
+ * the CPU that frees the element (address-passed, address-served).
+ * The contents of the element: pairs with slot_put() (slot-filled, taken-once).
  */
 static __always_inline bool slot_take(void **slot, void **element)
 {
@@ -132,11 +136,14 @@ static __always_inline bool slot_take(void **slot, void **element)
 }
 
 /*
- * A full barrier, if true, before we look whether anybody waits for the element. Pairs with
- * mp2_waiter_queue() (queue-or-reserve, queue-or-new-reserve); for the element with slot_take()
- * (slot-filled); and with the xchg() of reserve_shrink_batch() (put-or-closed). While an element is offered, before we look at that: pairs with offer_end()
- * (offered-or-looked). For a slot that is
- * probably empty; slot_put() is cheaper if not.
+ * Fill @slot, if it is empty. On success a full barrier. For a slot that is probably empty;
+ * slot_put() is cheaper for one that is not.
+ *
+ * Race A: the freeing CPU fills the slot before it reads MEMPOOL2_WAITERS. Pairs with
+ * mp2_waiter_queue() (queue-or-reserve, queue-or-new-reserve). While an element is offered the
+ * CPU reads MEMPOOL2_OFFERED too: pairs with offer_end() (offered-or-looked).
+ * The contents of the element: pairs with slot_take() (slot-filled).
+ * A slot that a resize closes: pairs with the xchg() of reserve_shrink_batch() (put-or-closed).
  */
 static __always_inline bool slot_put_here(void **slot, void *element)
 {
@@ -151,69 +158,81 @@ static __always_inline bool slot_put(void **slot, void *element)
 }
 
 /*
- * May an element that is in none of the slots be in the reserve all the same? To be asked before
- * the slots are looked at: then what left the store before is seen in its slot, and a CPU that
- * moves an element to the store after that looks for waiters. Pairs with store_set_nr()
- * (moved-to-slots, queue-or-stored, queue-or-moved) and mp2_reserve_set_moving() (moving-over,
- * swept-or-taken).
+ * May the reserve have an element that is in none of the slots? Call this before the look at the
+ * slots. The look then finds in its slot each element that had left the store, and a CPU that
+ * moves an element to the store later looks for waiters.
+ *
+ * Race C: the acquires pair with the releases of store_set_nr() (moved-to-slots, queue-or-stored,
+ * queue-or-moved) and of mp2_reserve_set_moving() (moving-over, swept-or-taken).
  */
 static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
 {
 	bool moving = smp_load_acquire(&reserve->is_moving);
 
-	/* In this order: what a resize moved is in the store before that is over. */
+	/*
+	 * Read nr_stored after is_moving: a resize has raised nr_stored for what it moved before
+	 * it clears is_moving.
+	 */
 	return smp_load_acquire(&reserve->nr_stored) | moving;
 }
 
 /*
- * FULL, which is when MEMPOOL2_NOT_FULL is not set, spares mempool2_free() a look at the
- * reserve. It is made sure of before it is said:
+ * Race B. The reserve is FULL while MEMPOOL2_NOT_FULL is clear: then mempool2_free() need not look
+ * at the reserve. A CPU, the scanner, proves that the reserve is full before it commits FULL:
  *
- *	scanner: holding the lock, sets MEMPOOL2_FULL_SCAN and raises the count of scans, looks at
- *		 all slots, and if they have elements and MEMPOOL2_FULL_SCAN and the count are
- *		 unchanged, clears it and MEMPOOL2_NOT_FULL
- *	taker:	 takes an element; unless NOT_FULL was set before and is now, and there was no
- *		 FULL_SCAN either time, clears FULL_SCAN and sets NOT_FULL
+ *	scanner	Under reserve->lock: sets MEMPOOL2_FULL_SCAN and increments the count of scans, then
+ *		tries each slot. If all slots are filled, and FULL_SCAN and the count are as the
+ *		scanner left them, clears FULL_SCAN and NOT_FULL in one cmpxchg().
+ *	taker	Reads the state, takes an element, reads the state again. If the first read had
+ *		NOT_FULL and no FULL_SCAN, and the second read is equal, the taker is done. Else it
+ *		clears FULL_SCAN, which spoils the scan, and sets NOT_FULL, both in one cmpxchg(),
+ *		before any CPU learns the address of the element.
  *
- * So a CPU that frees an element which the reserve is missing never sees FULL (full-or-taken,
- * full-or-taken-late, full-or-moved). The count tells the taker that the bits changed and changed
- * back (full-counted), and the scanner of a reserve that was replaced from the one of its successor
- * (full-or-rescanned). A taker that sees FULL_SCAN before it takes waits for the lock, so a CPU
- * spoils one attempt once at most; it can spoil the next one if it begins between the two
- * (scan-spoilt).
+ * So a CPU that frees an element which the reserve lacks never sees FULL (full-or-taken,
+ * full-or-taken-late, full-or-moved). The count shows a taker that the bits changed and changed
+ * back (full-counted), and keeps the scanners of an old and a new reserve apart
+ * (full-or-rescanned). A taker that sees FULL_SCAN before it takes waits for the lock of the
+ * scanner, so a CPU spoils one attempt at most once, and the next attempt only if it begins between
+ * the two (scan-spoilt).
  */
 static __always_inline bool seen_not_full(int state)
 {
 	return (state & (MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN)) == MEMPOOL2_NOT_FULL;
 }
 
-/* May the reserve have room while nobody waits? By the sign it is one instruction. */
+/*
+ * NOT_FULL without WAITERS: a free may put its element into the reserve. WAITERS is the sign bit,
+ * so that this is one comparison.
+ */
 static __always_inline bool state_has_room(u8 state)
 {
 	return (s8)(state & (MEMPOOL2_NOT_FULL | MEMPOOL2_WAITERS)) > 0;
 }
 
-/* With one of these bits, or without NOT_FULL, it is not enough to take what is in a slot. */
+/* An allocation may take from its hint slot alone if just NOT_FULL is set of these. */
 #define FAST_TAKE_MASK	(MEMPOOL2_NOT_FULL | MEMPOOL2_FULL_SCAN | MEMPOOL2_WAITERS)
 
-/* Shared by core/reserve.c and those that take the short way */
+/* For core/reserve.c and for the calls that use only the slot at the CPU's hint */
 
-/* A cache line of slots for each CPU, but these at least and these at most. */
+/* Bounds for the number of slots, which is a cache line of slots for each CPU. */
 #define MIN_SLOTS	16
 #define MAX_SLOTS	128
 
-/* kvmalloc() refuses, with a warning of its own, what is larger than INT_MAX. */
+/* kvmalloc() warns of a size above INT_MAX. */
 #define MAX_MIN_NR	((int)((INT_MAX - sizeof(struct mempool2_reserve)) / sizeof(void *)))
 
 DECLARE_PER_CPU(unsigned long [MAX_SLOTS], mp2_reserve_hints);
 
-/* Where the CPU begins to look: a closed slot, if the reserve is smaller than it was made. */
+/*
+ * The slot at the CPU's hint. The array has this slot even if a resize has made the reserve smaller
+ * in place; the slot is closed then.
+ */
 static __always_inline void **reserve_hint_slot(struct mempool2_reserve *reserve)
 {
-	/* By an address, as UBSAN would check an index each time. */
+	/* Pointer arithmetic: UBSAN would check an array index each time. */
 	void **slot = &reserve->slots[this_cpu_read(*(&mp2_reserve_hints[0] + reserve->hint))];
 
-	/* Else gcc computes the address twice, for reading and for writing. */
+	/* Without this gcc computes the address twice, once to read and once to write. */
 	OPTIMIZER_HIDE_VAR(slot);
 	return slot;
 }
@@ -223,13 +242,13 @@ static inline bool pool_has_waiters(const struct mempool2 *pool)
 	return unlikely(atomic_read(&pool->state) & MEMPOOL2_WAITERS);
 }
 
-/* How many elements a reserve has room for so that @min_nr are guaranteed. */
+/* Room for @min_nr elements, but for 1 if @min_nr is 0: waiters need an element that comes back. */
 static inline int reserve_size(int min_nr)
 {
 	return max(min_nr, 1);
 }
 
-/* How many it has room for. */
+/* Number of elements for which @reserve has room. */
 static inline unsigned int reserve_room(const struct mempool2_reserve *reserve)
 {
 	return reserve->nr_slots + reserve->max_stored;
@@ -245,7 +264,7 @@ void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element);
 unsigned int mp2_reserve_count(struct mempool2_reserve *reserve);
 int mp2_hints_init(void);
 
-/* The same for core/resize.c, which moves elements; those of the store with the lock */
+/* Building blocks of the above, for core/resize.c. Those of the store need reserve->lock. */
 unsigned int mp2_slots_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
 unsigned int mp2_slots_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
 unsigned int mp2_store_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
