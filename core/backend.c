@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where elements come from: the stock functions, and what a pool can be made with
+ * The back end of a pool: stock alloc and free functions, and validation of a pool's arguments
  */
 #include <linux/cache.h>
 #include <linux/export.h>
@@ -10,9 +10,9 @@
 #include "internal.h"
 
 /*
- * Where struct kmem_cache, which is private to the slab allocator since 6.8,
- * keeps the constructor: found by making a cache whose constructor is known.
- * 0, and no pool is warned of, for pools made before that.
+ * Offset of the constructor in struct kmem_cache, which is private to the slab allocator since 6.8.
+ * mp2_slab_find_ctor() finds it in a cache with a known constructor. 0 until then: no warning for
+ * pools that are created earlier in the boot.
  */
 static unsigned int slab_ctor_offset __ro_after_init;
 
@@ -29,7 +29,7 @@ static void slab_known_ctor(void *object)
 
 int __init mp2_slab_find_ctor(void)
 {
-	/* Well behind the constructor and before the end, on every kernel. */
+	/* Behind the constructor, and within the structure, on every supported kernel. */
 	const unsigned int end = 160;
 	struct kmem_cache *cache;
 	unsigned int offset;
@@ -48,7 +48,7 @@ int __init mp2_slab_find_ctor(void)
 	return 0;
 }
 
-/* Is this what a pool can be made with? Says what is wrong, and whose it is. */
+/* Validate the arguments for a new pool. Warns of an invalid one, with the caller's address. */
 bool mp2_pool_args_valid(int min_nr, mempool2_alloc_t *alloc_fn,
 			 mempool2_free_t *free_fn, void *pool_data,
 			 unsigned long caller)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the supported kernels (6.1 to 7.3), and nothing else.
+ * All differences between the supported kernels (6.1 to 7.3)
  *
- * Each difference is found by what the kernel's headers offer, never by its
- * version number, and says when it came, so that one knows when it can go.
- * Names that no preprocessor test can find are probed in Kbuild, which defines
- * MEMPOOL2_HAVE_* for this file.
+ * Each test asks for what the headers of the kernel offer, never for a version number. The comment
+ * gives the version that brought the difference, which tells a maintainer when the test can go.
+ * Kbuild greps for the names that the preprocessor cannot test and defines MEMPOOL2_HAVE_*.
  */
 #ifndef _MEMPOOL2_KERNEL_H
 #define _MEMPOOL2_KERNEL_H
@@ -18,9 +17,9 @@
 #include <linux/slab.h>
 
 /*
- * Memory allocation profiling (6.10) charges an allocation to the line that
- * alloc_hooks() stands in. Below the hook the functions without one of their
- * own have to be called, or the charge goes to the wrong line.
+ * Memory allocation profiling (6.10) charges an allocation to the source line of alloc_hooks().
+ * Below that hook mempool2 has to call the _noprof functions: the others have hooks of their own,
+ * which would charge a line of mempool2.
  */
 #ifdef alloc_hooks
 #define mempool2_hooks(call)		alloc_hooks(call)
@@ -37,19 +36,19 @@
 #define mempool2_raw_alloc_pages	alloc_pages
 #endif
 
-/* That a workqueue has a worker for each CPU has to be said since 6.17. */
+/* Since 6.17 a per-CPU workqueue needs a flag. */
 #ifdef MEMPOOL2_HAVE_WQ_PERCPU
 #define MEMPOOL2_WQ_PERCPU		WQ_PERCPU
 #else
 #define MEMPOOL2_WQ_PERCPU		0
 #endif
 
-/* Which member counts a flexible array: 6.6, and 6.1 in later ones of its releases. */
+/* 6.6, and later releases of 6.1. */
 #ifndef __counted_by
 #define __counted_by(member)
 #endif
 
-/* The largest page order: MAX_ORDER was one above it until 6.4; renamed in 6.8. */
+/* The largest page order. MAX_ORDER was one above it until 6.4; 6.8 renamed it. */
 #ifdef MAX_PAGE_ORDER
 #define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER
 #else
@@ -57,8 +56,8 @@
 #endif
 
 /*
- * KASAN learnt to watch elements that rest in a pool in 6.8. It exports no such
- * call to modules, so only a built-in mempool2 has it.
+ * KASAN can poison the elements in a pool since 6.8. It does not export these calls to modules, so
+ * only a built-in mempool2 has them.
  */
 #if defined(MEMPOOL2_HAVE_KASAN_MEMPOOL) && !defined(MODULE)
 #include <linux/kasan.h>
@@ -66,10 +65,10 @@
 #define mempool2_kasan_unpoison_object	kasan_mempool_unpoison_object
 #define mempool2_kasan_poison_pages	kasan_mempool_poison_pages
 #define mempool2_kasan_unpoison_pages	kasan_mempool_unpoison_pages
-/* It keeps notes of its own in objects that rest. */
+/* KASAN writes to the objects that it has poisoned. */
 #define MEMPOOL2_KASAN_WRITES		IS_ENABLED(CONFIG_KASAN)
 #else
-/* The arguments are not evaluated: finding the size would cost a call. */
+/* These do not evaluate their arguments: kmem_cache_size() is a function call. */
 #define mempool2_kasan_poison_object(object)		((void)sizeof(object), true)
 #define mempool2_kasan_unpoison_object(object, size)		((void)sizeof(object), (void)sizeof(size))
 #define mempool2_kasan_poison_pages(page, order)		((void)sizeof(page), (void)sizeof(order), true)
@@ -77,13 +76,13 @@
 #define MEMPOOL2_KASAN_WRITES				false
 #endif
 
-/* Stacks of callers, where the kernel is built to keep them, as all stock ones are. */
+/* Stacks of callers, on kernels with a stack depot, as all stock kernels have one. */
 #if defined(CONFIG_STACKTRACE) && defined(CONFIG_STACKDEPOT)
 #include <linux/stackdepot.h>
 #include <linux/stacktrace.h>
 #define mempool2_stack_save		stack_trace_save
 #define mempool2_depot_init		stack_depot_init
-/* May the depot ask for memory if it has none left? That it can be told not to: 6.8. */
+/* Since 6.8 the depot takes a flag that allows it to allocate memory. */
 #ifdef STACK_DEPOT_FLAG_CAN_ALLOC
 #define mempool2_depot_save(entries, nr, gfp, may_alloc)		\
 	stack_depot_save_flags(entries, nr, gfp,			\

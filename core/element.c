@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Elements on their way into the reserve and out of it
+ *
+ * An element in the reserve is parked: poisoned, for KASAN and for the checks of mempool2, which
+ * report a use of the element while it is there.
  */
 #include <linux/rcupdate.h>
 
 #include "internal.h"
 
-/*
- * Elements in the reserve are parked: KASAN and the checks watch for those that use them all the same.
- */
 
-/* Returns how many of @nr elements are parked. */
+/* Park @nr elements. Returns how many were parked before KASAN refused one. */
 unsigned int mp2_elements_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	unsigned int parked = 0;
@@ -32,14 +32,17 @@ void mp2_elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
 		mp2_debug_unpark(pool, elems, nr);
 }
 
-/* Up to @nr elements: mp2_reserve_put(). The caller has to look for waiters then. */
+/*
+ * Park up to @nr elements and mp2_reserve_put() them. Returns how many were put. The caller has to
+ * look for waiters after this.
+ */
 unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	unsigned int parked, put = 1;
 
 	rcu_read_lock_sched();
 	parked = mp2_elements_park(pool, elems, nr);
-	/* KASAN has reported the first one: it is lost. */
+	/* If KASAN has reported the first element, leak it and count it as put. */
 	if (parked) {
 		put = mp2_reserve_put(pool, elems, parked);
 		mp2_elements_unpark(pool, elems + put, parked - put);
@@ -50,7 +53,7 @@ unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsi
 	return put;
 }
 
-/* As pool_update_kmemleak(), for elements that were waited for. */
+/* A waiter has its elements: tell kmemleak and the debugging code. */
 void mp2_waiter_got_elems(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	pool_update_kmemleak(elems, nr);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of mempool2 have of each other
+ * Interfaces between the files of mempool2
  *
- * A part calls those above it in this list, and those below it only where it says so here:
+ * A file calls only files above it in this list; the exceptions stand beside the name:
  *
- *	core/reserve.c	where elements rest
- *	core/backend.c	the stock functions
- *	core/element.c	elements on their way into the reserve and out of it
- *	core/wait.c	waiters, hand-over, sleeping; calls core/async.c and core/retry.c for the
- *			waiters that have functions
- *	core/async.c	requests, their functions and who calls them
- *	core/retry.c	asks the alloc function again for requests
- *	mempool2.c	allocating, freeing, making and ending pools
+ *	core/reserve.c	the reserve: slots, store, FULL
+ *	core/backend.c	stock alloc and free functions
+ *	core/ext.c	what is enabled for a pool: features and the limit
+ *	core/element.c	parks elements and unparks them
+ *	core/wait.c	waiters, hand-over, offers, sleep; calls core/async.c and core/retry.c for
+ *			requests, which are waiters with a callback, and mempool2_free()
+ *	core/async.c	requests, cancellation, and the contexts that run callbacks; calls
+ *			core/retry.c
+ *	core/retry.c	calls the alloc function again for requests
+ *	mempool2.c	allocate, free, create and destroy
  *	core/resize.c	resize, refill, limits
  *
- *	core/ext.c	what is on for a pool, and for any at all; the limit
- *
- * debug/debug.h says what all of them call of the part that is for debugging.
+ * All of them may call the debugging code, through debug/debug.h.
  */
 #ifndef _MEMPOOL2_INTERNAL_H
 #define _MEMPOOL2_INTERNAL_H
@@ -33,17 +33,17 @@
 #include "reserve.h"
 
 /*
- * A waiter asks the alloc function again after this time without an element. The head of the
- * queue asks after the first pause already, and doubles the pause each time, up to the longest.
+ * A waiter calls the alloc function again after RETRY_JIFFIES without an element. The head of the
+ * queue does so after FIRST_PAUSE, and doubles the pause each time, up to LONGEST_PAUSE.
  */
 #define RETRY_JIFFIES	(5 * HZ)
 #define FIRST_PAUSE	msecs_to_jiffies(10)
 #define LONGEST_PAUSE	HZ
 
-/* Elements handled in one go, with a lock held or preemption disabled. */
+/* Elements, or callbacks, for which a lock may be held or preemption disabled at a stretch. */
 #define BATCH		64
 
-/* A caller's misuse_once: said once, with who made it and what was wrong. */
+/* Warn once per site of misuse of the API, naming the caller and the violated rule. */
 #define misuse_once_at(caller, condition, fmt, ...)			\
 	WARN_ONCE(condition, "mempool2: %pS: " fmt "\n",		\
 		  (void *)(caller), ##__VA_ARGS__)
@@ -66,29 +66,28 @@
 		     (count), READ_ONCE((pool)->min_nr)))
 
 /*
- * Is this what no pool can keep: %NULL, 1, or what IS_ERR() takes for an error? These are
- * next to each other, so it is one comparison.
+ * An address that no element may have: %NULL, %SLOT_CLOSED or an ERR_PTR(). As numbers they are
+ * adjacent, so that this is one comparison.
  */
 static __always_inline bool is_no_element(const void *element)
 {
 	return unlikely((unsigned long)element + MAX_ERRNO <= MAX_ERRNO + 1UL);
 }
 
-/* Neither the reserve nor a waiter gets that; it stays whose it was. */
+/* Warn of such an address. The pool gives it to no waiter and puts it into no reserve. */
 #define misuse_element(element, caller)						\
 	(is_no_element(element) &&						\
 	 misuse_once_at(caller, true, "%p is no element: %ld", element, (long)(element)))
 
-/* PREEMPT_RT: the lock of the queue sleeps. */
+/* May this context take pool->wait.lock? On PREEMPT_RT that is a sleeping lock. */
 static inline bool can_lock_waitq(void)
 {
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
 }
 
 /*
- * May memory be asked for in passing, to keep a stack? The locks of the kernel's
- * allocators sleep on PREEMPT_RT, and lockdep holds those who take them in a hardirq
- * to that on other kernels too (PROVE_RAW_LOCK_NESTING).
+ * May the stack depot allocate in this context? The locks of the kernel's allocators sleep on
+ * PREEMPT_RT, and on other kernels too lockdep forbids them in a hardirq (PROVE_RAW_LOCK_NESTING).
  */
 static inline bool can_alloc_stack(void)
 {
@@ -110,13 +109,16 @@ void mp2_elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr);
 unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsigned int nr);
 void mp2_waiter_got_elems(struct mempool2 *pool, void **elems, unsigned int nr);
 
-/* False if KASAN has reported that it must not be freed: it is lost rather than given out again. */
+/*
+ * Poison @element for KASAN while it is in the reserve. False if KASAN has reported an invalid or
+ * double free: then the caller leaks the element.
+ */
 static __always_inline bool element_kasan_park(struct mempool2 *pool, void *element)
 {
 	if (pool->kind == MEMPOOL2_PAGES)
 		return mempool2_kasan_poison_pages(element,
 						   (unsigned long)pool->pool_data);
-	/* Memory of no size is no object of any slab. */
+	/* kmalloc(0) returns no object of a slab. */
 	if (pool->kind == MEMPOOL2_SLAB || (pool->kind == MEMPOOL2_KMALLOC && pool->pool_data))
 		return mempool2_kasan_poison_object(element);
 	return true;
@@ -134,7 +136,7 @@ static __always_inline void element_kasan_unpark(struct mempool2 *pool, void *el
 		mempool2_kasan_unpoison_object(element, (size_t)pool->pool_data);
 }
 
-/* Up to @nr elements for a caller or for waiters: mp2_reserve_take(). */
+/* mp2_reserve_take() of up to @nr elements, which are unparked then. */
 static inline unsigned int pool_take_from_reserve(struct mempool2 *pool, void **elems,
 						  unsigned int nr)
 {
@@ -149,8 +151,8 @@ static inline unsigned int pool_take_from_reserve(struct mempool2 *pool, void **
 }
 
 /*
- * Who has an element now is of more interest than who filled the pool. It is left out
- * where kmemleak could not keep another stack: it would ask for memory then.
+ * Have kmemleak show the stack of the caller that holds an element, not of the one that filled the
+ * pool. Skipped where kmemleak must not allocate memory for the stack.
  */
 static inline void pool_update_kmemleak(void **elems, unsigned int nr)
 {
@@ -162,7 +164,7 @@ static inline void pool_update_kmemleak(void **elems, unsigned int nr)
 		kmemleak_update_trace(elems[i]);
 }
 
-/* The alloc and the free function of a pool */
+/* The pool's alloc and free functions */
 
 static __always_inline void *backend_alloc(struct mempool2 *pool, gfp_t gfp)
 {
@@ -199,15 +201,16 @@ static inline bool pool_is_limited(const struct mempool2 *pool)
 }
 
 /*
- * Enter with @nr elements, unless somebody waits: how many that are for limit_uncharge(), 0 if there
- * is no limit; or a negative number, and one has to wait.
+ * Charge @nr elements to the limit of the pool. Returns the number to pass to limit_uncharge(), 0
+ * for a pool without limit; or a negative number if the pool has waiters or the limit is reached:
+ * then the caller has to wait.
  */
 static inline int limit_charge(struct mempool2 *pool, unsigned int nr)
 {
 	return unlikely(pool_is_instrumented(pool)) ? mp2_limit_charge(pool, nr) : 0;
 }
 
-/* For a call that has entered and finds no elements. */
+/* For a call that was charged and then found no element. */
 static inline void limit_uncharge(struct mempool2 *pool, int nr)
 {
 	if (nr > 0)
@@ -215,9 +218,8 @@ static inline void limit_uncharge(struct mempool2 *pool, int nr)
 }
 
 /*
- * Elements come back. To be called before they are offered to waiters or put: that looks
- * for waiters, so it is not done here, and no function is called while there still is
- * something to be done with the pool.
+ * Uncharge @nr elements that are freed. Call this before mp2_pool_return(), which serves waiters
+ * for the limit too. This does not serve them, as a callback may end the pool.
  */
 static inline void limit_freed(struct mempool2 *pool, unsigned int nr)
 {
@@ -225,16 +227,13 @@ static inline void limit_freed(struct mempool2 *pool, unsigned int nr)
 		mp2_limit_freed(pool, nr);
 }
 
-/* What is given to the oldest waiter under the lock, and what comes after that. */
+/* Argument of the wake function of a waiter, which takes the element under pool->wait.lock. */
 struct handover {
-	void			*element;	/* NULL as soon as somebody has it */
-	struct llist_head	*completed;	/* whose functions are to be called */
+	void			*element;	/* NULL after a waiter has taken it */
+	struct llist_head	*completed;	/* requests that have all elements: run callbacks */
 };
 
-/*
- * The wake flags that come with a struct handover. A wake-up of the queue by anybody else
- * has other flags, whatever its key is.
- */
+/* The wake flags for a struct handover as key. Other wake-ups of pool->wait have other flags. */
 #define WAKE_HANDOVER	BIT(30)
 
 int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp, unsigned int task_state,
@@ -250,11 +249,11 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems, unsigned int c
 void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count, bool later);
 
 /**
- * struct hold - an element that a task on this CPU has taken
+ * struct hold - the last element that a task took on this CPU, after a wait or from an offer
  *
  * @element: the element
  * @task: the task
- * @nr_switches: how many context switches the task had until then
+ * @nr_switches: number of context switches of the task when it took the element
  */
 struct hold {
 	const void		*element;
@@ -282,7 +281,7 @@ static inline void hold_begin(const void *element)
 	put_cpu_ptr(&mp2_holds);
 }
 
-/* Is the element freed by the task that took it, without a context switch since? */
+/* Has the current task held @element without a context switch? */
 static inline bool hold_is_short(const void *element)
 {
 	struct hold *hold = get_cpu_ptr(&mp2_holds);
@@ -294,15 +293,18 @@ static inline bool hold_is_short(const void *element)
 	return is_short;
 }
 
-/* May a newcomer take an element that rests? Not before the waiters, unless it is offered. */
+/* May a newcomer take from the reserve? With waiters only while an element is offered. */
 static inline bool state_lets_take(int state)
 {
 	return (state & (MEMPOOL2_WAITERS | MEMPOOL2_OFFERED)) != MEMPOOL2_WAITERS;
 }
 
 /*
- * After an element was put, which is a full barrier. The last thing that a call does with the pool:
- * functions may end it.
+ * Serve the waiters, if there are any, after a put. A callback may end the pool, so this is the
+ * last use of the pool in a call.
+ *
+ * Race A: the put was a full barrier. Pairs with mp2_waiter_queue() (queue-or-reserve,
+ * queue-or-stored).
  */
 static __always_inline void pool_kick_waiters(struct mempool2 *pool)
 {
@@ -310,22 +312,22 @@ static __always_inline void pool_kick_waiters(struct mempool2 *pool)
 		mp2_waiters_serve_and_run(pool);
 }
 
-/* The states of a waiter that has a function. */
+/* The states of a request. A cmpxchg() decides whether it is served or cancelled. */
 enum waiter_state {
-	WAITER_IDLE,		/* the pool knows nothing of it; 0, as is zeroed memory */
-	WAITER_SUBMITTED,	/* an errand: it has to join the queue */
+	WAITER_IDLE,		/* unknown to the pool; 0, as in zeroed memory */
+	WAITER_SUBMITTED,	/* a completion has to queue it, if it is not queued at once */
 	WAITER_QUEUED,
-	WAITER_SERVED,		/* an errand: its function has to be called */
-	WAITER_CANCELLED,	/* an errand, perhaps: it has to leave the queue */
+	WAITER_SERVED,		/* has all elements; a completion has to call its callback */
+	WAITER_CANCELLED,	/* has to leave the queue, at once or by a completion */
 };
 
 static inline bool waiter_is_idle(const struct mempool2_waiter *waiter)
 {
-	/* Pairs with the release in waiter_set_idle(). */
+	/* Pairs with the release in waiter_set_idle() (dropped-and-used). */
 	return smp_load_acquire(&waiter->state) == WAITER_IDLE;
 }
 
-/* core/async.c; core/wait.c calls the first four */
+/* core/async.c; core/wait.c calls the first four functions */
 
 int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key);
 void mp2_callbacks_run(struct llist_head *completed);
@@ -338,16 +340,16 @@ void mp2_irq_works_sync(void);
 int mp2_completions_init(void);
 void mp2_completions_exit(void);
 
-/* The task that is calling functions. */
+/* The task that runs callbacks on this CPU; NULL if none does. */
 DECLARE_PER_CPU(struct task_struct *, mp2_callback_task);
 
-/* Does the task itself call this, and not a function of a request, or an interrupt? */
+/* Is the caller a task outside callbacks, and no interrupt? */
 static inline bool by_task(void)
 {
 	return in_task() && this_cpu_read(mp2_callback_task) != current;
 }
 
-/* core/retry.c; core/wait.c calls the first one, and core/async.c the next two */
+/* core/retry.c; core/wait.c calls the first function, and core/async.c the next two */
 
 void mp2_retry_begin(struct mempool2 *pool);
 bool mp2_retry_end(struct mempool2_waiter *waiter, bool is_cancelled);
@@ -356,7 +358,7 @@ void mp2_retry_sync_pool(const struct mempool2 *pool);
 int mp2_retriers_init(void);
 void mp2_retriers_exit(void);
 
-/* core/resize.c, for sweeps */
+/* core/resize.c, for sweeps of the checks too */
 
 extern struct wait_queue_head mp2_owner_wait;
 
