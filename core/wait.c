@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiting for elements: the queue, the hand-over, and callers that sleep
+ * Waiters: the queue, the hand-over, offers, and callers that sleep
+ *
+ * "Under the lock" means pool->wait.lock.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -16,29 +18,28 @@
 
 #include "internal.h"
 
-/* Elements given to waiters in one go, as each may wake a task. */
+/* Elements given to waiters while the lock is held: each of them may wake a task. */
 #define GIVE_BATCH	3U
 
 /*
  * Limits
  *
- * Where the elements that are out are limited their number is in @nr_inflight of the
- * pool's struct mempool2_ext. Who allocates enters first; who may not, waits like
- * everybody else, and so does who finds no element then, after leaving again. Who
- * hands an element to a waiter enters for it. Who frees leaves, and then looks for
- * waiters: of a waiter that queues and does not see that somebody has left, and
- * somebody who leaves and does not see that it waits, there is only one at a time.
+ * A pool with a limit counts the elements in flight in mempool2_ext::nr_inflight. An allocation
+ * charges the limit first. If that fails, or if the allocation then finds no element (and
+ * uncharges), the caller queues like any other waiter. A CPU that hands an element to a waiter
+ * charges the limit for the waiter. A free uncharges and then looks for waiters. That is race A:
+ * either the waiter sees the uncharge, or the freeing CPU sees the waiter (limit-or-queue).
  */
 
 static int limit_of(const struct mempool2 *pool)
 {
-	/* Never less than those who may wait for several at once could ask for. */
+	/* Never below min_nr: a waiter may ask for that many elements at once. */
 	return max(READ_ONCE(pool_ext(pool)->limit), reserve_size(READ_ONCE(pool->min_nr)));
 }
 
 /*
- * A full barrier if it succeeds; and if not, the number is read after what the caller
- * did before with one. Pairs with mp2_limit_uncharge().
+ * Race A: a waiter that sets MEMPOOL2_WAITERS reads nr_inflight after a full barrier, whether the
+ * charge succeeds or not. Pairs with mp2_limit_release() (limit-or-queue).
  */
 bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr)
 {
@@ -61,24 +62,27 @@ int mp2_limit_charge(struct mempool2 *pool, unsigned int nr)
 	return nr;
 }
 
-/* The same for a waiter, under the lock. */
+/* Under the lock: charge one element for the oldest waiter. */
 static bool limit_charge_waiter(struct mempool2 *pool)
 {
 	return !pool_is_limited(pool) || mp2_limit_try_charge(pool, 1);
 }
 
-/* Elements that are freed need not have been counted: they may be older than the limit. */
+/* Uncharge. Elements that were allocated before the limit was set are not in the count. */
 void mp2_limit_release(struct mempool2 *pool, unsigned int nr)
 {
 	atomic_t *nr_inflight = &pool_ext(pool)->nr_inflight;
 	int out = atomic_read(nr_inflight);
 
-	/* A full barrier before we look for waiters. Pairs with mp2_waiter_queue(). */
+	/*
+	 * Race A: a full barrier before the caller reads MEMPOOL2_WAITERS. Pairs with
+	 * mp2_waiter_queue() (limit-or-queue).
+	 */
 	while (!atomic_try_cmpxchg(nr_inflight, &out, max(out - (int)nr, 0)))
 		;
 }
 
-/* For a call that wants elements: its caller may have locks that functions want. */
+/* For an allocation: defer callbacks, as the caller may hold locks that the callbacks take. */
 void mp2_limit_uncharge(struct mempool2 *pool, unsigned int nr)
 {
 	struct llist_head completed = {};
@@ -101,46 +105,49 @@ void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
 /*
  * Waiters
  *
- * A waiter is an exclusive entry of pool->wait with a place for its elements.
- * Only the one at the head is given any; one that needs several stays there and
- * collects them. So it cannot starve, and no two of them can each hold what the
- * other one needs. What happens to one that has all its elements is its entry's
- * function: a task is woken, or a function is called, see core/async.c.
+ * A waiter is an exclusive entry of pool->wait with an array for its elements. Only the head of the
+ * queue is given elements. A waiter for several elements stays the head until it has all of them:
+ * it cannot starve, and no two waiters can each hold what the other one needs. The wake function of
+ * the entry takes the element. With the last one it wakes the task that sleeps, or has the callback
+ * of a request run, see core/async.c.
  */
 
-/* Under the lock: the next element goes to its place. */
+/* Under the lock: store an element in the waiter's array. */
 void mp2_waiter_give(struct mempool2_waiter *waiter, void *element)
 {
 	lockdep_assert_held(&waiter->pool->wait.lock);
 	waiter->elems[waiter->count - waiter->nr_missing] = element;
-	/* Pairs with waiter_is_served(): who sees 0 there sees the elements. */
+	/*
+	 * Pairs with waiter_is_served(): a waiter that reads 0 sees all elements (elements-before-
+	 * count).
+	 */
 	smp_store_release(&waiter->nr_missing, waiter->nr_missing - 1);
 }
 
 /*
  * Offers
  *
- * To be given an element a waiter has to be woken, and while it is on its way to a CPU nobody can
- * use the element. Where tasks hold elements for less time than that, all of them end up
- * waiting for each other. So a task that frees an element which it has held without a context
- * switch, since it waited for it or took one that was offered, does not give it to the oldest
- * waiter but offers it:
+ * An element that is handed to a sleeper is idle until the sleeper runs. If tasks hold elements for
+ * less time than a wake-up takes, all of them end up waiting for each other. So a task that frees
+ * an element after a short hold (without a context switch since it waited for the element or took
+ * an offered one) does not hand the element to the oldest waiter but offers it:
  *
- *	- it puts the element into the reserve, sets MEMPOOL2_OFFERED and wakes the waiter;
- *	- until that runs and clears the bit anybody may take what rests, the task itself included;
- *	- then what rests is given to the waiters, this one first. If there is nothing, the next
- *	  element that any CPU frees is given to it.
+ *	- The task puts the element into the reserve, sets MEMPOOL2_OFFERED and wakes the waiter.
+ *	- Until the waiter runs and clears the bit, any caller may take parked elements.
+ *	- Then parked elements are handed to the waiters, to this waiter first. If the reserve is
+ *	  empty, the waiter is handed the next element that any CPU frees.
  *
- * So each waiter is overtaken for as long as it takes to wake it once. Requests, callers that want
- * several elements and those that have begun to ask the alloc function are not offered any. As long as
- * the bit is set somebody is about to look at the reserve, so a CPU that puts an element leaves
- * it there. The last look, and the look of the CPU that puts an element at the bit, are each behind
- * a full barrier (offered-or-looked).
+ * So newcomers overtake a waiter once, for no longer than its wake-up takes. Requests, waiters for
+ * several elements and waiters that have begun to call the alloc function are offered nothing.
+ *
+ * While MEMPOOL2_OFFERED is set, the woken waiter is about to look at the reserve, so a CPU that
+ * puts an element need not serve the queue. This is race A: the waiter clears the bit before it
+ * looks, the CPU puts its element before it reads the bit (offered-or-looked).
  */
 
 DEFINE_PER_CPU(struct hold, mp2_holds);
 
-/* Under the lock: no longer offered. The caller has to look at the reserve then. */
+/* Under the lock: end the offer to @waiter. The caller has to serve the queue after this. */
 static void offer_end(struct mempool2_waiter *waiter)
 {
 	lockdep_assert_held(&waiter->pool->wait.lock);
@@ -148,13 +155,13 @@ static void offer_end(struct mempool2_waiter *waiter)
 		return;
 	WRITE_ONCE(waiter->is_offered, false);
 	/*
-	 * A full barrier before we look. Pairs with slot_put_here() and reserve_put_locked():
-	 * offered-or-looked.
+	 * Race A: a full barrier before the look at the reserve. Pairs with slot_put_here() and
+	 * reserve_put_locked() (offered-or-looked).
 	 */
 	atomic_fetch_andnot(MEMPOOL2_OFFERED, &waiter->pool->state);
 }
 
-/* Under the lock: leave the queue. */
+/* Under the lock: take @waiter off the queue. */
 void mp2_waiter_leave(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -164,28 +171,28 @@ void mp2_waiter_leave(struct mempool2_waiter *waiter)
 	if (!--pool->nr_waiters)
 		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
 	/*
-	 * A waiter that sleeps may be gone as soon as its entry is off the list,
-	 * so this comes last. Pairs with finish_wait() in mp2_waiter_sleep().
+	 * A sleeper may return, and its stack may go, as soon as its entry is off the list: do not
+	 * touch it afterwards. Pairs with finish_wait() in mp2_waiter_sleep() (served-and-gone).
 	 */
 	list_del_init_careful(&waiter->entry.entry);
 	if (pool->nr_waiters)
 		mp2_retry_begin(pool);
 }
 
-/* Under the lock: the same for one that sleeps. With the last one it is woken. */
+/* Under the lock: give an element to a sleeper. Wake it with the last element. */
 static void sleeper_accept(struct mempool2_waiter *waiter, void *element)
 {
 	mp2_waiter_give(waiter, element);
 	if (waiter->nr_missing)
 		return;
+	/* A full barrier after nr_missing. Pairs with mp2_waiter_sleep() (served-or-woken). */
 	wake_up_process(waiter->entry.private);
 	mp2_waiter_leave(waiter);
 }
 
 /*
- * The wake function of a waiter that sleeps: with WAKE_HANDOVER @key is a struct
- * handover, and the waiter takes the element from there. A wake_up() of the queue by
- * others makes the oldest of them look for memory again.
+ * The wake function of a sleeper. With WAKE_HANDOVER @key is a struct handover with an element for
+ * the sleeper. A wake_up() by other code has the oldest sleeper call the alloc function again.
  */
 static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 			int flags, void *key)
@@ -197,7 +204,7 @@ static int sleeper_wake(struct wait_queue_entry *entry, unsigned int mode,
 		sleeper_accept(waiter, hand->element);
 		hand->element = NULL;
 	} else {
-		/* It may be awake, and about to sleep. */
+		/* The sleeper may be awake, and about to sleep. */
 		WRITE_ONCE(waiter->look_at, jiffies);
 		wake_up_process(entry->private);
 	}
@@ -209,7 +216,7 @@ static bool entry_is_ours(const struct wait_queue_entry *entry)
 	return entry->func == sleeper_wake || entry->func == mp2_async_wake;
 }
 
-/* Under the lock: the head of the queue, which is the oldest waiter; or %NULL. */
+/* Under the lock: the head of the queue, which is the oldest waiter; %NULL without waiters. */
 struct mempool2_waiter *mp2_queue_head(struct mempool2 *pool)
 {
 	struct wait_queue_entry *entry;
@@ -223,9 +230,9 @@ struct mempool2_waiter *mp2_queue_head(struct mempool2 *pool)
 }
 
 /*
- * Under the lock: give an element to the oldest waiter, for which one has entered. Others
- * may have entries in the queue, as in any wait queue: those before it are woken as well,
- * and take nothing from it even if they are exclusive.
+ * Under the lock: give an element to the oldest waiter, for which the limit was charged. Other code
+ * may have entries in the queue, as in any wait queue. Entries before the waiter are woken too, and
+ * even exclusive ones do not consume the element.
  */
 static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
@@ -238,7 +245,7 @@ static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 			entry->func(entry, TASK_NORMAL, WAKE_HANDOVER, hand);
 			break;
 		}
-		/* Before 6.7 a wake-up of many leaves a bookmark without a function. */
+		/* Before 6.7 a wake-up of many entries leaves a bookmark without a function. */
 		if (entry->func)
 			entry->func(entry, TASK_NORMAL, 0, NULL);
 	}
@@ -246,8 +253,8 @@ static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 }
 
 /*
- * Under the lock: give waiters what the reserve has, but no more than a batch.
- * False if there are either no waiters or no elements any more.
+ * Under the lock: hand a batch of elements from the reserve to waiters. False if no waiter, no
+ * element or no room below the limit is left.
  */
 static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 {
@@ -267,8 +274,10 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 }
 
 /*
- * To be called after an element was put, if there are waiters then. With rcu_read_lock(),
- * which is kept until the functions of @completed have been called or are left to others.
+ * Serve the waiters from the reserve, after a put. Adds requests that have all elements to
+ * @completed. The caller holds rcu_read_lock() until it has passed these to mp2_callbacks_run() or
+ * mp2_callbacks_defer(). Pairs with the synchronize_rcu() of mempool2_cancel_sync()
+ * (function-returned).
  */
 void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *completed)
 {
@@ -291,16 +300,16 @@ void mp2_waiters_serve_and_run(struct mempool2 *pool)
 {
 	struct llist_head completed = {};
 
-	/* Pairs with mempool2_cancel_sync(). */
+	/* Pairs with mempool2_cancel_sync() (function-returned). */
 	rcu_read_lock();
 	mp2_waiters_serve(pool, &completed);
-	/* The functions may end the pool, so they come last. */
+	/* Last: a callback may end the pool. */
 	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 }
 
 /*
- * Give elements to callers that wait, oldest first, but no more than a batch. Returns how many. As
+ * Hand up to a batch of the elements to waiters, oldest first. Returns how many. Otherwise as
  * mp2_waiters_serve().
  */
 static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
@@ -312,8 +321,8 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	unsigned int i;
 
 	/*
-	 * Where the lock may not be taken they come by way of the reserve. If that is full
-	 * and these go where they came from, there may be waiters for the limit all the same.
+	 * Where the lock cannot be taken the elements go to the reserve, and a thread serves the
+	 * waiters. It does so too if the reserve is full, as waiters may wait for the limit alone.
 	 */
 	if (!can_lock_waitq()) {
 		mp2_waiters_serve_later(pool);
@@ -331,7 +340,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	}
 	more = was_offered && !(atomic_read(&pool->state) & MEMPOOL2_OFFERED);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	/* What rests was offered to one that has got another element. */
+	/* The offer ended, as its waiter was given another element: serve from the reserve. */
 	if (unlikely(more) && pool_has_waiters(pool))
 		mp2_waiters_serve(pool, completed);
 	return i;
@@ -339,13 +348,13 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 
 static bool waiter_is_served(const struct mempool2_waiter *waiter)
 {
-	/* Pairs with the release in mp2_waiter_give(). */
+	/* Pairs with the release in mp2_waiter_give() (elements-before-count). */
 	return !smp_load_acquire(&waiter->nr_missing);
 }
 
 /*
- * Under the lock: queue, and have those who wait served, among them the waiter
- * itself, if they can be. True if mp2_waiters_serve() has to go on with that.
+ * Under the lock: queue @waiter, then serve the queue from the reserve. True if the caller has to
+ * call mp2_waiters_serve() for more.
  */
 bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 {
@@ -355,11 +364,12 @@ bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 	__add_wait_queue_entry_tail_exclusive(&pool->wait, &waiter->entry);
 	pool->nr_waiters++;
 	/*
-	 * A full barrier before we look, which pairs with the one in slot_put()
-	 * (queue-or-reserve) and in reserve_put_locked() (queue-or-stored): if the CPU
-	 * that put an element does not see that we wait, we see the element. And the CPU
-	 * that learns an address from us sees the state as it is now, or later
-	 * (address-handed-over).
+	 * Race A: a full barrier before the look at the reserve. Pairs with slot_put()
+	 * (queue-or-reserve, queue-or-new-reserve), reserve_put_locked() (queue-or-stored,
+	 * queue-or-moved) and mp2_limit_release() (limit-or-queue): either the freeing CPU sees
+	 * WAITERS, or this CPU sees the element.
+	 * Race D: a CPU that learns the address of an element from this waiter sees this state or
+	 * a later one. Pairs with the smp_rmb() of mempool2_free() (address-handed-over).
 	 */
 	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
 	more = waiters_serve_batch(pool, hand);
@@ -368,8 +378,8 @@ bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand)
 }
 
 /*
- * After a task has put an element that it held for a short time. As mp2_waiters_serve(), but if the
- * oldest waiter sleeps it is woken and takes the element itself.
+ * After a put of an element that the task held for a short time. As mp2_waiters_serve(), but if the
+ * oldest waiter is a sleeper that may be offered an element, only wake it.
  */
 static void waiters_offer(struct mempool2 *pool, struct llist_head *completed)
 {
@@ -377,7 +387,7 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *completed)
 	unsigned long flags;
 	bool offered;
 
-	/* The waiter to which it is offered is about to look. */
+	/* The waiter that has the offer is about to look at the reserve. */
 	if (atomic_read(&pool->state) & MEMPOOL2_OFFERED)
 		return;
 	if (!can_lock_waitq()) {
@@ -398,13 +408,12 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *completed)
 }
 
 /*
- * Elements that come back
+ * Elements that are freed
  */
 
 /*
- * Give elements, from the front of the array, to those who wait and then to the
- * reserve while it has room. Returns how many that were. Those whose functions are to be
- * called then are added to @completed; as mp2_waiters_serve().
+ * Give elements, from the front of the array, to the waiters, and then to the reserve while it has
+ * room. Returns how many. For @completed and RCU see mp2_waiters_serve().
  */
 unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
 			     unsigned int count, struct llist_head *completed)
@@ -441,8 +450,8 @@ unsigned int mp2_pool_return(struct mempool2 *pool, void **elems,
 }
 
 /*
- * Back to where they are missed, or else to where they came from. @later: functions are left
- * to others, as they are if the pool is still needed here, for the free function.
+ * Free elements: to waiters, to the reserve, else to the free function. Callbacks are deferred if
+ * @later, or if the free function has to be called: a callback may end the pool.
  */
 void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count, bool later)
 {
@@ -461,7 +470,7 @@ void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count
 }
 
 /*
- * Waiters that sleep
+ * Sleepers: waiters that are tasks
  */
 
 static void sleeper_queue(struct mempool2_waiter *waiter)
@@ -487,17 +496,18 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 }
 
 /*
- * The time that a waiter sleeps, unless it is woken. It doubles, for the head because memory
- * that was away for long need not be noticed at once, and for the others because they have
- * to notice that they are the head: nobody wakes them for that, as each element that is
- * freed makes somebody the head.
+ * How long a sleeper sleeps, unless it is woken. The pause doubles. The head calls the alloc
+ * function after each; the longer memory has been gone, the less an instant reaction matters. The
+ * others wake to see whether they are the head by now. No CPU wakes them for that: each free makes
+ * another sleeper the head, and most of these are served before they would have called the alloc
+ * function.
  */
 static long sleeper_nap(const struct mempool2_waiter *waiter)
 {
 	return clamp_t(long, READ_ONCE(waiter->look_at) - jiffies, 0, waiter->pause);
 }
 
-/* After a nap, which may have been the whole @pause: does the waiter ask, as it is the head? */
+/* After a nap: should the sleeper call the alloc function, as it is the head? */
 static bool sleeper_asks(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -518,8 +528,8 @@ static bool sleeper_asks(struct mempool2_waiter *waiter)
 }
 
 /*
- * May a queued waiter look for memory itself? Where there is a limit only the oldest
- * one that sleeps, and it enters. The others must not have anything that it may want.
+ * May a queued sleeper call the alloc function? With a limit only the oldest sleeper may, and is
+ * charged: the others must not hold room below the limit that it may need.
  */
 static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 {
@@ -541,7 +551,7 @@ static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 	return first && mp2_limit_try_charge(pool, 1);
 }
 
-/* Take what was offered, and have the others served. From now on the waiter is offered nothing. */
+/* End the offer to the waiter and serve the queue. The waiter is offered nothing after this. */
 static void sleeper_look(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -558,8 +568,8 @@ static void sleeper_look(struct mempool2_waiter *waiter)
 }
 
 /*
- * A queued waiter asks for memory itself, without losing its place. It may be
- * given an element at the same time; what it then has too much goes back.
+ * A queued sleeper calls the alloc function, and keeps its position in the queue. If it is served
+ * at the same time, the surplus element is freed.
  */
 static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 {
@@ -567,7 +577,7 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 	unsigned long flags;
 	void *element;
 
-	/* The alloc function may sleep, and what is offered would rest meanwhile. */
+	/* The alloc function may sleep, and the offered element would be idle meanwhile. */
 	sleeper_look(waiter);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
 		element = backend_alloc(pool, gfp);
@@ -588,19 +598,19 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 }
 
 /*
- * The same, but first the waiter has the queue served: an element that rests beside waiters
- * was overlooked by somebody.
+ * sleeper_ask(), but serve the queue from the reserve first. Should a hand-over ever be lost, it
+ * costs seconds then and is not for ever.
  */
 static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 {
-	/* First, or a wake_up() by others that comes meanwhile were lost. */
+	/* First, or this would undo a wake_up() by other code that comes meanwhile. */
 	WRITE_ONCE(waiter->look_at, jiffies + RETRY_JIFFIES);
 	if (!waiter_is_served(waiter))
 		pool_kick_waiters(waiter->pool);
 	sleeper_ask(waiter, gfp);
 }
 
-/* Give up, unless the waiter is served at the same moment: then it is too late. */
+/* Leave the queue without all elements. False if the waiter was served before. */
 static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -613,16 +623,15 @@ static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 	if (waits)
 		mp2_waiter_leave(waiter);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	/* What rests is for the next one. */
+	/* The offered element goes to the next waiter. */
 	if (was_offered)
 		pool_kick_waiters(pool);
 	return waits;
 }
 
 /*
- * Sleep in the given task state until the waiter has all its elements. Then 0; or
- * an error, and no element, if the time was over or the task killed before. A
- * @timeout of MAX_SCHEDULE_TIMEOUT is never over.
+ * Queue @waiter and sleep in @task_state until it has all elements. Returns 0; or, without an
+ * element, -ETIMEDOUT or -EINTR. A @timeout of MAX_SCHEDULE_TIMEOUT never expires.
  */
 int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 		     unsigned int task_state, unsigned long timeout)
@@ -635,7 +644,10 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 	waiter->look_at = jiffies + RETRY_JIFFIES;
 	sleeper_queue(waiter);
 	for (;;) {
-		/* The barrier in here pairs with the one in wake_up_process(). */
+		/*
+		 * A full barrier before nr_missing is read. Pairs with wake_up_process() in
+		 * sleeper_accept() (served-or-woken).
+		 */
 		set_current_state(task_state);
 		if (waiter_is_served(waiter))
 			break;
@@ -644,7 +656,7 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 			sleeper_look(waiter);
 			continue;
 		}
-		/* Jiffies pass any end, those of 32 bits within days: for ever has none. */
+		/* Without a timeout @end means nothing: 32-bit jiffies wrap within days. */
 		left = timeout < MAX_SCHEDULE_TIMEOUT ? end - jiffies : RETRY_JIFFIES;
 		if (left <= 0)
 			err = -ETIMEDOUT;
@@ -663,7 +675,7 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 		else if (sleeper_asks(waiter))
 			sleeper_ask(waiter, gfp);
 	}
-	/* Returns only when mp2_waiter_leave() is done with the entry. */
+	/* Returns after mp2_waiter_leave() is done with the entry (served-and-gone). */
 	finish_wait(&waiter->pool->wait, &waiter->entry);
 	return err;
 }
