@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests, and who calls their functions
+ * Requests, and the contexts that run their callbacks
  *
- * A waiter may have a function, which is called when it has all its elements: not
- * under the lock, of course. Until then it can be cancelled. Of the two one comes
- * first, by compare and exchange of the waiter's state.
+ * A request is a waiter with a callback instead of a task. The callback runs when the request has
+ * all its elements, after pool->wait.lock was dropped. Until then the request can be cancelled: a
+ * cmpxchg() of the waiter's state decides which comes first.
  *
- * What is left to be done for such waiters are the CPU's errands. Whoever serves
- * some does them at once, unless the CPU is at it already: a function that frees
- * an element serves the next waiter, but does not call the next function, or there
- * would be no end to the stack. Nor is there an end to functions that free and request
- * again, so what is more than a batch is left to a thread. Whoever may have locks that a
- * function wants too lets an interrupt do them.
+ * A completion is a request for which work is pending: a callback to run, or a queue to join or to
+ * leave. Completions are in per-CPU lists. A CPU that serves requests runs their callbacks at once,
+ * unless it is running callbacks already: a callback that frees an element serves the next request
+ * and leaves that request's callback to its own caller, so that callbacks never nest. Callbacks
+ * that free and request again would run for ever, so what exceeds a batch is deferred to an
+ * irq_work, and what exceeds a batch there to a thread of a workqueue. A call that asks for
+ * elements defers all callbacks, because its caller may hold locks that the callbacks take.
  *
- * PREEMPT_RT: they are always done by a thread. There too the queue is joined and left
- * for those who may not lock it.
+ * On PREEMPT_RT a thread runs all callbacks. A thread also queues and dequeues requests for callers
+ * that may not take pool->wait.lock there, which is a sleeping lock.
  */
 #include <linux/atomic.h>
 #include <linux/irq_work.h>
@@ -32,14 +33,14 @@
 #include "internal.h"
 
 /**
- * struct completions - what a CPU has to do for waiters with functions
+ * struct completions - pending completions of a CPU
  *
- * @list: of waiters, the youngest first
- * @todo: those that were taken off @list and not done yet, the oldest first
- * @running: somebody does them
- * @called: the waiter whose function is being called
+ * @list: the completions, youngest first
+ * @todo: completions that were taken off @list and have not run yet, oldest first
+ * @running: a context is running completions
+ * @called: the waiter of which the callback is running
  *
- * @todo belongs to the context that has set @running.
+ * The context that has set @running owns @todo.
  */
 struct completions {
 	struct llist_head	list;
@@ -49,11 +50,11 @@ struct completions {
 };
 
 /**
- * struct deferred_completions - those that are left to others
+ * struct deferred_completions - completions that an interrupt or a thread runs
  *
- * @completions: the errands
- * @irq_work: does them in an interrupt
- * @work: does them in a thread, when they are too many for that
+ * @completions: the completions
+ * @irq_work: runs a batch of them in an interrupt
+ * @work: runs the rest in a thread; on PREEMPT_RT, all of them
  */
 struct deferred_completions {
 	struct completions		completions;
@@ -62,33 +63,34 @@ struct deferred_completions {
 };
 
 /*
- * Those of a call that does them at once, and those that are left to others. They must not be
- * mixed: what a request leaves to others, as its caller may have locks that functions want,
- * is not for the next free, whose caller may have them as well.
+ * Completions that a call runs itself, and those that are deferred. Two lists: the next free must
+ * not run a deferred callback, as the caller of that free may hold a lock that the callback takes.
  *
- * All zeroes until mp2_completions_init(): before 7.x the addresses in a module's per-CPU data are
- * not relocated, so no static initializer may have one.
+ * All zeros until mp2_completions_init(): before 7.x the kernel does not relocate addresses in the
+ * per-CPU data of a module, so a static initializer cannot have one.
  */
 static DEFINE_PER_CPU(struct completions, cpu_completions);
 static DEFINE_PER_CPU(struct deferred_completions, cpu_late);
 
-/* The task that is calling functions. */
+/* The task that runs callbacks on this CPU. */
 DEFINE_PER_CPU(struct task_struct *, mp2_callback_task);
 
-/* Does what may not be done at once, also when there is no memory for another thread. */
+/* Runs deferred completions. It has a rescuer, as memory for another thread may be missing. */
 static struct workqueue_struct *completions_wq __read_mostly;
 
-/* From now on the waiter may be used again, or freed. */
+/* The owner of the waiter may reuse or free it after this. */
 static void waiter_set_idle(struct mempool2_waiter *waiter)
 {
-	/* Pairs with waiter_is_idle(). */
+	/*
+	 * Pairs with waiter_is_idle() (dropped-and-used) and callback_may_run() (idle-or-called).
+	 */
 	smp_store_release(&waiter->state, WAITER_IDLE);
 }
 
 /*
- * The wake function of a waiter with a function. One that was cancelled a moment ago
- * collects as well, and whoever cancelled it will pass on what that is. A bare
- * wake_up() is for somebody who can look for memory.
+ * The wake function of a request, under pool->wait.lock. A request that is cancelled and not yet
+ * dequeued still takes elements; async_abort() returns them to the pool. A wake_up() by other code
+ * passes over a request, which cannot call the alloc function.
  */
 int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode,
 		   int flags, void *key)
@@ -102,7 +104,7 @@ int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode,
 	hand->element = NULL;
 	if (waiter->nr_missing)
 		return 1;
-	/* Once it is off the queue it belongs to whoever comes first now. */
+	/* Off the queue. Now served or cancelled: see mempool2_cancel() (cancelled-or-served). */
 	mp2_waiter_leave(waiter);
 	if (cmpxchg(&waiter->state, WAITER_QUEUED, WAITER_SERVED) == WAITER_QUEUED &&
 	    !mp2_retry_end(waiter, false))
@@ -111,8 +113,7 @@ int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode,
 }
 
 /*
- * Join the queue, unless the waiter is cancelled before: then false. @hand is for
- * what comes then.
+ * Queue a request and serve the queue from the reserve. False if the request was cancelled before.
  */
 static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand)
 {
@@ -130,7 +131,7 @@ static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand)
 	return queued;
 }
 
-/* Nobody will call its function: leave the queue, and let go what it has collected. */
+/* A cancelled request: take it off the queue and free the elements that it has collected. */
 static void async_abort(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -147,7 +148,7 @@ static void async_abort(struct mempool2_waiter *waiter)
 	waiter_set_idle(waiter);
 }
 
-/* It has all its elements: tell those who look at waits. */
+/* A request has all its elements: end its wait for statistics, events and checks. */
 static void async_complete(struct mempool2_waiter *waiter)
 {
 	mp2_debug_wait_end(waiter);
@@ -160,16 +161,19 @@ static void callback_call(struct completions *completions, struct mempool2_waite
 	void **elems = waiter->elems, *element;
 
 	async_complete(waiter);
-	/* Where a single one goes the next one may come before the function has looked. */
+	/*
+	 * A new request of this waiter could overwrite waiter->element before the callback reads
+	 * it.
+	 */
 	if (elems == &waiter->element) {
 		element = waiter->element;
 		elems = &element;
 	}
-	/* Before the waiter is idle: callback_may_run() looks in the reverse order. */
+	/* Before the state: callback_may_run() reads them in the reverse order (idle-or-called). */
 	WRITE_ONCE(completions->called, waiter);
 	waiter_set_idle(waiter);
 	callback(waiter, elems);
-	/* Pairs with callback_may_run(): the function has returned. */
+	/* The callback has returned. Pairs with callback_may_run() (idle-or-called). */
 	smp_store_release(&completions->called, NULL);
 }
 
@@ -186,7 +190,7 @@ static void completion_run(struct completions *completions, struct mempool2_wait
 		async_abort(waiter);
 }
 
-/* The oldest errand, %NULL if there is none. */
+/* The oldest completion, %NULL if there is none. */
 static struct mempool2_waiter *completions_next(struct completions *completions)
 {
 	struct llist_node *node = completions->todo;
@@ -202,10 +206,10 @@ static struct mempool2_waiter *completions_next(struct completions *completions)
 static void completion_defer(struct mempool2_waiter *waiter);
 
 /*
- * Do errands, unless somebody is at it already, who then does the new ones too: but no more
- * than a batch, as functions that free and request again would keep the caller for ever.
- * What is more is left to others, for later. If it is later already the answer is true, and
- * some are left.
+ * Run a batch of completions, unless a context on this CPU is running them already: that context
+ * runs the new ones too. Callbacks that free and request again would keep the caller for ever, so
+ * what exceeds the batch is deferred. In a context that runs deferred completions it stays in the
+ * list, and the function returns true.
  */
 static bool completions_run(struct completions *completions, bool is_late)
 {
@@ -214,7 +218,10 @@ static bool completions_run(struct completions *completions, bool is_late)
 	int nr = 0;
 
 	do {
-		/* A full barrier after an errand was added. Pairs with the one below. */
+		/*
+		 * A full barrier after llist_add(). Pairs with the xchg() below
+		 * (errand-or-running).
+		 */
 		if (xchg(&completions->running, 1))
 			return false;
 		before = this_cpu_read(mp2_callback_task);
@@ -227,8 +234,9 @@ static bool completions_run(struct completions *completions, bool is_late)
 		if (in_task())
 			this_cpu_write(mp2_callback_task, before);
 		/*
-		 * A full barrier before we look at the list again: the context that adds an
-		 * errand and still sees @running is seen by us.
+		 * A full barrier before the list is read again: either this context sees a new
+		 * completion, or the context that adds it sees @running clear. Pairs with
+		 * llist_add() in completion_defer() and mp2_callbacks_run() (errand-or-running).
 		 */
 		xchg(&completions->running, 0);
 		if (nr == BATCH && is_late)
@@ -237,7 +245,7 @@ static bool completions_run(struct completions *completions, bool is_late)
 	return false;
 }
 
-/* The thread goes on with the rest. */
+/* Run deferred completions; leave what exceeds a batch to the thread. */
 static void late_run(struct deferred_completions *late)
 {
 	if (completions_run(&late->completions, true))
@@ -251,7 +259,7 @@ static void late_irq_work(struct irq_work *irq_work)
 
 static void late_work(struct work_struct *work)
 {
-	/* Functions are called as elsewhere; on PREEMPT_RT they may take locks that sleep. */
+	/* A callback runs with preemption disabled; on PREEMPT_RT it may take sleeping locks. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		migrate_disable();
 	else
@@ -264,9 +272,8 @@ static void late_work(struct work_struct *work)
 }
 
 /*
- * An errand for this CPU, which an interrupt will do; on PREEMPT_RT, a thread. That is a
- * thread of a workqueue, not the CPU's own for such work, which does nothing any more while
- * its CPU goes down.
+ * Defer a completion to an interrupt of this CPU; on PREEMPT_RT, to a thread of the workqueue. The
+ * irq_work thread of PREEMPT_RT would not do: it is parked early while its CPU goes down.
  */
 static void completion_defer(struct mempool2_waiter *waiter)
 {
@@ -276,10 +283,10 @@ static void completion_defer(struct mempool2_waiter *waiter)
 	late = this_cpu_ptr(&cpu_late);
 	llist_add(&waiter->completion, &late->completions.list);
 	/*
-	 * The context that does them sees it, as llist_add() is a full barrier: see
-	 * completions_run(). To ask for another interrupt for it would have no end, where a
-	 * function that is called late leaves one. And before there is a workqueue it stays in
-	 * the list, see mp2_completions_init().
+	 * llist_add() is a full barrier: a context that is @running sees the new completion.
+	 * Pairs with completions_run() (errand-or-running). To queue the work in that case would
+	 * have no end if each deferred callback leaves another completion. Before there is a
+	 * workqueue the completion stays in the list, see mp2_completions_init().
 	 */
 	if (!READ_ONCE(late->completions.running) && likely(completions_wq)) {
 		if (IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -290,7 +297,7 @@ static void completion_defer(struct mempool2_waiter *waiter)
 	preempt_enable();
 }
 
-/* All from the oldest one on, each with its own stretch of disabled preemption. */
+/* Defer all completions from @oldest on. Preemption is disabled for each of them alone. */
 static void completions_defer(struct llist_node *oldest)
 {
 	struct mempool2_waiter *waiter, *next;
@@ -305,8 +312,9 @@ void mp2_callbacks_defer(struct llist_head *completed)
 }
 
 /*
- * To be called by a call that has served waiters, with the rcu_read_lock() from then on.
- * The functions may be called here, so nothing of the pool may be touched after it.
+ * Run the callbacks of @completed, or defer them. Call this after mp2_waiters_serve(), in the
+ * rcu_read_lock() section that began before it. A callback may end the pool: do not touch the pool
+ * after this.
  */
 void mp2_callbacks_run(struct llist_head *completed)
 {
@@ -317,7 +325,10 @@ void mp2_callbacks_run(struct llist_head *completed)
 		return;
 	oldest = llist_reverse_order(completed->first);
 	preempt_disable();
-	/* In a function that is called late its CPU goes on with these when it has returned. */
+	/*
+	 * In a deferred callback: defer these too. The CPU runs them when the callback has
+	 * returned.
+	 */
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late.completions.running)) {
 		for (; oldest && nr < BATCH; oldest = next, nr++) {
 			next = oldest->next;
@@ -330,18 +341,22 @@ void mp2_callbacks_run(struct llist_head *completed)
 }
 
 /*
- * Is the waiter's function going to be called, or running? Or is the waiter cancelled and still in
- * a list? Not if it waits, which it does only if somebody has made a new request with it.
+ * Is the callback of the waiter running or about to run, or is the waiter cancelled and still in a
+ * list? In the other states a waiter may have a new request; then only a callback that is still
+ * running counts.
  */
 static bool callback_may_run(const struct mempool2_waiter *waiter)
 {
-	/* Pairs with waiter_set_idle(): the waiter that is idle is seen in @called below. */
+	/*
+	 * Pairs with waiter_set_idle(): if the waiter is idle, its callback has returned or
+	 * @called below is the waiter (idle-or-called).
+	 */
 	int cpu, state = smp_load_acquire(&waiter->state);
 
 	if (state == WAITER_SERVED || state == WAITER_CANCELLED)
 		return true;
 	for_each_possible_cpu(cpu) {
-		/* These pair with callback_call(). */
+		/* Pairs with callback_call() (idle-or-called). */
 		if (smp_load_acquire(&per_cpu_ptr(&cpu_completions, cpu)->called) == waiter ||
 		    smp_load_acquire(&per_cpu_ptr(&cpu_late, cpu)->completions.called) == waiter)
 			return true;
@@ -350,8 +365,8 @@ static bool callback_may_run(const struct mempool2_waiter *waiter)
 }
 
 /*
- * Until the errands are done that were left to interrupts and threads, or a batch of them on each
- * CPU. Sleeps, and is not to be called by a function.
+ * Wait until the deferred completions of each CPU have run, or a batch of them. Sleeps; not for
+ * callbacks.
  */
 static void completions_sync(void)
 {
@@ -359,11 +374,11 @@ static void completions_sync(void)
 	struct deferred_completions *late;
 	int cpu;
 
-	/* Where irq_work_sync() sleeps only one at a time may. */
+	/* Where irq_work_sync() sleeps, an irq_work may have a single waiter. */
 	mutex_lock(&mutex);
 	for_each_possible_cpu(cpu) {
 		late = per_cpu_ptr(&cpu_late, cpu);
-		/* Before there is a workqueue nobody else does them. */
+		/* Before there is a workqueue no other context runs them. */
 		if (!completions_wq) {
 			preempt_disable();
 			completions_run(&late->completions, true);
@@ -371,15 +386,15 @@ static void completions_sync(void)
 			continue;
 		}
 		irq_work_sync(&late->irq_work);
-		/* Last: the interrupt may have left some of them to it. */
+		/* After the interrupt, which may have left completions to the thread. */
 		flush_work(&late->work);
 	}
 	mutex_unlock(&mutex);
 }
 
 /*
- * PREEMPT_RT: a pool with waiters for whom somebody put an element who may not lock the
- * queue is left to a thread of the workqueue. It is in the list at most once.
+ * PREEMPT_RT: if a CPU puts an element and may not take pool->wait.lock, a thread of the workqueue
+ * serves the waiters. A pool is in the list at most once.
  */
 #ifdef CONFIG_PREEMPT_RT
 static LLIST_HEAD(deferred_pools);
@@ -389,7 +404,9 @@ static void deferred_pools_serve(struct work_struct *work)
 	struct mempool2 *pool, *next;
 
 	llist_for_each_entry_safe(pool, next, llist_del_all(&deferred_pools), deferred) {
-		/* Pairs with mp2_waiters_serve_later(). */
+		/*
+		 * Race A: before the look for elements. Pairs with the xchg() below (served-later).
+		 */
 		xchg(&pool->is_deferred, false);
 		mp2_waiters_serve_and_run(pool);
 	}
@@ -399,14 +416,17 @@ static DECLARE_WORK(pools_work, deferred_pools_serve);
 
 static void pools_kick(void)
 {
-	/* Before there is a workqueue they stay in the list, see mp2_completions_init(). */
+	/* Before there is a workqueue the pools stay in the list, see mp2_completions_init(). */
 	if (likely(completions_wq))
 		queue_work(completions_wq, &pools_work);
 }
 
 void mp2_waiters_serve_later(struct mempool2 *pool)
 {
-	/* Pairs with deferred_pools_serve(), which sees what was put if the pool is in the list. */
+	/*
+	 * Race A: after the put. If the pool is in the list, the thread sees the element. Pairs
+	 * with deferred_pools_serve() (served-later).
+	 */
 	if (xchg(&pool->is_deferred, true))
 		return;
 	llist_add(&pool->deferred, &deferred_pools);
@@ -415,7 +435,7 @@ void mp2_waiters_serve_later(struct mempool2 *pool)
 
 void mp2_irq_works_sync(void)
 {
-	/* Before there is a workqueue nobody else serves them. */
+	/* Before there is a workqueue no other context serves them. */
 	if (likely(completions_wq))
 		flush_work(&pools_work);
 	else
@@ -441,8 +461,9 @@ int __init mp2_completions_init(void)
 	if (!completions_wq)
 		return -ENOMEM;
 	/*
-	 * Built in, pools may have been in use before. Pairs with llist_add(): what was left
-	 * by somebody who does not see the workqueue is seen here.
+	 * If mempool2 is built in, pools may be in use already. A completion of a CPU that did not
+	 * see the workqueue is seen here. Pairs with llist_add() in completion_defer(), as in
+	 * errand-or-running.
 	 */
 	smp_mb();
 	for_each_possible_cpu(cpu) {
@@ -466,8 +487,8 @@ void __exit mp2_completions_exit(void)
  */
 
 /*
- * What a retrier may do for a caller with the mask @gfp: no more than that, and no more than
- * the task may, which is not the one that asks.
+ * The mask with which a retrier calls the alloc function for a request: @gfp, narrowed by what the
+ * current task may do, as the retrier runs in another task.
  */
 static gfp_t retry_gfp(gfp_t gfp)
 {
@@ -479,8 +500,8 @@ static gfp_t retry_gfp(gfp_t gfp)
 }
 
 /*
- * Request what is missing of @count elements, of which @nr_missing are. 0 if they
- * are there already, and the function is not called.
+ * Submit a request for @count elements, of which @nr_missing are missing. Returns 0 if it was
+ * served at once: then the callback does not run. Else -EINPROGRESS.
  */
 int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *waiter,
 		     void **elems, unsigned int count, unsigned int nr_missing,
@@ -509,14 +530,14 @@ int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *w
 
 	rcu_read_lock();
 	async_enqueue(waiter, &hand);
-	/* Ours came last, if it did, and stands first. */
+	/* If the new request was served, it was served last and is the first of the list. */
 	if (!llist_empty(&completed) && completed.first == &waiter->completion) {
 		completed.first = waiter->completion.next;
 		async_complete(waiter);
 		waiter_set_idle(waiter);
 		err = 0;
 	}
-	/* The caller may have locks that the others' functions want. */
+	/* Deferred: the caller may hold locks that these callbacks take. */
 	mp2_callbacks_defer(&completed);
 	rcu_read_unlock();
 	return err;
@@ -531,7 +552,7 @@ bool mempool2_cancel(struct mempool2_waiter *waiter)
 			return false;
 	} while (!try_cmpxchg(&waiter->state, &state, WAITER_CANCELLED));
 
-	/* One that is on its way is dropped by whoever was to queue it. */
+	/* A submitted request is aborted by the completion that would have queued it. */
 	if (state == WAITER_QUEUED) {
 		if (can_lock_waitq())
 			async_abort(waiter);
@@ -547,16 +568,21 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 	bool cancelled = mempool2_cancel(waiter);
 
 	might_sleep();
-	/* What is idle and not being called costs nothing, however many waiters there are. */
+	/* Cheap for a waiter that is idle and of which no callback is running. */
 	while ((!cancelled || IS_ENABLED(CONFIG_PREEMPT_RT)) && callback_may_run(waiter)) {
-		/* A retrier that asks for it calls the function when it has come back. */
+		/*
+		 * A retrier that calls the alloc function for the waiter runs the callback later.
+		 */
 		mp2_retry_sync(waiter);
-		/* Pairs with the rcu_read_lock() of who serves, up to the function's end ... */
+		/*
+		 * Pairs with the rcu_read_lock() of each CPU that serves, held until the callback
+		 * has returned ... (function-returned)
+		 */
 		synchronize_rcu();
-		/* ... or until it is left to these, which do a batch at a time. */
+		/* ... or was deferred. This waits for a batch at a time. */
 		completions_sync();
 	}
-	/* Nor is the pool used for it. */
+	/* Until no retrier uses the pool for the waiter. */
 	mp2_retry_sync(waiter);
 	return cancelled;
 }
