@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Moving elements: a larger or smaller reserve
+ * Resize, refill and limits
  *
- * A reserve that is replaced is emptied into the new one, a batch at a time under the locks of
- * both. mempool2_reserve::is_moving is set meanwhile, and was for a grace period before the first
- * element is moved: so each CPU that finds nothing in the slots looks again under the lock, and no
- * element is overlooked. Between batches nothing is held while callbacks run; they may resize the
- * pool. A step of a resize, or a sweep, owns the reserve, so there is one at a time.
+ * A resize publishes a new reserve, which leads to the old one, and moves the elements in batches,
+ * under the locks of both. It sets mempool2_reserve::is_moving a grace period before it moves the
+ * first element: each CPU that finds no element in the slots then looks again under the lock, and
+ * misses no element (race C). Without memory for a smaller reserve the resize shrinks the reserve
+ * in place.
+ *
+ * A step of a resize, or a sweep of the checks, owns the reserve, so that one of them moves
+ * elements at a time. No step owns the reserve while a callback or the free function runs; these
+ * may resize the pool too.
  */
 #include <linux/export.h>
 #include <linux/limits.h>
@@ -20,7 +24,7 @@
 
 #include "internal.h"
 
-/* For a step or sweep while a reserve has another owner. */
+/* Steps and sweeps that wait for the owner of a reserve. */
 DECLARE_WAIT_QUEUE_HEAD(mp2_owner_wait);
 
 bool mp2_reserve_own(struct mempool2_reserve *reserve)
@@ -41,7 +45,10 @@ void mp2_reserve_disown(struct mempool2_reserve *reserve)
 
 void mp2_reserve_set_moving(struct mempool2_reserve *reserve, bool moving)
 {
-	/* What was moved is where it belongs before. Pairs with reserve_has_more(): moving-over. */
+	/*
+	 * Race C: if cleared, after all moves. Pairs with reserve_has_more() (moving-over,
+	 * swept-or-taken).
+	 */
 	smp_store_release(&reserve->is_moving, moving);
 }
 
@@ -73,8 +80,9 @@ static void pool_disown(struct mempool2 *pool)
 }
 
 /*
- * Move up to a batch of what is left in @reserve->old. What has no room goes to @surplus: returns
- * how many these are.
+ * Move a batch of elements from @reserve->old. Elements without room in @reserve go to @surplus;
+ * returns how many. Race C: under both locks, so that a CPU which takes under them misses no
+ * element (moved-or-taken).
  */
 static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **surplus)
 {
@@ -90,7 +98,7 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 	put = mp2_store_put(reserve, surplus, nr);
 	if (put < nr)
 		put += mp2_slots_put(reserve, surplus + put, nr - put);
-	/* Pairs with ext_try_own(), which has another lock. */
+	/* ext_try_own() reads this without the lock. */
 	if (nr < BATCH)
 		WRITE_ONCE(reserve->old, NULL);
 	raw_spin_unlock_irq(&reserve->lock);
@@ -99,8 +107,8 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 }
 
 /*
- * Make @reserve one for @size elements where it is: the same for what is too much then. The xchg()
- * that closes a slot pairs with slot_put(): put-or-closed.
+ * Shrink @reserve in place to @size elements, by a batch. Elements without room go to @surplus;
+ * returns how many. The xchg() that closes a slot pairs with slot_put() (put-or-closed).
  */
 static unsigned int reserve_shrink_batch(struct mempool2_reserve *reserve, unsigned int size,
 					 void **surplus)
@@ -122,10 +130,7 @@ static unsigned int reserve_shrink_batch(struct mempool2_reserve *reserve, unsig
 	return nr;
 }
 
-/*
- * Go on in @reserve. From now on the pool is as large as that; its elements, and room for them,
- * come and go in the steps that follow.
- */
+/* Replace the reserve of @pool. The steps that follow move the elements and the surplus. */
 static void reserve_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			    struct mempool2_reserve *reserve)
 {
@@ -135,20 +140,21 @@ static void reserve_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 	reserve->is_moving = true;
 	mp2_registry_replace(pool, old, reserve);
 	/*
-	 * A full barrier, and the end of a scan of the old one. Pairs with its begin:
-	 * full-or-replaced.
+	 * Race B: spoil a scan of the old reserve, after the new one is published. Pairs with
+	 * full_scan_begin() (full-or-replaced, full-or-rescanned).
 	 */
 	mp2_reserve_set_not_full(pool, NULL);
 	/*
-	 * From then on nobody uses the old one but through the new one, under its lock. Pairs with
-	 * rcu_read_lock_sched() in those that look at a reserve: moving-seen, reserve-freed.
+	 * Race C: after this all CPUs see is_moving, and use the old reserve only through the new
+	 * one, under the locks of both. Pairs with rcu_read_lock_sched() of mp2_reserve_take() and
+	 * of every other look at a reserve (moving-seen, reserve-freed).
 	 */
 	synchronize_rcu();
 }
 
 /*
- * One step of what resizes have left to do. Returns how many elements it took out and the pool kept
- * all the same, for @nr_kept of the next step; or -1 if there is nothing left to do.
+ * A step of the work that resizes have left. Returns how many elements the step took out of the
+ * reserve and the pool then kept, which is @nr_kept of the next step; or -1 if no work is left.
  */
 static int resize_step(struct mempool2 *pool, int nr_kept)
 {
@@ -169,8 +175,9 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 		kvfree(old);
 	}
 	/*
-	 * Room goes with the element that was there, or else with one that never was. What is taken
-	 * out counts at once: callbacks may resize the pool before it is known what the pool keeps.
+	 * Room that a resize takes away goes with an element that was there, or with one that never
+	 * was. Elements that were taken out count at once, and the next step takes back those that
+	 * the pool kept: a callback may resize the pool in between.
 	 */
 	reserve->nr_unfilled += (int)nr - nr_kept;
 	if (!more)
@@ -179,7 +186,7 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	if (!more)
 		return -1;
 
-	/* As by a free: waiters and the reserve come first. */
+	/* Free the surplus: waiters and the reserve come first. */
 	mp2_elements_unpark(pool, surplus, nr);
 	rcu_read_lock();
 	kept = mp2_pool_return(pool, surplus, nr, &completed);
@@ -197,13 +204,13 @@ static void resize_finish(struct mempool2 *pool)
 
 	while ((nr_kept = resize_step(pool, nr_kept)) >= 0)
 		cond_resched();
-	/* An element that rests beside waiters was overlooked by somebody. */
+	/* Should a hand-over ever be lost, this mends it. */
 	pool_kick_waiters(pool);
 }
 
 /*
- * That there is no memory for the reserve is the caller's to say, not the allocator's. One that
- * is to be smaller does without. True if the pool is larger now; else 0 or %-ENOMEM.
+ * Returns 1 if the pool is larger after this, else 0 or -ENOMEM. __GFP_NOWARN: the caller gets the
+ * error, and a resize to a smaller reserve needs no memory.
  */
 static int pool_resize(struct mempool2 *pool, int min_nr)
 {
@@ -211,7 +218,7 @@ static int pool_resize(struct mempool2 *pool, int min_nr)
 	int growth, err = 0;
 
 	new = mp2_reserve_create(min_nr, GFP_KERNEL | __GFP_NOWARN, pool->node);
-	/* One after the other. */
+	/* Finish another resize first. */
 	while ((reserve = pool_own(pool))->old) {
 		pool_disown(pool);
 		resize_finish(pool);
@@ -236,7 +243,7 @@ static int pool_resize(struct mempool2 *pool, int min_nr)
 }
 
 /*
- * What the reserve misses
+ * Refill
  */
 
 static int nr_missing_now(const struct mempool2 *pool)
@@ -244,7 +251,7 @@ static int nr_missing_now(const struct mempool2 *pool)
 	return reserve_size(READ_ONCE(pool->min_nr)) - mempool2_nr_reserved(pool);
 }
 
-/* mp2_pool_return() of a single element, by a call that goes on to use the pool. */
+/* Give one element to a waiter or the reserve. The caller goes on to use the pool. */
 static bool pool_return_one(struct mempool2 *pool, void *element)
 {
 	struct llist_head completed = {};
@@ -257,7 +264,7 @@ static bool pool_return_one(struct mempool2 *pool, void *element)
 	return taken;
 }
 
-/* For the reserve and for waiters, so nothing that is no element. */
+/* A new element for the reserve or a waiter, so check its address. */
 static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
 {
 	void *element = pool->alloc(gfp, pool->pool_data);
@@ -270,8 +277,8 @@ static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
 }
 
 /*
- * Allocate what the reserve misses, up to @nr_most elements: waiters get theirs
- * first, so this has to have a bound. Returns how many they and the reserve got.
+ * Allocate the elements that the reserve lacks, up to @nr_most: waiters get elements first, and
+ * without a bound they could keep this going. Returns how many waiters and reserve got.
  */
 static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
 {
@@ -334,7 +341,7 @@ int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 }
 EXPORT_SYMBOL_GPL(mempool2_refill_noprof);
 
-/* Who waited for the limit has not looked for memory since: do it in their stead. */
+/* Waiters blocked by the limit have not called the alloc function since: call it for them. */
 static void waiters_retry_alloc(struct mempool2 *pool)
 {
 	long nr_most = (long)READ_ONCE(pool->nr_waiters) * reserve_size(READ_ONCE(pool->min_nr));

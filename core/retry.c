@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that comes back
+ * Retriers: call the alloc function again for requests
  *
- * Memory may come back while nobody frees an element. The head of the queue notices that: a
- * sleeper wakes and asks the alloc function itself, see mp2_waiter_sleep(). For a request a
- * retrier does it, which is a work of a workqueue. A request is known to its retrier only
- * while it is the head, so a pool without requests costs nothing, and a queue of any length
- * costs as much as one request.
+ * Memory may become available while no CPU frees an element. So the head of the queue calls the
+ * alloc function from time to time. A sleeper does so itself, see mp2_waiter_sleep(). For a request
+ * a retrier does it, a work of a workqueue. A retrier knows a request only while the request is the
+ * head of its queue, so that a pool without requests costs nothing, and a long queue costs no more
+ * than one request.
  *
- * The alloc function may sleep for a request that somebody cancels or serves meanwhile.
- * A cancel does not wait for it: the retrier does not touch the request any more, and only
- * the end of the pool waits. A request that is served is not called before the retrier has
- * come back, as its function may end the pool.
+ * The alloc function may sleep, and the request may be cancelled or served meanwhile. A cancel does
+ * not wait for the alloc function: the retrier does not touch a cancelled request, and only
+ * mempool2_exit() and mempool2_cancel_sync() wait for the retrier. If the request is served, the
+ * retrier runs its callback after the alloc function has returned, because the callback may end the
+ * pool.
+ *
+ * The lock of the queue is pool->wait.lock; retrier->lock nests in it.
  */
 #include <linux/hash.h>
 #include <linux/jiffies.h>
@@ -25,20 +28,21 @@
 
 #include "internal.h"
 
-/* All pools share them. A pool has the one that its address leads to. */
+/* All pools share the retriers. A hash of the address of a pool selects its retrier. */
 #define NR_RETRIERS	16
 
 /**
- * struct retrier - asks the alloc functions of some pools for their oldest requests
+ * struct retrier - calls the alloc functions of some pools for their oldest requests
  *
- * @lock: protects all but @work. Nests in the locks of the queues.
- * @heads: requests that are the heads of their queues, except for @waiter
- * @work: asks for one that is due
- * @next: when @work comes, in jiffies
- * @is_armed: @work comes
- * @pool: the pool whose alloc function is being asked; %NULL if none is
- * @waiter: for whom; written under the lock of the queue too
- * @is_over: @waiter was cancelled meanwhile: its address is only for comparison
+ * @lock: protects the other members but @work; retrier_leave() clears @pool and @waiter without it.
+ *	Nests in pool->wait.lock.
+ * @heads: requests that are the heads of their queues, without @waiter
+ * @work: calls the alloc function for requests that are due
+ * @next: when @work runs, in jiffies
+ * @is_armed: @work is queued
+ * @pool: the pool of which the retrier calls the alloc function; %NULL for none
+ * @waiter: the request for which it does
+ * @is_over: @waiter was cancelled meanwhile: compare its address, do not dereference it
  */
 struct retrier {
 	raw_spinlock_t		lock;
@@ -51,17 +55,17 @@ struct retrier {
 	bool			is_over;
 } ____cacheline_aligned_in_smp;
 
-/* Built in, pools may be in use before any initcall: then the lists are all that is needed. */
+/* If mempool2 is built in, pools may be used before any initcall, which needs lock and list. */
 static struct retrier retriers[NR_RETRIERS] = {
 	[0 ... NR_RETRIERS - 1] = { .lock = __RAW_SPIN_LOCK_UNLOCKED(retriers.lock) },
 };
 
-/* Those who wait until a retrier has come back from an alloc function. */
+/* Tasks that wait until a retrier is done with a pool or a waiter. */
 static DECLARE_WAIT_QUEUE_HEAD(retriers_back);
 
 /*
- * Not the workqueue that calls functions: an alloc function that reclaims memory here may wait
- * for what these do, and callers wait for that workqueue where they must not wait for memory.
+ * Not the workqueue that runs callbacks: an alloc function that reclaims memory may wait for I/O
+ * that these callbacks complete, and callers that may not reclaim flush that workqueue.
  */
 static struct workqueue_struct *retry_wq __read_mostly;
 
@@ -70,13 +74,13 @@ static struct retrier *retrier_of(const struct mempool2 *pool)
 	return &retriers[hash_ptr(pool, ilog2(NR_RETRIERS))];
 }
 
-/* Under the lock: have the work come at @due, or before. */
+/* Under retrier->lock: have the work run at @due, or before. */
 static void retrier_arm(struct retrier *retrier, unsigned long due)
 {
 	unsigned long now = jiffies;
 
 	lockdep_assert_held(&retrier->lock);
-	/* Before there is a workqueue requests wait in the list, see mp2_retriers_init(). */
+	/* Before there is a workqueue requests stay in the list, see mp2_retriers_init(). */
 	if (!READ_ONCE(retry_wq) || (retrier->is_armed && time_before_eq(retrier->next, due)))
 		return;
 	retrier->is_armed = true;
@@ -84,7 +88,7 @@ static void retrier_arm(struct retrier *retrier, unsigned long due)
 	mod_delayed_work(retry_wq, &retrier->work, time_after(due, now) ? due - now : 0);
 }
 
-/* Under both locks: the retrier is to ask for @waiter after a pause. */
+/* Under both locks: call the alloc function for @waiter after @pause. */
 static void retrier_add(struct retrier *retrier, struct mempool2_waiter *waiter,
 			unsigned long pause)
 {
@@ -94,7 +98,7 @@ static void retrier_add(struct retrier *retrier, struct mempool2_waiter *waiter,
 	retrier_arm(retrier, waiter->due);
 }
 
-/* Under the lock: if a request has become the head it has a retrier from now on. */
+/* Under the lock of the queue: if the head is a request, make it known to its retrier. */
 void mp2_retry_begin(struct mempool2 *pool)
 {
 	struct mempool2_waiter *head = mp2_queue_head(pool);
@@ -111,8 +115,9 @@ void mp2_retry_begin(struct mempool2 *pool)
 }
 
 /*
- * Under the lock: a request has left the queue, because it was cancelled or served. True if
- * the retrier is asking for it at the moment. If it was served, the retrier does the rest.
+ * Under the lock of the queue: a request was served or cancelled, and has left the queue. True if
+ * the retrier is calling the alloc function for it. Then the retrier runs the callback of a request
+ * that was served.
  */
 bool mp2_retry_end(struct mempool2_waiter *waiter, bool is_cancelled)
 {
@@ -121,7 +126,7 @@ bool mp2_retry_end(struct mempool2_waiter *waiter, bool is_cancelled)
 	bool is_asking;
 
 	lockdep_assert_held(&waiter->pool->wait.lock);
-	/* It was never the head. */
+	/* The request was never the head. */
 	if (!waiter->pause)
 		return false;
 	raw_spin_lock_irqsave(&retrier->lock, flags);
@@ -136,17 +141,17 @@ bool mp2_retry_end(struct mempool2_waiter *waiter, bool is_cancelled)
 
 static bool retrier_uses(const struct retrier *retrier, const struct mempool2 *pool)
 {
-	/* Pairs with retrier_leave(): the retrier does not use the pool after it. */
+	/* Pairs with retrier_leave(), after which the retrier does not use the pool. */
 	return smp_load_acquire(&retrier->pool) == pool;
 }
 
 static bool retrier_asks_for(const struct retrier *retrier, const struct mempool2_waiter *waiter)
 {
-	/* Pairs with retrier_leave(), too. */
+	/* Pairs with retrier_leave(). */
 	return smp_load_acquire(&retrier->waiter) == waiter;
 }
 
-/* Until no alloc function is being asked any more for @pool, which has no waiters. */
+/* Wait until no retrier uses @pool, which has no waiters. */
 void mp2_retry_sync_pool(const struct mempool2 *pool)
 {
 	struct retrier *retrier = retrier_of(pool);
@@ -155,7 +160,10 @@ void mp2_retry_sync_pool(const struct mempool2 *pool)
 		wait_event(retriers_back, !retrier_uses(retrier, pool));
 }
 
-/* The same for a request, of which the pool may be unknown. */
+/*
+ * Wait until no retrier uses a pool for @waiter. Looks at all retriers, as @waiter may never have
+ * had a pool.
+ */
 void mp2_retry_sync(const struct mempool2_waiter *waiter)
 {
 	struct retrier *retrier;
@@ -167,10 +175,10 @@ void mp2_retry_sync(const struct mempool2_waiter *waiter)
 }
 
 /*
- * What a retrier does
+ * The work of a retrier
  */
 
-/* Take a request that is due, if there is one, and arm the work for the next. */
+/* Take a request that is due. Without one, arm the work for the next request. */
 static bool retrier_take(struct retrier *retrier, gfp_t *gfp, bool *looks)
 {
 	struct mempool2_waiter *waiter, *earliest = NULL;
@@ -193,21 +201,21 @@ static bool retrier_take(struct retrier *retrier, gfp_t *gfp, bool *looks)
 			earliest->look_at = jiffies + RETRY_JIFFIES;
 		retrier->is_over = false;
 		WRITE_ONCE(retrier->waiter, earliest);
-		/* The pool does not end before this is %NULL again. */
+		/* mempool2_exit() waits until this is NULL again. */
 		WRITE_ONCE(retrier->pool, earliest->pool);
 	}
 	raw_spin_unlock_irq(&retrier->lock);
 	return earliest;
 }
 
-/* Under the lock: the request, as long as it was not cancelled. */
+/* Under the lock of the queue: the request; NULL if it was cancelled. */
 static struct mempool2_waiter *retrier_waiter(struct retrier *retrier)
 {
 	lockdep_assert_held(&retrier->pool->wait.lock);
 	return retrier->is_over ? NULL : retrier->waiter;
 }
 
-/* Give the request an element that was found for it, if there is one. True if it needs more. */
+/* Give *@element to the request, unless that is NULL. True if the request needs more elements. */
 static bool retrier_give(struct retrier *retrier, void **element, struct llist_head *completed)
 {
 	struct handover hand = { .element = *element, .completed = completed };
@@ -226,7 +234,7 @@ static bool retrier_give(struct retrier *retrier, void **element, struct llist_h
 	return waits;
 }
 
-/* An element from the alloc function, which has entered if there is a limit. */
+/* An element from the alloc function, charged to the limit. */
 static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
 {
 	bool is_limited = pool_is_limited(pool);
@@ -242,20 +250,20 @@ static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
 	return NULL;
 }
 
-/* The request does not need it any more: it is for the next, or as freed by anybody. */
+/* The request does not need the element: free it, to the next waiter first. */
 static void retrier_free(struct mempool2 *pool, void *element, struct llist_head *completed)
 	__must_hold(RCU)
 {
 	limit_freed(pool, 1);
 	if (mp2_pool_return(pool, &element, 1, completed))
 		return;
-	/* Nobody was served then. */
+	/* The pool gave the element to no waiter, so @completed is empty. */
 	rcu_read_unlock();
 	backend_free(pool, element);
 	rcu_read_lock();
 }
 
-/* If the request still waits it is due again later; if it was served it goes to @own. */
+/* Arm the retrier again for a request that still waits; add one that was served to @own. */
 static void retrier_put(struct retrier *retrier, struct llist_head *own)
 {
 	struct mempool2 *pool = retrier->pool;
@@ -275,19 +283,20 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 }
 
-/* From now on nobody waits for the retrier, and the pool may end. */
+/* The retrier is done with request and pool, which may end now. */
 static void retrier_leave(struct retrier *retrier)
 {
-	/* Pairs with retrier_asks_for(). */
+	/* Pairs with retrier_asks_for(), in mp2_retry_sync(). */
 	smp_store_release(&retrier->waiter, NULL);
-	/* Pairs with retrier_uses(). */
+	/* Pairs with retrier_uses(), in mp2_retry_sync_pool(). */
 	smp_store_release(&retrier->pool, NULL);
 	wake_up_all(&retriers_back);
 }
 
 /*
- * Ask the alloc function for a request. If it @looks, it has the queue served before, as
- * sleeper_retry() does. As long as the request waits nobody else is served.
+ * Call the alloc function until the request is served or there is no memory. If it @looks, the
+ * retrier serves the queue from the reserve first, as sleeper_retry() does. While the request waits,
+ * as the head, no other request is served, so @completed is empty when the RCU section is left.
  */
 static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 {
@@ -295,7 +304,7 @@ static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 	struct mempool2 *pool = retrier->pool;
 	void *element = NULL;
 
-	/* Pairs with mempool2_cancel_sync(). */
+	/* Pairs with mempool2_cancel_sync() (function-returned). */
 	rcu_read_lock();
 	if (looks && pool_has_waiters(pool))
 		mp2_waiters_serve(pool, &completed);
@@ -310,7 +319,7 @@ static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 		retrier_free(pool, element, &completed);
 	retrier_put(retrier, &own);
 	retrier_leave(retrier);
-	/* The functions may end the pool, so they come last. */
+	/* Last: a callback may end the pool. */
 	mp2_callbacks_run(&own);
 	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
@@ -337,14 +346,14 @@ int __init mp2_retriers_init(void)
 	wq = alloc_workqueue("mempool2_retry", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!wq)
 		return -ENOMEM;
-	/* Under the lock, so that each caller which sees the workqueue sees the work too. */
+	/* Under the lock, for a caller that sees retry_wq to see an initialized work too. */
 	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++) {
 		raw_spin_lock_irqsave(&retrier->lock, flags);
 		INIT_DELAYED_WORK(&retrier->work, retrier_work);
 		raw_spin_unlock_irqrestore(&retrier->lock, flags);
 	}
 	WRITE_ONCE(retry_wq, wq);
-	/* Built in, requests may wait already. */
+	/* If mempool2 is built in, requests may wait already. */
 	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++) {
 		raw_spin_lock_irqsave(&retrier->lock, flags);
 		if (!hlist_empty(&retrier->heads))
