@@ -1,24 +1,109 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mempool2 - pools of preallocated elements whose allocation cannot fail
+ * mempool2 - pools of preallocated elements, for allocations that cannot fail
  *
- * The one difficulty of such a pool is the moment when nothing is left: somebody
- * goes to sleep just as somebody else brings an element back. There is no lock
- * that both take. So each of the two looks at the other's side after it has changed
- * its own, with a full barrier in between:
+ * A pool guarantees min_nr elements, parked in its reserve or in flight. So an allocation that may
+ * sleep always succeeds: while memory is gone, its wait ends when a caller frees an element.
+ * Waiters are served in FIFO order. No call costs more because the pool is larger or the queue
+ * longer.
  *
- *	waiter		sets MEMPOOL2_WAITERS, then looks into the reserve
- *	freeing CPU	puts an element into the reserve, then looks at MEMPOOL2_WAITERS
+ * An element is in one of four places:
  *
- * and whoever finds both an element and a waiter gives the one to the other: to
- * the oldest waiter, under the lock of the wait queue, and only that one is woken.
- * As the element changes its owner under the lock there is nothing to race for and
- * nothing to lose. Nobody is overtaken, but for elements that are held for less time than
- * it takes to wake a waiter: see "Offers" in core/wait.c.
+ *	             alloc_fn                                free, if the reserve is FULL: free_fn
+ *	back end -----------------> in flight: a caller has it ---------------------> back end
+ *	                             |    ^         |
+ *	         free, if there are  |    | alloc:  | free, if there are waiters:
+ *	          no waiters: park,  |    | take,   | hand-over under pool->wait.lock
+ *	                        put  v    | unpark  v
+ *	                            reserve ---> oldest waiter ---> in flight, when the waiter has
+ *	                                hand-over                   all the elements that it wants
  *
- * This file has what callers see: allocating, freeing, and the life of a pool.
- * core/internal.h lists the other parts. Documentation/design.rst has the reasons,
- * Documentation/ordering.rst the argument for each barrier.
+ * While there is memory and the reserve is FULL, neither allocation nor free writes to the pool:
+ * pool->state, one word, tells mempool2_free() both that the reserve is FULL and which back end to
+ * call.
+ *
+ * Reserve. Up to 128 elements are in slots, each of which a CPU fills or empties by one cmpxchg(),
+ * a full barrier. The rest is in the store, an array under reserve->lock:
+ *
+ *	NULL --put--> element --take--> NULL			a slot, without a lock
+ *	slots <---half of the slots at a time---> store		under reserve->lock
+ *	NULL or element --resize--> SLOT_CLOSED			for good
+ *	element --sweep of the checks--> SLOT_CLOSED --> element	for a moment
+ *
+ * FULL is proved, not counted, so that CPUs share no cache line but that of a slot. A CPU that
+ * finds no room scans all slots, under reserve->lock. It commits FULL if the store has no room and
+ * pool->state, which has the number of scans, did not change but for WAITERS and OFFERED:
+ *
+ *	NOT_FULL ---scan begins---> NOT_FULL|FULL_SCAN ---all slots filled, commit---> FULL
+ *	    ^                              |                                            |
+ *	    +--- taker clears FULL_SCAN ---+-------------- taker sets NOT_FULL ---------+
+ *
+ * Empty is no state: a CPU looks at all slots, and under the lock if reserve_has_more().
+ *
+ * Waiters are exclusive entries of pool->wait. A CPU that finds an element and a waiter takes the
+ * lock of the queue and hands the element to the head, which stays there until it has all elements.
+ * While WAITERS is set no newcomer takes from the reserve, with one exception: a task that frees an
+ * element after a short hold puts it into the reserve, sets OFFERED and wakes the head of the
+ * queue; until the head runs, any caller may take elements. The head calls alloc_fn again from time
+ * to time.
+ *
+ * Requests are waiters with a callback instead of a task:
+ *
+ *	IDLE ---> SUBMITTED ---> QUEUED ---last element---> SERVED ---> IDLE, then the callback runs
+ *	              |             |
+ *	              +-------------+---mempool2_cancel()---> CANCELLED ---dequeued---> IDLE
+ *
+ * Resize publishes a new reserve by RCU, with is_moving set, and old leading to the old reserve.
+ * After a grace period it moves elements in batches under the locks of both, then clears is_moving.
+ * A reserve has one owner at a time (is_owned): a step of a resize, or a sweep.
+ *
+ * Races. In A and B each side writes, issues a full barrier and reads the word of the other side,
+ * so that at least one side sees the other. C and D pass a message. The comment at a barrier has
+ * the letter and the litmus tests; Documentation/ordering.rst has the argument.
+ *
+ *	A  waiter   sets WAITERS       mb  looks at the reserve
+ *	   free     puts the element   mb  reads WAITERS
+ *	B  scanner  sets FULL_SCAN     mb  looks at the slots, commits
+ *	   taker    takes the element  mb  reads the state again
+ *	C  mover    sets is_moving, waits for a grace period, moves under the lock, clears is_moving
+ *	   taker    reads is_moving, nr_stored; looks at slots; if either was set, takes the lock
+ *	D  taker    reads NOT_FULL     mb  passes on the address of the element
+ *	   free     gets the address  rmb  reads the state
+ *
+ * So (A) no element stays in the reserve beside a waiter; (B) a CPU that frees an element which the
+ * reserve lacks never sees FULL; (C) a taker misses no element that moves; (D) what B says holds in
+ * whatever way the address of the element reached the freeing CPU.
+ *
+ * Lock order, from the outside in; "or" separates locks that do not nest:
+ *
+ *	features_mutex, or dirs_mutex of debugfs
+ *	  mp2_registry_lock			registry of all reserves, is_owned
+ *	    mp2_owner_wait.lock, or reserve->lock
+ *	pool->wait.lock				the queue; never with mp2_registry_lock
+ *	  retrier->lock, or reserve->lock, or ext->lock, or report_lock
+ *	reserve->lock				store, scan, moves
+ *	  old->lock of the reserve being replaced, or ext->lock of the checks
+ *
+ * While alloc_fn, free_fn or a callback runs, none of these is held and no reserve is owned.
+ *
+ * Files:
+ *
+ *	mempool2.h		the API, with the inline fast paths
+ *	mempool2.c		allocate, free, create, destroy
+ *	core/internal.h		interfaces between the files, and which file may call which
+ *	core/reserve.[ch]	slots, store, FULL
+ *	core/backend.c		stock alloc and free functions
+ *	core/element.c		parks and unparks elements
+ *	core/wait.c		waiters, hand-over, offers, limits, sleep
+ *	core/async.c		requests and the contexts that run callbacks
+ *	core/retry.c		calls alloc_fn again for requests
+ *	core/resize.c		resize, refill, limits
+ *	core/compat.h		differences between the supported kernels
+ *	mempool2_inside.[ch]	registry, features of a pool, events, statistics
+ *	mempool2_checks.c	checks for misuse and their reports
+ *	mempool2_debugfs.c	debugfs and the module parameter
+ *
+ * Documentation/design.rst has the reasons.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -39,15 +124,15 @@
 #include "core/internal.h"
 
 /*
- * May one of them be none? For a whole array this is cheaper: %NULL and 1 leave nothing but
- * the lowest bit in what all have, and an error sets all the upper bits of what any has.
+ * May the array have an address that is_no_element()? Cheaper than a test of each: NULL or 1 clears
+ * all bits but the lowest of the AND, and an ERR_PTR() sets all upper bits of the OR.
  */
 static bool elems_are_suspect(void **elems, unsigned int nr)
 {
 	unsigned long all = ULONG_MAX, any = 0;
 	unsigned int i;
 
-	/* In two loops, as each step is one instruction then. */
+	/* Two loops: each step is one instruction. */
 #pragma GCC unroll 16
 	for (i = 0; i < nr; i++)
 		all &= (unsigned long)elems[i];
@@ -58,11 +143,11 @@ static bool elems_are_suspect(void **elems, unsigned int nr)
 }
 
 /*
- * Allocating
+ * Allocate
  */
 
 #if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
-/* should_fail_ex() is not exported, so only a built-in mempool2 has this. */
+/* Only for a built-in mempool2: the kernel does not export should_fail_ex(). */
 static DECLARE_FAULT_ATTR(alloc_fault);
 
 bool __mempool2_should_fail(void)
@@ -81,14 +166,14 @@ static int __init alloc_fault_debugfs(void)
 late_initcall(alloc_fault_debugfs);
 #endif
 
-/* @nr elements from the reserve, or none. Nobody takes any before those who wait. */
+/* Take @nr elements from the reserve, or none. Not before waiters, unless an element is offered. */
 static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **elems, unsigned int nr,
 					       unsigned long caller)
 {
 	int state = atomic_read(&pool->state);
 	unsigned int taken;
 
-	/* A caller that wants several does not take the one that is offered. */
+	/* A caller for several elements takes no offered element. */
 	if (nr > 1 ? state & MEMPOOL2_WAITERS : !state_lets_take(state))
 		return false;
 	taken = pool_take_from_reserve(pool, elems, nr);
@@ -106,9 +191,11 @@ static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **ele
 }
 
 /*
- * The element at the CPU's hint, or %NULL: nearly always that is enough, so it is inline in its
- * callers. Of the bits in @mask the state has to have NOT_FULL alone. If @not_full is false afterwards
- * the caller has to call mp2_reserve_set_not_full(). Not if pools are watched.
+ * Take the element at the CPU's hint. Inline in its callers, as this mostly suffices. Takes nothing
+ * unless NOT_FULL alone is set of the bits in @mask, or while pools are instrumented.
+ *
+ * Race B: the state is read before and after slot_take(). If *@not_full is false, the caller has to
+ * call mp2_reserve_set_not_full() before it passes on the element (full-or-taken, full-counted).
  */
 static __always_inline void *pool_alloc_reserve_fast(struct mempool2 *pool, int mask, bool *not_full)
 {
@@ -128,7 +215,7 @@ static __always_inline void *pool_alloc_reserve_fast(struct mempool2 *pool, int 
 	return element;
 }
 
-/* Wait for @nr elements, in turn, as mp2_waiter_sleep() does. */
+/* Queue and sleep until the caller has @nr elements. Returns as mp2_waiter_sleep(). */
 static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t gfp,
 		     unsigned int task_state, unsigned long timeout, unsigned long caller)
 {
@@ -153,8 +240,8 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 }
 
 /*
- * What can be had without waiting, once the first try has failed. Who waits then
- * looks into the reserve once more, so there is no need to do it here.
+ * After the first try has failed: the reserve, then the alloc function with the whole mask. A
+ * caller that may not wait tries the reserve again; one that waits does so when it queues.
  */
 static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
@@ -172,7 +259,7 @@ static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 	return element;
 }
 
-/* The same from the first try on, and within the limit. */
+/* Allocate without waiting, from the first try on, and charge the limit. */
 static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	int entered = 0;
@@ -189,7 +276,7 @@ static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long
 	return element;
 }
 
-/* While an element is offered: although there are waiters. */
+/* Take an offered element, despite the waiters. */
 static inline void *pool_alloc_offered(struct mempool2 *pool)
 {
 	bool not_full;
@@ -201,13 +288,13 @@ static inline void *pool_alloc_offered(struct mempool2 *pool)
 	return likely(not_full) ? element : mp2_reserve_set_not_full(pool, element);
 }
 
-/* Not inlined: what it needs should not burden those who seldom come here. */
+/* noinline: keeps its register spills out of the callers. */
 static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask, int entered,
 					  unsigned long caller)
 {
 	void *element = NULL;
 
-	/* For which __mempool2_backend_alloc() had none. */
+	/* No kind, so __mempool2_backend_alloc() returned NULL. */
 	if (misuse_uninit_at(caller, pool))
 		return NULL;
 	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
@@ -226,8 +313,8 @@ static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask,
 }
 
 /*
- * mempool2_alloc(), once the first try has failed. That of a pool for which something
- * was switched on meanwhile is not counted against it any more.
+ * mempool2_alloc(), after the first try has failed. If a limit was set since, this call is not
+ * charged.
  */
 static __always_inline void *pool_alloc_after_backend(struct mempool2 *pool, gfp_t gfp_mask,
 						      unsigned long caller)
@@ -250,7 +337,7 @@ EXPORT_SYMBOL_GPL(__mempool2_alloc_slow);
 	misuse_once_at(caller, (gfp_mask) & __GFP_ZERO,				\
 		       "__GFP_ZERO, but an element of the reserve is not zeroed")
 
-/* mempool2_alloc(), when pools are watched; or for no pool. */
+/* mempool2_alloc() while pools are instrumented; also warns of an uninitialized pool. */
 static noinline void *pool_alloc_instrumented(struct mempool2 *pool, gfp_t gfp_mask,
 					      unsigned long caller)
 {
@@ -265,7 +352,7 @@ static noinline void *pool_alloc_instrumented(struct mempool2 *pool, gfp_t gfp_m
 	return element ?: pool_alloc_slowpath(pool, gfp_mask, entered, caller);
 }
 
-/* mempool2_alloc(), when nothing is watched. */
+/* mempool2_alloc() while no pool is instrumented. */
 static noinline void *pool_alloc_first(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	void *element;
@@ -282,14 +369,14 @@ static __always_inline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask, u
 	       pool_alloc_first(pool, gfp_mask, caller);
 }
 
-/* mempool2_alloc(), as far as it is not inline. */
+/* The part of mempool2_alloc() that is not inline. */
 void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 {
 	return pool_alloc(pool, gfp_mask, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
-/* As many elements as there is memory for. Returns how many that are. */
+/* Call the alloc function up to @count times. Returns the number of elements. */
 static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
 						       void **elems,
 						       unsigned int count,
@@ -305,7 +392,7 @@ static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
 	return nr;
 }
 
-/* What can be had without waiting, of @count elements. Returns how many these are. */
+/* Allocate up to @count elements without waiting. Returns how many. */
 static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
 							unsigned int count, gfp_t gfp,
 							unsigned long caller)
@@ -317,15 +404,14 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 		return 0;
 	nr = backend_alloc_bulk(pool, elems, count, mempool2_gfp_first(gfp));
 	/*
-	 * What is taken from the reserve outside the queue has to complete the
-	 * array: who held a part of it while another one queues could keep that
-	 * one waiting for ever.
+	 * Outside the queue take from the reserve only what completes the array. Two callers that
+	 * each held a part of the reserve could wait for each other for ever.
 	 */
 	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, caller))
 		return count;
 	if (gfp != mempool2_gfp_first(gfp))
 		nr += backend_alloc_bulk(pool, elems + nr, count - nr, gfp);
-	/* Where there is a limit this is true of all elements. */
+	/* With a limit this is so for all elements: do not wait with some of them charged. */
 	if (entered && nr < count) {
 		limit_uncharge(pool, entered);
 		mp2_pool_free_elems(pool, elems, nr, true);
@@ -342,7 +428,7 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 
 	if (misuse_bulk(pool, count))
 		return -EINVAL;
-	/* There is no array to be completed. */
+	/* Like mempool2_alloc(): no array to complete. */
 	if (count == 1) {
 		elems[0] = pool_alloc(pool, gfp, _RET_IP_);
 		return 0;
@@ -366,7 +452,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	entered = limit_charge(pool, 1);
 	if (entered < 0)
 		return NULL;
-	/* Not backend_alloc(): who can do without the reserve is not there to be failed. */
+	/* Not backend_alloc(): without the reserve behind it an injected failure tests nothing. */
 	element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
 	if (!element)
 		limit_uncharge(pool, entered);
@@ -380,7 +466,7 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
  * Other ways to wait
  */
 
-/* What can be had without waiting, from the first try on. Inline, to know the caller. */
+/* Allocate without waiting. Inline, for _RET_IP_ to be the caller of mempool2. */
 static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask)
 {
 	misuse_zero(gfp_mask, _RET_IP_);
@@ -388,7 +474,7 @@ static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp
 	return pool_try_alloc(pool, gfp_mask, _RET_IP_);
 }
 
-/* mempool2_alloc(), but one may give up. */
+/* mempool2_alloc(), but the wait may end with an error. */
 static __always_inline void *pool_alloc_wait(struct mempool2 *pool, gfp_t gfp_mask,
 					     unsigned int task_state,
 					     unsigned long timeout)
@@ -480,7 +566,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 	void *element;
 	bool not_full;
 
-	/* Of a pool that is not initialized it finds nothing. */
+	/* NULL for an uninitialized pool, of which the state is 0. */
 	element = pool_alloc_reserve_fast(pool, FAST_TAKE_MASK, &not_full);
 	if (unlikely(!element))
 		return misuse_uninit(pool) ? NULL : pool_alloc_preallocated(pool, _RET_IP_);
@@ -489,10 +575,10 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool)
 EXPORT_SYMBOL_GPL(mempool2_alloc_preallocated);
 
 /*
- * Freeing
+ * Free
  */
 
-/* Out of line, as it needs an array. */
+/* noinline: needs an array, for which the callers would need a stack slot. */
 static noinline void pool_free_elem(struct mempool2 *pool, void *element, unsigned long caller)
 {
 	if (unlikely(pool_is_instrumented(pool)) && mp2_debug_free(pool, element, caller))
@@ -501,8 +587,8 @@ static noinline void pool_free_elem(struct mempool2 *pool, void *element, unsign
 }
 
 /*
- * When the CPU's slot has no room: to another one. Still in the section in which the element was
- * parked, as later the checks may be on and want more of an element that is put.
+ * Put a parked element for which the slot at the CPU's hint has no room. In the RCU section in
+ * which the element was parked: after it checks may be on that require more of a parked element.
  */
 static noinline void pool_free_parked(struct mempool2 *pool, void *element)
 	__releases(RCU_SCHED)
@@ -519,12 +605,12 @@ static noinline void pool_free_parked(struct mempool2 *pool, void *element)
 }
 
 /*
- * At the CPU's hint, as in pool_alloc_reserve_fast(). False if there is no room. To be called with
- * rcu_read_lock_sched(), and not if pools are watched.
+ * Park an element and put it into the slot at the CPU's hint. False if that is filled. The caller
+ * has rcu_read_lock_sched(). Not while pools are instrumented.
  */
 static __always_inline bool pool_put_here(struct mempool2 *pool, void *element)
 {
-	/* KASAN has told what it was; it is nobody's now. */
+	/* KASAN has reported a bad free: leak the element. */
 	if (unlikely(!element_kasan_park(pool, element)))
 		return true;
 	if (likely(slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)),
@@ -534,7 +620,7 @@ static __always_inline bool pool_put_here(struct mempool2 *pool, void *element)
 	return false;
 }
 
-/* While an element is offered: this one too, if the task has held it for a short time. */
+/* While an element is offered, put this one too after a short hold. False if it was not put. */
 static inline bool pool_free_offered(struct mempool2 *pool, void *element)
 {
 	bool put;
@@ -542,13 +628,16 @@ static inline bool pool_free_offered(struct mempool2 *pool, void *element)
 	rcu_read_lock_sched();
 	put = !pool_is_instrumented(pool) && hold_is_short(element) && pool_put_here(pool, element);
 	rcu_read_unlock_sched();
-	/* Unless the waiter to which it is offered is about to look. */
+	/*
+	 * Race A: the offer has ended, so the waiter may have missed the element (offered-or-
+	 * looked).
+	 */
 	if (put && unlikely(!state_lets_take(atomic_read(&pool->state))))
 		mp2_waiters_serve_and_run(pool);
 	return put;
 }
 
-/* mempool2_free(), when pools are watched or callers wait; or for no pool. */
+/* mempool2_free() while pools are instrumented or callers wait; warns of an uninitialized pool. */
 static noinline void pool_free_instrumented(struct mempool2 *pool, void *element,
 					    unsigned long caller)
 {
@@ -563,7 +652,7 @@ static noinline void pool_free_instrumented(struct mempool2 *pool, void *element
 	}
 }
 
-/* mempool2_free(), when the reserve is full: then the state is the kind. */
+/* mempool2_free() while the reserve is FULL, in which case @state is the kind, or callers wait. */
 static noinline void pool_free_full(struct mempool2 *pool, void *element, u8 state,
 				    unsigned long caller)
 {
@@ -573,7 +662,9 @@ static noinline void pool_free_full(struct mempool2 *pool, void *element, u8 sta
 		pool_free_instrumented(pool, element, caller);
 }
 
-/* mempool2_free(), as far as it is not inline. The reserve mostly has room then, and nobody waits. */
+/*
+ * The part of mempool2_free() that is not inline. Mostly the reserve has room and no caller waits.
+ */
 void __mempool2_free(struct mempool2 *pool, void *element)
 {
 	u8 state = atomic_read(&pool->state);
@@ -593,12 +684,11 @@ void __mempool2_free(struct mempool2 *pool, void *element)
 		pool_free_elem(pool, element, _RET_IP_);
 		return;
 	}
-	/* KASAN has told what it was; it is nobody's now. */
+	/* KASAN has reported a bad free: leak the element. */
 	if (unlikely(!element_kasan_park(pool, element))) {
 		rcu_read_unlock_sched();
 		return;
 	}
-	/* At the CPU's hint, as in pool_alloc_reserve_fast(). */
 	if (likely(slot_put_here(reserve_hint_slot(rcu_dereference_sched(pool->reserve)),
 				 element))) {
 		rcu_read_unlock_sched();
@@ -609,7 +699,10 @@ void __mempool2_free(struct mempool2 *pool, void *element)
 }
 EXPORT_SYMBOL_GPL(__mempool2_free);
 
-/* One by one: an element that rests already must not be put. It is as good as taken. */
+/*
+ * One by one: the checks refuse an element that is in the reserve already. To the caller it counts
+ * as taken.
+ */
 static noinline unsigned int pool_return_instrumented(struct mempool2 *pool, void **elems,
 						      unsigned int count, unsigned long caller)
 {
@@ -617,7 +710,7 @@ static noinline unsigned int pool_return_instrumented(struct mempool2 *pool, voi
 	unsigned int nr;
 
 	rcu_read_lock();
-	/* Those that we do not take are not for us to count. */
+	/* Elements that the pool does not take are the caller's, and not in flight any more. */
 	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
 		if (mp2_debug_track_free(pool, elems[nr], caller) &&
@@ -631,7 +724,7 @@ static noinline unsigned int pool_return_instrumented(struct mempool2 *pool, voi
 	return nr;
 }
 
-/* A single one into the reserve, as __mempool2_free() does. */
+/* Put one element into the reserve, as __mempool2_free() does. False if it was not put. */
 static inline bool pool_return_one(struct mempool2 *pool, void *element)
 {
 	bool put;
@@ -643,7 +736,7 @@ static inline bool pool_return_one(struct mempool2 *pool, void *element)
 	return put;
 }
 
-/* A batch into the reserve, unless somebody waits, or knows that it is full. */
+/* Put a batch into the reserve, unless callers wait or the reserve is FULL. */
 static unsigned int pool_return_batch(struct mempool2 *pool, void **elems, unsigned int count)
 {
 	int state = atomic_read(&pool->state);
@@ -666,7 +759,11 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 			;
 		count = nr;
 	}
-	/* As in mempool2_free(): pairs with slot_take() and mp2_waiter_queue(). */
+	/*
+	 * Race D: before the state is read, as in mempool2_free(). Pairs with slot_take()
+	 * (address-passed), reserve_take_locked() (address-stored) and mp2_waiter_queue()
+	 * (address-handed-over).
+	 */
 	smp_rmb();
 	if (unlikely(pool_has(pool, FEATURE_RECORDS | FEATURE_LIMIT)))
 		return pool_return_instrumented(pool, elems, count, _RET_IP_);
@@ -675,7 +772,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 		return 1;
 	}
 
-	/* All that is to be done as long as nobody waits and the reserve misses so many. */
+	/* Mostly no caller waits, and the reserve has room for all of them. */
 	nr = pool_return_batch(pool, elems, count);
 	if (likely(nr == count && !pool_has_waiters(pool)))
 		return nr;
@@ -690,17 +787,17 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 EXPORT_SYMBOL_GPL(mempool2_free_bulk);
 
 /*
- * The life of a pool
+ * Create and destroy
  */
 
 /*
- * Fill and empty a reserve that nobody else uses. The pool is not in the registry then, so nothing is
- * switched on or off for it meanwhile.
+ * Populate and drain a reserve that no other CPU uses. The pool is not in the registry, so its
+ * features do not change meanwhile.
  */
 static void reserve_populate(struct mempool2 *pool, struct mempool2_reserve *reserve,
 			     unsigned int slot, void *element)
 {
-	/* KASAN has told what it was; it is nobody's now. */
+	/* KASAN has reported a bad free: leak the element. */
 	if (!mp2_elements_park(pool, &element, 1))
 		return;
 	if (slot < reserve->nr_slots)
@@ -733,7 +830,7 @@ static void reserve_drain(struct mempool2 *pool, struct mempool2_reserve *reserv
 	}
 }
 
-/* End @pool, of which nobody has anything to expect. Sleeps if its free function or vfree() does. */
+/* Free the reserve of a pool that is not in use. Sleeps if the free function or vfree() does. */
 static void pool_teardown(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
@@ -863,10 +960,10 @@ static int __init mempool2_load(void)
 }
 core_initcall(mempool2_load);
 
-/* Pools are their users', who hold the module; but without this it stays. */
+/* Users pin the module, so no pool is left. Without an exit function it could not be unloaded. */
 static void __exit mempool2_unload(void)
 {
-	/* Their functions have returned; we may not have, in whom they were called. */
+	/* All callbacks have returned, but the works that ran them may not have. */
 	mp2_retriers_exit();
 	mp2_completions_exit();
 	mp2_debug_exit_module();
