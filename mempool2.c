@@ -99,9 +99,9 @@
  *	core/retry.c		calls alloc_fn again for requests
  *	core/resize.c		resize, refill, limits
  *	core/compat.h		differences between the supported kernels
- *	mempool2_inside.[ch]	registry, features of a pool, events, statistics
- *	mempool2_checks.c	checks for misuse and their reports
- *	mempool2_debugfs.c	debugfs and the module parameter
+ *	core/ext.[ch]		registry, features of a pool
+ *	debug/			names, events, statistics, checks, reports, debugfs: for all of them
+ *				CONFIG_MEMPOOL2_DEBUG
  *
  * Documentation/design.rst has the reasons.
  */
@@ -253,7 +253,7 @@ static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
 
-	element = backend_alloc(pool, gfp);
+	element = mp2_backend_alloc(pool, gfp);
 	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
 		pool_alloc_reserve(pool, &element, 1, caller);
 	return element;
@@ -268,7 +268,7 @@ static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long
 	if (pool_is_instrumented(pool))
 		element = mp2_debug_alloc(pool, mempool2_gfp_first(gfp_mask), &entered, caller);
 	else
-		element = backend_alloc(pool, mempool2_gfp_first(gfp_mask));
+		element = mp2_backend_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element && entered >= 0)
 		element = pool_alloc_nowait(pool, gfp_mask, caller);
 	if (!element)
@@ -377,7 +377,7 @@ void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
 /* Call the alloc function up to @count times. Returns the number of elements. */
-static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
+static unsigned int backend_alloc_bulk(struct mempool2 *pool,
 						       void **elems,
 						       unsigned int count,
 						       gfp_t gfp)
@@ -385,7 +385,7 @@ static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
 	unsigned int nr;
 
 	for (nr = 0; nr < count; nr++) {
-		elems[nr] = backend_alloc(pool, gfp);
+		elems[nr] = mp2_backend_alloc(pool, gfp);
 		if (!elems[nr] || misuse_element(elems[nr], pool->alloc))
 			break;
 	}
@@ -393,7 +393,7 @@ static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
 }
 
 /* Allocate up to @count elements without waiting. Returns how many. */
-static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
+static noinline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
 							unsigned int count, gfp_t gfp,
 							unsigned long caller)
 {
@@ -452,7 +452,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	entered = limit_charge(pool, 1);
 	if (entered < 0)
 		return NULL;
-	/* Not backend_alloc(): without the reserve behind it an injected failure tests nothing. */
+	/* Not mp2_backend_alloc(): without the reserve behind it an injected failure tests nothing. */
 	element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
 	if (!element)
 		limit_uncharge(pool, entered);
@@ -826,7 +826,7 @@ static void reserve_drain(struct mempool2 *pool, struct mempool2_reserve *reserv
 		if (!is_element(element))
 			continue;
 		mp2_elements_unpark(pool, &element, 1);
-		backend_free(pool, element);
+		mp2_backend_free(pool, element);
 	}
 }
 

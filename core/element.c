@@ -60,3 +60,25 @@ void mp2_waiter_got_elems(struct mempool2 *pool, void **elems, unsigned int nr)
 	if (unlikely(pool_is_instrumented(pool)))
 		mp2_debug_track_alloc(pool, elems, nr);
 }
+
+/* Out of line, as all kinds of back ends are much code, and the calls are rare. */
+void *mp2_backend_alloc(struct mempool2 *pool, gfp_t gfp)
+{
+	void *element;
+
+	if (likely(!pool_is_instrumented(pool)))
+		return __mempool2_backend_alloc(pool, pool->kind, gfp);
+	if (mp2_debug_should_fail(pool))
+		return NULL;
+	element = __mempool2_backend_alloc(pool, pool->kind, gfp);
+	if (element)
+		mp2_debug_track(pool, element);
+	return element;
+}
+
+void mp2_backend_free(struct mempool2 *pool, void *element)
+{
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_untrack(pool, element);
+	__mempool2_backend_free(pool, pool->kind, element);
+}

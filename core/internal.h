@@ -104,6 +104,8 @@ void *mp2_slab_ctor(const struct kmem_cache *cache);
 
 /* core/element.c */
 
+void *mp2_backend_alloc(struct mempool2 *pool, gfp_t gfp);
+void mp2_backend_free(struct mempool2 *pool, void *element);
 unsigned int mp2_elements_park(struct mempool2 *pool, void **elems, unsigned int nr);
 void mp2_elements_unpark(struct mempool2 *pool, void **elems, unsigned int nr);
 unsigned int mp2_pool_put_into_reserve(struct mempool2 *pool, void **elems, unsigned int nr);
@@ -165,27 +167,6 @@ static inline void pool_update_kmemleak(void **elems, unsigned int nr)
 }
 
 /* The pool's alloc and free functions */
-
-static __always_inline void *backend_alloc(struct mempool2 *pool, gfp_t gfp)
-{
-	void *element;
-
-	if (likely(!pool_is_instrumented(pool)))
-		return __mempool2_backend_alloc(pool, pool->kind, gfp);
-	if (mp2_debug_should_fail(pool))
-		return NULL;
-	element = __mempool2_backend_alloc(pool, pool->kind, gfp);
-	if (element)
-		mp2_debug_track(pool, element);
-	return element;
-}
-
-static inline void backend_free(struct mempool2 *pool, void *element)
-{
-	if (unlikely(pool_is_instrumented(pool)))
-		mp2_debug_untrack(pool, element);
-	__mempool2_backend_free(pool, pool->kind, element);
-}
 
 /* core/wait.c */
 

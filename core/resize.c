@@ -194,7 +194,7 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	rcu_read_unlock();
 	nr_kept = kept;
 	while (kept < nr)
-		backend_free(pool, surplus[kept++]);
+		mp2_backend_free(pool, surplus[kept++]);
 	return nr_kept;
 }
 
@@ -295,7 +295,7 @@ static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_
 			if (pool_return_one(pool, element))
 				nr_given++;
 			else
-				backend_free(pool, element);
+				mp2_backend_free(pool, element);
 			if (gfp & __GFP_DIRECT_RECLAIM)
 				cond_resched();
 		}
@@ -353,7 +353,7 @@ static void waiters_retry_alloc(struct mempool2 *pool)
 		if (!element)
 			break;
 		if (!pool_return_one(pool, element)) {
-			backend_free(pool, element);
+			mp2_backend_free(pool, element);
 			break;
 		}
 		cond_resched();

@@ -242,7 +242,7 @@ static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
 
 	if (is_limited && !mp2_limit_try_charge(pool, 1))
 		return NULL;
-	element = backend_alloc(pool, gfp);
+	element = mp2_backend_alloc(pool, gfp);
 	if (element && !misuse_element(element, pool->alloc))
 		return element;
 	if (is_limited)
@@ -259,7 +259,7 @@ static void retrier_free(struct mempool2 *pool, void *element, struct llist_head
 		return;
 	/* The pool gave the element to no waiter, so @completed is empty. */
 	rcu_read_unlock();
-	backend_free(pool, element);
+	mp2_backend_free(pool, element);
 	rcu_read_lock();
 }
 

@@ -466,7 +466,7 @@ void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count
 		mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	while (nr < count)
-		backend_free(pool, elems[nr++]);
+		mp2_backend_free(pool, elems[nr++]);
 }
 
 /*
@@ -580,7 +580,7 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 	/* The alloc function may sleep, and the offered element would be idle meanwhile. */
 	sleeper_look(waiter);
 	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
-		element = backend_alloc(pool, gfp);
+		element = mp2_backend_alloc(pool, gfp);
 		if (!element || misuse_element(element, waiter->caller)) {
 			if (pool_is_limited(pool))
 				mp2_limit_uncharge(pool, 1);
