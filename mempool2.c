@@ -377,7 +377,7 @@ void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
 /* Call the alloc function up to @count times. Returns the number of elements. */
-static unsigned int backend_alloc_bulk(struct mempool2 *pool,
+static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
 						       void **elems,
 						       unsigned int count,
 						       gfp_t gfp)
@@ -393,7 +393,7 @@ static unsigned int backend_alloc_bulk(struct mempool2 *pool,
 }
 
 /* Allocate up to @count elements without waiting. Returns how many. */
-static noinline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
+static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, void **elems,
 							unsigned int count, gfp_t gfp,
 							unsigned long caller)
 {
