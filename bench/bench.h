@@ -10,7 +10,7 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
-#include "../core/compat.h"
+#include "../core/compat_internal.h"
 
 struct kmem_cache;
 struct mempool2_waiter;

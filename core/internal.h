@@ -30,6 +30,7 @@
 
 #include "../mempool2.h"
 #include "../debug/debug.h"
+#include "compat_internal.h"
 #include "reserve.h"
 
 /*

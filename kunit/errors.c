@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "../core/compat_internal.h"
 #include "fixture.h"
 
 static void plain_ctor(void *object)
