@@ -2,10 +2,10 @@
 /*
  * mempool2 - pools of preallocated elements whose allocation cannot fail
  *
- * Everything here stands for the call of the kernel's mempool that has the same
- * name without the "2": same arguments, same meaning. What mempool2 adds to it
- * is written at each call. The kernel's own <linux/mempool.h> is not needed, and
- * may be included beside this header.
+ * A pool keeps a number of elements in its reserve. An allocation calls the pool's alloc function,
+ * and if that finds no memory, takes an element from the reserve. If the reserve is empty, a caller
+ * that may sleep waits until an element is freed. So an allocation that may sleep always succeeds,
+ * as long as the elements in flight are freed some time.
  *
  * The shortest use, in a driver that has a slab cache "io_cache":
  *
@@ -19,7 +19,26 @@
  *	...
  *	mempool2_exit(&io_pool);
  *
+ * mempool2_create_slab_pool() and mempool2_destroy() do that for a pool which mempool2 allocates.
  * examples/mempool2_example.c is a whole module.
+ *
+ * A line "Matches mempool_x()" names the call of the kernel's mempool that has the arguments and
+ * the meaning of the call here, and says where the two differ. A call without this line is new. A
+ * driver needs no <linux/mempool.h>, and may include both headers.
+ *
+ * Words:
+ *
+ *	in flight	an element is in flight from its allocation until it is freed
+ *	reserve		the elements that the pool keeps; they are parked there
+ *	waiter		a caller that waits for elements, or a request
+ *	request		asks for elements without sleeping; a callback receives them
+ *	queue		all waiters of the pool, the oldest one first
+ *
+ * The calls stand in the order of a pool's life. mempool2_debug.h has names, statistics and checks
+ * for pools. core/inline.h, at the end, is not for callers.
+ *
+ * A macro that allocates is followed by its function. Allocation profiling charges the elements to
+ * the line of the macro. An allocator with an alloc_hooks() of its own calls the function instead.
  */
 #ifndef _MEMPOOL2_H
 #define _MEMPOOL2_H
@@ -39,136 +58,132 @@ struct mempool2_reserve;
 struct mempool2_waiter;
 
 /**
- * typedef mempool2_alloc_t - gets one element from where they come from
- * @gfp_mask: what the allocation may do, see mempool2_alloc() and
- *	mempool2_init_node() for the masks that a pool hands on
- * @pool_data: what the pool was made with
+ * DOC: Errors
  *
- * May sleep if @gfp_mask has %__GFP_DIRECT_RECLAIM. Runs with no lock of the
- * pool held and with interrupts as the pool's caller had them. For a request, see
- * mempool2_alloc_async(), a thread of a workqueue calls it too.
+ * How a call reports that it failed:
  *
- * Return: the element, or %NULL when there is none. An element may be any value but 1 and
- * what IS_ERR() takes for an error, and several may have the same.
+ * * %NULL - mempool2_create() and the like, mempool2_alloc(), mempool2_alloc_noreserve(),
+ *   mempool2_alloc_preallocated(): as the calls of the kernel's mempool that they match
+ * * an ERR_PTR() - mempool2_alloc_timeout(), mempool2_alloc_killable(), mempool2_alloc_async():
+ *   they are new, return an element, and can fail in several ways, which their callers have to
+ *   tell apart. They never return %NULL.
+ * * a negative error number - all calls that return an int, except mempool2_nr_reserved(). They
+ *   return 0 on success; only mempool2_refill() returns a positive number too.
+ *
+ * Misuse, for example of a pool that is not initialized, has one warning, which names the caller
+ * and what is wrong. The call then returns %NULL, an ERR_PTR() of %-EINVAL, or %-EINVAL. mempool2
+ * has no BUG().
+ */
+
+/**
+ * DOC: Contexts
+ *
+ * "Any context" means task, softirq and hardirq, with or without interrupts disabled, but not NMI.
+ * PREEMPT_RT makes no difference, although the kernel's mempool is not allowed in hardirq there.
+ * But most alloc and free functions are not allowed in hardirq on PREEMPT_RT, for example those for
+ * slab objects, and a call that may call them is not either.
+ *
+ * "Sleeps" means that a call may sleep. All allocations that sleep do so uninterruptibly, unless
+ * their description says otherwise.
+ */
+
+/**
+ * DOC: Elements
+ *
+ * An element may be any value but %NULL, 1, and those that IS_ERR() takes for an error. Several
+ * elements may have the same value. Values that are no elements:
+ *
+ * * An alloc function returns %NULL when it has no element. It must return neither 1 nor an
+ *   ERR_PTR(): mempool2_init_node() fails with %-EINVAL then, and no such value gets into the
+ *   reserve or to a waiter.
+ * * mempool2_free() ignores %NULL. It refuses 1 and an ERR_PTR() with a warning where the value
+ *   would go to the reserve or to a waiter. If the reserve is full, the free function may get the
+ *   value.
+ * * mempool2_free_bulk() takes nothing from the first such value in the array on, %NULL included,
+ *   with a warning.
+ *
+ * An element from the reserve holds what its last user left in it.
+ */
+
+/**
+ * typedef mempool2_alloc_t - alloc function: allocates one element
+ * @gfp_mask: what the allocation may do; mempool2_alloc() and mempool2_init_node() say which masks
+ *	a pool hands on
+ * @pool_data: the value with which the pool was initialized
+ *
+ * May sleep if @gfp_mask has %__GFP_DIRECT_RECLAIM. A pool holds no lock when it calls the
+ * function, and interrupts are as the pool's caller has them. A thread of a workqueue calls the
+ * function too, for requests: see mempool2_alloc_async().
+ *
+ * Return: the element; %NULL if there is none. See "Elements".
+ *
+ * Matches mempool_alloc_t.
  */
 typedef void *mempool2_alloc_t(gfp_t gfp_mask, void *pool_data);
 
 /**
- * typedef mempool2_free_t - gives one element back to where it came from
+ * typedef mempool2_free_t - free function: frees one element
  * @element: the element, never %NULL
- * @pool_data: what the pool was made with
+ * @pool_data: the value with which the pool was initialized
  *
- * May sleep if no caller of mempool2_free() is in a context that cannot. Runs
- * with no lock of the pool held and with interrupts as the pool's caller had
- * them.
+ * May sleep if mempool2_free() is never called where sleeping is not allowed. A pool holds no lock
+ * when it calls the function, and interrupts are as the pool's caller has them.
+ *
+ * Matches mempool_free_t.
  */
 typedef void mempool2_free_t(void *element, void *pool_data);
 
 /**
- * enum mempool2_kind - where a pool's elements come from
- *
- * @MEMPOOL2_NONE: the pool is not initialized; 0, so that zeroed memory says so
- * @MEMPOOL2_CUSTOM: functions that mempool2 does not know
- * @MEMPOOL2_SLAB: mempool2_alloc_slab() and mempool2_free_slab()
- * @MEMPOOL2_KMALLOC: mempool2_kmalloc() and mempool2_kfree()
- * @MEMPOOL2_PAGES: mempool2_alloc_pages() and mempool2_free_pages()
- * @MEMPOOL2_NO_KIND: no pool is of this kind, see mempool2_inline_kinds
- *
- * What is known is called directly, which costs less than a call through a
- * pointer does where those are guarded against speculation. The values leave room
- * for the flags of a pool's state.
- */
-enum mempool2_kind {
-	MEMPOOL2_NONE		= 0x00,
-	MEMPOOL2_CUSTOM		= 0x08,
-	MEMPOOL2_SLAB		= 0x10,
-	MEMPOOL2_KMALLOC	= 0x18,
-	MEMPOOL2_PAGES		= 0x20,
-	MEMPOOL2_NO_KIND	= 0x38,
-};
-
-/**
- * struct mempool2_inline_kinds - the kinds of pools that the inline calls serve
- *
- * @custom: %MEMPOOL2_CUSTOM or %MEMPOOL2_NO_KIND
- * @slab: %MEMPOOL2_SLAB or %MEMPOOL2_NO_KIND
- *
- * While something is on for any pool, a limit, a check or the like, there is no such
- * kind: so the inline calls of all pools go out of line, where the pool is asked
- * what is on for it. Nothing has to be written to a pool for that.
- */
-struct mempool2_inline_kinds {
-	u8	custom;
-	u8	slab;
-};
-
-extern struct mempool2_inline_kinds mempool2_inline_kinds;
-
-/* May change while it is read: a call that has read the old value does what was right before. */
-#define mempool2_is_inline(kind, name)	((u8)(kind) == data_race(mempool2_inline_kinds.name))
-
-/*
- * The state of a pool. Its lowest byte is the kind and no flag at all while the reserve is full,
- * so that mempool2_free() needs one comparison to know both that and which function to call.
- */
-#define MEMPOOL2_NOT_FULL	0x01	/* the reserve may have room */
-#define MEMPOOL2_FULL_SCAN	0x02	/* a CPU makes sure that it has none */
-#define MEMPOOL2_OFFERED	0x40	/* the oldest was woken to take one that rests */
-#define MEMPOOL2_WAITERS	0x80	/* callers wait for elements */
-/* Above the lowest byte: how many scans were begun. */
-#define MEMPOOL2_SCAN_COUNT	0x100
-
-/**
  * struct mempool2 - a pool
  *
- * @wait: Callers that wait until an element is freed, oldest first. Its lock
- *	protects the queue and writes of @nr_waiters. Others may have entries in it: they
- *	are woken by each element that is given to a caller which waits behind them, and by
- *	nothing else.
- * @state: What is known of the reserve and of waiters, see %MEMPOOL2_NOT_FULL. All
- *	that mempool2_free() looks at while the reserve is full. Written when the reserve
- *	becomes full or stops being full, and with the first waiter and the last.
- * @kind: What @alloc and @free are, an &enum mempool2_kind.
- * @node: NUMA node for the pool's own bookkeeping, or %NUMA_NO_NODE.
- * @nr_waiters: Callers queued on @wait.
- * @min_nr: Elements that the caller asked the pool to guarantee. Read it with
- *	READ_ONCE(): mempool2_resize() changes it.
- * @reserve: Where elements rest, with room for @min_nr of them, but never for
- *	less than one, so that a pool with @min_nr 0 can make progress too.
- * @pool_data: What @alloc and @free are called with.
- * @alloc: Gets an element from where they come from.
- * @free: Gives an element back there.
- * @deferred: On PREEMPT_RT, in the list of pools whose waiters are to be served by
- *	a thread, as who freed an element could not take the lock of @wait.
- * @is_deferred: On PREEMPT_RT, whether it is in there.
+ * @wait: The queue: waiters, oldest first. Other code may add entries to it. Such an entry is woken
+ *	by each element that is given to a waiter behind the entry, and by nothing else.
+ * @min_nr: How many elements the pool guarantees. Read it with READ_ONCE(), as mempool2_resize()
+ *	changes it.
+ * @pool_data: The argument of the alloc and the free function.
  *
- * May be embedded in another structure or stand on the stack. The members are
- * shown so that this is possible; callers may read @min_nr and @pool_data and
- * write none.
+ * A pool may be embedded in another structure or be on the stack. Callers may read @min_nr and
+ * @pool_data, and must write no member.
  *
- * A pool that has been initialized and not used yet may be copied by value, once,
- * and the copy used instead of the original. Nothing in the structure points at
- * the structure but the list head in @wait: call init_waitqueue_head() on the
- * copy's @wait before the first use of the copy. A pool that is idle (nobody
- * waits, no call is under way) may be copied in order to pass the copy to
- * mempool2_exit() instead of the original. The original's memory may be used for
- * something else while the copy lives.
+ * An initialized pool that has not been used yet may be copied by value, once, to use the copy
+ * instead of the original. Only the list head in @wait points at the structure: call
+ * init_waitqueue_head() for the @wait of the copy before the first use of the copy. An idle pool
+ * (without waiters and without a call in progress) may be copied to pass the copy to
+ * mempool2_exit() instead of the original. While the copy is in use, the memory of the original
+ * may be used for something else.
  *
  * Matches struct mempool (mempool_t).
  */
 struct mempool2 {
+	/* Its lock protects the queue, and writes of @nr_waiters. */
 	wait_queue_head_t	wait;
+	/* private: */
+	/*
+	 * What is known of the reserve and of waiters, see MEMPOOL2_NOT_FULL. mempool2_free()
+	 * reads nothing else while the reserve is full. Written when the reserve becomes full or
+	 * ceases to be full, and with the first and the last waiter.
+	 */
 	atomic_t		state;
+	/* An enum mempool2_kind: what @alloc and @free are. */
 	u8			kind;
+	/* NUMA node for the pool's own bookkeeping, or NUMA_NO_NODE. */
 	short			node;
+	/* Waiters in @wait. */
 	int			nr_waiters;
+	/* public: */
 	int			min_nr;
+	/* private: */
+	/* Has room for @min_nr elements, and for one if @min_nr is 0, so that waiters progress. */
 	struct mempool2_reserve __rcu *reserve;
+	/* public: */
 	void			*pool_data;
+	/* private: */
 	mempool2_alloc_t	*alloc;
 	mempool2_free_t		*free;
 #ifdef CONFIG_PREEMPT_RT
+	/* In a list of pools that a thread serves, as a freeing CPU could not lock @wait. */
 	struct llist_node	deferred;
+	/* Is the pool in this list? */
 	int			is_deferred;
 #endif
 };
@@ -176,116 +191,56 @@ struct mempool2 {
 /* The name that users of mempool_t expect. */
 typedef struct mempool2 mempool2_t;
 
-/**
- * DOC: Contexts
- *
- * "Any context" below means task, softirq and hardirq, with or without
- * interrupts disabled, but not NMI. That holds on PREEMPT_RT too, where the
- * kernel's mempool is not allowed in hardirq; but most alloc and free functions
- * are not allowed there either, such as those of slab pools.
- */
-
 /*
- * Life
+ * Init and create
  */
 
 /**
- * mempool2_initialized() - is the pool ready for use?
- * @pool: a pool, or zeroed memory
- *
- * Context: Any. Does not sleep.
- * Return: true from a successful mempool2_init() until mempool2_exit().
- *
- * Matches mempool_initialized().
- */
-static inline bool mempool2_initialized(const struct mempool2 *pool)
-{
-	/* It changes while the pool is in use, but neither from this nor to it. */
-	return data_race(pool->kind) != MEMPOOL2_NONE;
-}
-
-/**
- * mempool2_nr_reserved() - how many elements are in the reserve?
- * @pool: a pool
- *
- * A snapshot: it may be out of date when the caller looks at it.
- *
- * Context: Any. Does not sleep.
- * Return: the number; 0 if @pool is not initialized.
- *
- * Matches the member curr_nr of the kernel's struct mempool.
- */
-int mempool2_nr_reserved(const struct mempool2 *pool);
-
-/**
- * mempool2_is_saturated() - does the reserve hold all that it guarantees?
- * @pool: an initialized pool
- *
- * A snapshot: it may be out of date when the caller looks at it.
- *
- * Context: Any. Does not sleep.
- * Return: true when the reserve holds at least @min_nr elements.
- *
- * Matches mempool_is_saturated().
- */
-static inline bool mempool2_is_saturated(const struct mempool2 *pool)
-{
-	return mempool2_nr_reserved(pool) >= READ_ONCE(pool->min_nr);
-}
-
-int mempool2_init_node_noprof(struct mempool2 *pool, int min_nr,
-			      mempool2_alloc_t *alloc_fn,
-			      mempool2_free_t *free_fn, void *pool_data,
-			      gfp_t gfp_mask, int node_id);
-struct mempool2 *mempool2_create_node_noprof(int min_nr,
-					     mempool2_alloc_t *alloc_fn,
-					     mempool2_free_t *free_fn,
-					     void *pool_data, gfp_t gfp_mask,
-					     int node_id);
-int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
-
-/**
- * mempool2_init_node() - make a pool in memory that the caller has
- * @pool: memory for it; what it held before does not matter
- * @min_nr: elements to guarantee, 0 or more
- * @alloc_fn: gets an element, see mempool2_alloc_t
- * @free_fn: gives an element back, see mempool2_free_t
- * @pool_data: handed to both
- * @gfp_mask: handed to @alloc_fn as it is, and used for the pool's bookkeeping
+ * mempool2_init_node() - initialize a pool in memory of the caller
+ * @pool: memory for the pool; its content does not matter
+ * @min_nr: how many elements to guarantee, 0 or more
+ * @alloc_fn: allocates an element, see mempool2_alloc_t
+ * @free_fn: frees an element, see mempool2_free_t
+ * @pool_data: the argument of both functions
+ * @gfp_mask: passed to @alloc_fn unchanged, and used for the pool's bookkeeping
  * @node_id: NUMA node for the bookkeeping, or %NUMA_NO_NODE
  *
- * Fills the reserve with @min_nr elements. A pool with @min_nr 0 gets one.
+ * Fills the reserve with @min_nr elements; with one element if @min_nr is 0.
  *
- * Context: Task context; sleeps if @gfp_mask or @alloc_fn does.
+ * Context: Task context. Sleeps if @gfp_mask or @alloc_fn does.
  * Return: 0, or
  *
- * * %-ENOMEM - @alloc_fn or the bookkeeping found no memory; what had been
- *   allocated is freed again
- * * %-EINVAL - @alloc_fn or @free_fn is %NULL, @min_nr is negative or too large
- *   to keep account of, or @pool_data is no valid cache, size or order for the
- *   stock functions below, or @alloc_fn returned 1 or an ERR_PTR(); one warning says which
+ * * %-ENOMEM - @alloc_fn returned %NULL, or there is no memory for the bookkeeping; the elements
+ *   allocated until then are freed
+ * * %-EINVAL - @alloc_fn or @free_fn is %NULL; @min_nr is negative or too large; @pool_data is no
+ *   valid cache, size or order for the stock functions below; or @alloc_fn returned a value that is
+ *   no element; one warning says which
  *
- * On an error @pool is as after mempool2_exit().
+ * After an error @pool is as after mempool2_exit().
  *
- * Matches mempool_init_node(), which needs @pool to be zeroed.
+ * Matches mempool_init_node(), which needs a zeroed @pool.
  */
 #define mempool2_init_node(pool, min_nr, alloc_fn, free_fn, pool_data,	\
 			   gfp_mask, node_id)				\
 	mempool2_hooks(mempool2_init_node_noprof(pool, min_nr, alloc_fn,	\
 						 free_fn, pool_data,	\
 						 gfp_mask, node_id))
+int mempool2_init_node_noprof(struct mempool2 *pool, int min_nr,
+			      mempool2_alloc_t *alloc_fn,
+			      mempool2_free_t *free_fn, void *pool_data,
+			      gfp_t gfp_mask, int node_id);
 
 /**
- * mempool2_init() - make a pool in memory that the caller has
- * @pool: memory for it
- * @min_nr: elements to guarantee, 0 or more
- * @alloc_fn: gets an element
- * @free_fn: gives an element back
- * @pool_data: handed to both
+ * mempool2_init() - initialize a pool in memory of the caller
+ * @pool: memory for the pool; its content does not matter
+ * @min_nr: how many elements to guarantee, 0 or more
+ * @alloc_fn: allocates an element
+ * @free_fn: frees an element
+ * @pool_data: the argument of both functions
  *
- * mempool2_init_node() with %GFP_KERNEL on any node.
+ * mempool2_init_node() with %GFP_KERNEL and %NUMA_NO_NODE.
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_init_node().
  *
  * Matches mempool_init().
@@ -295,17 +250,17 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
 			   GFP_KERNEL, NUMA_NO_NODE)
 
 /**
- * mempool2_create_node() - allocate and make a pool
- * @min_nr: elements to guarantee, 0 or more
- * @alloc_fn: gets an element
- * @free_fn: gives an element back
- * @pool_data: handed to both
- * @gfp_mask: handed to @alloc_fn as it is, and used for the pool itself
- * @node_id: NUMA node for the pool itself, or %NUMA_NO_NODE
+ * mempool2_create_node() - allocate and initialize a pool
+ * @min_nr: how many elements to guarantee, 0 or more
+ * @alloc_fn: allocates an element
+ * @free_fn: frees an element
+ * @pool_data: the argument of both functions
+ * @gfp_mask: passed to @alloc_fn unchanged, and used for the pool and its bookkeeping
+ * @node_id: NUMA node for the pool and its bookkeeping, or %NUMA_NO_NODE
  *
- * Context: Task context; sleeps if @gfp_mask or @alloc_fn does.
- * Return: the pool, to be freed with mempool2_destroy(); %NULL where
- * mempool2_init_node() returns an error.
+ * Context: Task context. Sleeps if @gfp_mask or @alloc_fn does.
+ * Return: the pool, to be freed with mempool2_destroy(). %NULL if there is no memory for the pool,
+ * and where mempool2_init_node() returns an error.
  *
  * Matches mempool_create_node().
  */
@@ -314,17 +269,22 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
 	mempool2_hooks(mempool2_create_node_noprof(min_nr, alloc_fn,	\
 						   free_fn, pool_data,	\
 						   gfp_mask, node_id))
+struct mempool2 *mempool2_create_node_noprof(int min_nr,
+					     mempool2_alloc_t *alloc_fn,
+					     mempool2_free_t *free_fn,
+					     void *pool_data, gfp_t gfp_mask,
+					     int node_id);
 
 /**
- * mempool2_create() - allocate and make a pool
- * @min_nr: elements to guarantee, 0 or more
- * @alloc_fn: gets an element
- * @free_fn: gives an element back
- * @pool_data: handed to both
+ * mempool2_create() - allocate and initialize a pool
+ * @min_nr: how many elements to guarantee, 0 or more
+ * @alloc_fn: allocates an element
+ * @free_fn: frees an element
+ * @pool_data: the argument of both functions
  *
- * mempool2_create_node() with %GFP_KERNEL on any node.
+ * mempool2_create_node() with %GFP_KERNEL and %NUMA_NO_NODE.
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_create_node().
  *
  * Matches mempool_create().
@@ -333,741 +293,17 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
 	mempool2_create_node(min_nr, alloc_fn, free_fn, pool_data,	\
 			     GFP_KERNEL, NUMA_NO_NODE)
 
-/**
- * mempool2_resize() - change how many elements a pool guarantees
- * @pool: the pool
- * @new_min_nr: elements to guarantee from now on, 0 or more
- *
- * Growing allocates the missing elements with %GFP_KERNEL, and gives them to
- * callers that wait before it stores any. When no more can be had it stops
- * there; later frees fill the rest. Shrinking frees the surplus now. No lock is
- * held for longer than a few dozen elements take, however large the pool.
- *
- * Legal beside mempool2_alloc(), mempool2_free() and other calls of
- * mempool2_resize() on the same pool, and from inside an @alloc_fn or @free_fn.
- *
- * Context: Task context; sleeps.
- * Return: 0, also when the pool could only be filled in part, or
- *
- * * %-ENOMEM - no memory for the bookkeeping of the larger pool; the pool is as
- *   it was
- * * %-EINVAL - @pool is not initialized, or @new_min_nr is negative or too large
- *   to keep account of; one warning says which; the pool is as it was
- *
- * Matches mempool_resize(), which leaves waiters asleep for up to 5 s when it
- * grows, and moves the whole reserve with interrupts disabled.
- */
-#define mempool2_resize(pool, new_min_nr)				\
-	mempool2_hooks(mempool2_resize_noprof(pool, new_min_nr))
-
-int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask);
-
-/**
- * mempool2_refill() - fill the reserve now
- * @pool: the pool
- * @gfp_mask: handed to the alloc function as it is
- *
- * Allocates what the reserve misses, without waiting for frees: after a shortage,
- * or before one is to be expected. As ever, callers that wait are given theirs
- * first, and that does not fill the reserve. What was out meanwhile and comes back
- * to a full reserve is freed.
- *
- * Context: As the alloc function with @gfp_mask. Takes time in proportion to what the
- *	reserve misses.
- * Return: how many elements the reserve misses still, a snapshot; 0 if it is full.
- * %-EINVAL if @pool is not initialized, with a warning.
- */
-#define mempool2_refill(pool, gfp_mask)					\
-	mempool2_hooks(mempool2_refill_noprof(pool, gfp_mask))
-
-/**
- * mempool2_exit() - end a pool that mempool2_init() made
- * @pool: the pool; or zeroed memory, or one on which mempool2_init() failed or
- *	this was called before, which does nothing
- *
- * Frees the elements in the reserve. Elements that are still out must not be
- * freed to @pool any more, and nobody may be using it.
- *
- * Context: As the pool's free function. Sleeps only if that does, for pools whose
- * bookkeeping is larger than a page, on PREEMPT_RT, where it must not be called
- * from the function of a request either; and if a request of the pool was ended by
- * mempool2_cancel() a moment ago, without mempool2_cancel_sync() since.
- *
- * Matches mempool_exit().
- */
-void mempool2_exit(struct mempool2 *pool);
-
-/**
- * mempool2_destroy() - end and free a pool that mempool2_create() made
- * @pool: the pool, or %NULL, which does nothing
- *
- * Context: As mempool2_exit().
- *
- * Matches mempool_destroy().
- */
-void mempool2_destroy(struct mempool2 *pool);
-
 /*
- * Use
- */
-
-/* From here to mempool2_alloc_noprof(): what the inline calls are made of. */
-void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
-void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
-void __mempool2_free(struct mempool2 *pool, void *element);
-
-#if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
-bool __mempool2_should_fail(void);
-#else
-static inline bool __mempool2_should_fail(void)
-{
-	return false;
-}
-#endif
-
-/*
- * Of the caller's mask, what the alloc function may do. The pool stands in for
- * the emergency reserves of the page allocator and for its patience, so its
- * allocations use neither; and a failure is no news.
- */
-static inline gfp_t mempool2_gfp(gfp_t gfp_mask)
-{
-	return gfp_mask | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN;
-}
-
-/* The first try is for what can be had at once. */
-static inline gfp_t mempool2_gfp_first(gfp_t gfp_mask)
-{
-	return mempool2_gfp(gfp_mask) & ~(__GFP_DIRECT_RECLAIM | __GFP_IO);
-}
-
-/* @kind is the pool's, for the compiler to see what comes of it. */
-static __always_inline void *__mempool2_backend_alloc(const struct mempool2 *pool,
-						      u8 kind, gfp_t gfp)
-{
-	void *data = pool->pool_data;
-
-	if (__mempool2_should_fail())
-		return NULL;
-	if (likely(kind == MEMPOOL2_CUSTOM))
-		return pool->alloc(gfp, data);
-	if (likely(kind == MEMPOOL2_SLAB))
-		return mempool2_raw_slab_alloc(data, gfp);
-	if (kind == MEMPOOL2_KMALLOC)
-		return mempool2_raw_kmalloc((size_t)data, gfp);
-	if (kind == MEMPOOL2_PAGES)
-		return mempool2_raw_alloc_pages(gfp, (unsigned long)data);
-	return NULL;
-}
-
-static __always_inline void __mempool2_backend_free(const struct mempool2 *pool,
-						    u8 kind, void *element)
-{
-	void *data = pool->pool_data;
-
-	if (likely(kind == MEMPOOL2_CUSTOM))
-		pool->free(element, data);
-	else if (likely(kind == MEMPOOL2_SLAB))
-		kmem_cache_free(data, element);
-	else if (kind == MEMPOOL2_KMALLOC)
-		kfree(element);
-	else if (kind == MEMPOOL2_PAGES)
-		__free_pages(element, (unsigned long)data);
-}
-
-/*
- * Each call costs its caller code, so only what is short is inline: slab objects, and functions that
- * mempool2 does not know, with a mask that the compiler knows. All the rest is one call.
- */
-static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
-						   gfp_t gfp_mask)
-{
-	gfp_t gfp = mempool2_gfp_first(gfp_mask);
-	u8 kind = READ_ONCE(pool->kind);
-	void *element;
-
-	if (!__builtin_constant_p(gfp_mask) || gfp_mask & __GFP_ZERO)
-		return __mempool2_alloc(pool, gfp_mask);
-	might_alloc(gfp_mask);
-	if (likely(mempool2_is_inline(kind, custom)))
-		element = __mempool2_backend_alloc(pool, MEMPOOL2_CUSTOM, gfp);
-	else if (likely(mempool2_is_inline(kind, slab)))
-		element = __mempool2_backend_alloc(pool, MEMPOOL2_SLAB, gfp);
-	else
-		return __mempool2_alloc(pool, gfp_mask);
-	return likely(element) ? element : __mempool2_alloc_slow(pool, gfp_mask);
-}
-
-int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
-			       unsigned int count);
-void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
-	__malloc;
-
-/**
- * mempool2_alloc() - allocate an element
- * @pool: the pool
- * @gfp_mask: what the allocation may do; not %__GFP_ZERO, as an element from the
- *	reserve holds what its last user left
- *
- * Tries, in this order: the pool's alloc function without %__GFP_DIRECT_RECLAIM
- * and %__GFP_IO; the reserve; the alloc function with the whole of @gfp_mask, if
- * that is more; the reserve; and then, if @gfp_mask has %__GFP_DIRECT_RECLAIM,
- * waits for its turn to be given a freed element. Meanwhile it tries the alloc
- * function again every 5 s; the oldest waiter does so after 10 ms, and then after
- * twice as long each time, up to every 1 s. The alloc function's mask always has
- * %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
- *
- * Elements that are freed while callers wait go to them in the order in which
- * they began to wait. Nobody takes one from the reserve before them, with one
- * exception: if a task frees an element that it has held without a context switch, since
- * it waited for it or took it in this way, the oldest waiter is woken to take it. Until
- * that waiter runs others may take elements. If it finds none then, the next element that
- * any CPU frees is given to it. So a waiter is overtaken for no longer than it takes to wake
- * it, once. Elements that are held over I/O, or freed by another task or in an interrupt,
- * are given strictly in order; so are those for requests, for callers that want several,
- * and for all where there is a limit.
- *
- * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context, sleeps
- * uninterruptibly, accounted as I/O wait. Without it: any context, never sleeps.
- * Return: the element. %NULL only without %__GFP_DIRECT_RECLAIM: when there is no
- * memory, and the reserve is empty or other callers wait for what it gets; when as
- * many elements are out as mempool2_set_limit() allows; when other CPUs take and free
- * elements in just this moment, so that none was where this call looked; or when @pool
- * is not initialized, with a warning.
- *
- * Matches mempool_alloc(), which wakes all waiters for each freed element and
- * lets newcomers take it from them.
- */
-#define mempool2_alloc(pool, gfp_mask)					\
-	mempool2_hooks(mempool2_alloc_noprof(pool, gfp_mask))
-
-/**
- * mempool2_alloc_bulk() - allocate several elements at once
- * @pool: the pool
- * @elems: array that receives them; what it held does not matter
- * @count: how many, at most the pool's @min_nr
- *
- * Works like @count calls of mempool2_alloc() with %GFP_KERNEL, narrowed by the
- * task's memalloc_noio_save() or memalloc_nofs_save() scope, but so that callers
- * for several elements cannot deadlock each other: what comes from the reserve
- * comes all at once, or is collected while the caller is the oldest waiter.
- *
- * Do not shrink the pool below @count meanwhile, and mind that a pool which
- * mempool2_resize() could only fill in part may have fewer elements than @count.
- * A caller that wants more than there are waits until memory comes back, and
- * those who came later wait behind it.
- *
- * Context: Task context; sleeps uninterruptibly, accounted as I/O wait. The
- * reserve is locked for a time proportional to @count.
- * Return: 0 with the whole array filled, or
- *
- * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialized; one
- *   warning says which, and nothing is allocated
- *
- * Matches mempool_alloc_bulk() (7.x), in which a caller that needs several
- * elements starves beside callers that need one.
- */
-#define mempool2_alloc_bulk(pool, elems, count)				\
-	mempool2_hooks(mempool2_alloc_bulk_noprof(pool, elems, count))
-
-/**
- * mempool2_alloc_noreserve() - call the pool's alloc function and no more
- * @pool: the pool
- * @gfp_mask: handed on as it is
- *
- * Context: as the alloc function with @gfp_mask.
- * Return: the element, to be freed with mempool2_free(). %NULL when the alloc
- * function has none; when as many elements are out as mempool2_set_limit() allows;
- * or when @pool is not initialized, with a warning.
- *
- * Matches mempool_alloc_noreserve() (7.x).
- */
-#define mempool2_alloc_noreserve(pool, gfp_mask)			\
-	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
-
-/**
- * mempool2_alloc_preallocated() - take an element from the reserve
- * @pool: the pool
- *
- * Never calls the pool's alloc function.
- *
- * Context: Any. Does not sleep.
- * Return: the element, to be freed with mempool2_free(). %NULL when the reserve is
- * empty; while other callers wait for elements, as what the reserve still gets is
- * theirs, with the exception that mempool2_alloc() names; when as many elements are out as mempool2_set_limit() allows; or when
- * @pool is not initialized, with a warning. It may also be %NULL if other CPUs take and free
- * elements in just this moment, so that none was where this call looked.
- *
- * Matches mempool_alloc_preallocated() (6.7).
- */
-void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
-
-/*
- * Other ways to wait: all in the same queue, in the same order
- */
-
-void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
-				    unsigned long timeout);
-void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
-
-/**
- * mempool2_alloc_timeout() - allocate an element, or wait no longer than a given time
- * @pool: the pool
- * @gfp_mask: what the allocation may do, as for mempool2_alloc()
- * @timeout: in jiffies; 0 not to wait at all, %MAX_SCHEDULE_TIMEOUT or more to wait
- *	for ever
- *
- * Works like mempool2_alloc(), and gives up its place in the queue when the time is
- * over. An element that arrives at that moment is returned. The time that the alloc
- * function takes is not limited.
- *
- * Context: as mempool2_alloc().
- * Return: the element; never %NULL, but an ERR_PTR() of
- *
- * * %-ETIMEDOUT - the time is over
- * * %-ENOMEM - mempool2_alloc() would return %NULL: @gfp_mask lacks
- *   %__GFP_DIRECT_RECLAIM, so the caller may not wait
- * * %-EINVAL - @pool is not initialized, with a warning
- *
- * So the elements must not have addresses that IS_ERR() takes for an error.
- */
-#define mempool2_alloc_timeout(pool, gfp_mask, timeout)			\
-	mempool2_hooks(mempool2_alloc_timeout_noprof(pool, gfp_mask, timeout))
-
-/**
- * mempool2_alloc_killable() - allocate an element, unless killed while waiting
- * @pool: the pool
- * @gfp_mask: what the allocation may do, as for mempool2_alloc()
- *
- * Works like mempool2_alloc(), but its wait ends when the task is killed. An element
- * that arrives at that moment is returned.
- *
- * Context: as mempool2_alloc().
- * Return: as mempool2_alloc_timeout(), with %-EINTR for a task that is killed in
- * place of %-ETIMEDOUT.
- */
-#define mempool2_alloc_killable(pool, gfp_mask)				\
-	mempool2_hooks(mempool2_alloc_killable_noprof(pool, gfp_mask))
-
-/**
- * typedef mempool2_callback_t - gets the elements that were requested
- * @waiter: what the request was made with; may be used for the next one or freed
- *	from now on
- * @elems: the elements, as many as were requested; an array of the caller's for several;
- *	for a single one, not to be used any more when the function has returned
- *
- * Is called in the context of whoever frees the element, or refills or resizes the
- * pool; or in an interrupt. So it must not sleep, and whoever calls mempool2_free()
- * must not hold a lock that it takes, unless that is by trying. No lock of the
- * pool is held. Interrupts are as whoever freed had them; preemption is disabled.
- * On PREEMPT_RT it is called in a thread, and may take locks that sleep.
- *
- * It may use the pool, as others may: what it frees goes to the next in turn, whose
- * function is called when this one has returned. One call or interrupt calls no more than
- * a few dozen functions; the others are called by a thread, and perhaps after those of
- * elements that are freed later.
- *
- * It may end the pool with mempool2_exit() or mempool2_destroy() if that has no more
- * elements out, no other request and no other call under way; not on PREEMPT_RT, and not if
- * the element may come from mempool2_resize(), mempool2_refill() or mempool2_set_limit(),
- * which go on to use the pool.
- */
-typedef void mempool2_callback_t(struct mempool2_waiter *waiter, void **elems);
-
-/**
- * struct mempool2_waiter - somebody who waits for elements
- *
- * @entry: In the queue of the pool.
- * @completion: In a list of those for whom something is left to be done.
- * @pool: The pool.
- * @elems: Where the elements go.
- * @count: How many it shall be.
- * @nr_missing: How many still have to come.
- * @element: Where a single one goes.
- * @callback: Gets them.
- * @state: Where in its life the request is; 0 if there is none.
- * @is_reported: It waits for so long that this was reported.
- * @caller: Who asked for the elements.
- * @since: When that was, in ns.
- * @task: The task that sleeps; %NULL for a request.
- * @pause: How long it waits until it looks for memory again, in jiffies; of a request, 0
- *	as long as it was not the head of the queue.
- * @due: When somebody asks the alloc function for a request again, in jiffies.
- * @look_at: When the queue is served in case that somebody has overlooked an element.
- * @is_head: A task that sleeps has seen that it is the head of the queue.
- * @is_offered: It is the head and was woken to take an element that rests.
- * @is_owed: It is offered nothing any more but given the next element, as it has looked or
- *	begun to ask the alloc function.
- * @gfp: What the alloc function may do for a request later.
- * @retry: In a list of requests for which the alloc function is asked again.
- * @listed: In a list of waiters, where debugging finds them.
- *
- * To request elements for code that may not sleep: set it up with
- * mempool2_waiter_init() and leave the members to mempool2 from then on. Callers
- * that sleep have one on their stack, which they need not know.
- */
-struct mempool2_waiter {
-	struct wait_queue_entry	entry;
-	struct llist_node	completion;
-	struct mempool2		*pool;
-	void			**elems;
-	unsigned int		count;
-	unsigned int		nr_missing;
-	void			*element;
-	mempool2_callback_t	*callback;
-	int			state;
-	bool			is_reported;
-	unsigned long		caller;
-	u64			since;
-	struct task_struct	*task;
-	unsigned long		pause;
-	unsigned long		due;
-	unsigned long		look_at;
-	bool			is_head;
-	bool			is_offered;
-	bool			is_owed;
-	gfp_t			gfp;
-	struct hlist_node	retry;
-	struct list_head	listed;
-};
-
-/**
- * mempool2_waiter_init() - set up a waiter, for requests
- * @waiter: memory for it
- * @callback: will be called with the elements
- *
- * Once is enough for any number of requests, one at a time. Nothing needs to be
- * undone.
- *
- * Context: Any. Does not sleep.
- */
-static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
-					mempool2_callback_t *callback)
-{
-	waiter->callback = callback;
-	waiter->state = 0;
-}
-
-void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
-				  struct mempool2_waiter *waiter);
-int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
-				     void **elems, unsigned int count,
-				     struct mempool2_waiter *waiter);
-
-/**
- * mempool2_alloc_async() - allocate an element, or have it sent
- * @pool: the pool
- * @gfp_mask: what the allocation may do; with %__GFP_DIRECT_RECLAIM the alloc
- *	function may sleep, but nobody waits for an element to be freed
- * @waiter: gets the element later if there is none now
- *
- * Works like mempool2_alloc(), but instead of sleeping joins the queue with @waiter,
- * in turn with all others who wait. When the element is there @waiter's function is
- * called with it, just once, perhaps before this returns; unless mempool2_cancel()
- * comes first.
- *
- * It then waits for an element to be freed, or for mempool2_resize() or
- * mempool2_refill(). As long as the request is the oldest of all that wait, a thread of a
- * workqueue tries the alloc function again, with @gfp_mask, after 10 ms, and then after
- * twice as long each time, up to every 1 s. So the alloc function has to be legal in a
- * thread with interrupts and softirqs enabled; it may sleep there if @gfp_mask allows that.
- * If an element is freed for the request meanwhile, the request's function is called when
- * the alloc function has returned.
- *
- * Context: Any, if the alloc function may be called there with @gfp_mask. Does not
- * sleep unless the alloc function does.
- * Return: the element, and the function is not called; or an ERR_PTR() of
- *
- * * %-EINPROGRESS - there is none, and the function will be called
- * * %-EBUSY - @waiter is in use: it has a request whose function was not called
- *   yet, or see mempool2_cancel() for PREEMPT_RT
- * * %-EINVAL - @pool is not initialized, or @waiter has no function; one warning says which
- *
- * All requests have to have come to their end before mempool2_exit().
- */
-#define mempool2_alloc_async(pool, gfp_mask, waiter)			\
-	mempool2_hooks(mempool2_alloc_async_noprof(pool, gfp_mask, waiter))
-
-/**
- * mempool2_alloc_bulk_async() - allocate several elements, or have them sent
- * @pool: the pool
- * @gfp_mask: as for mempool2_alloc_async()
- * @elems: array that receives them; it has to stay until the function is called or
- *	the request cancelled
- * @count: how many, at most the pool's @min_nr
- * @waiter: gets the elements later if there are not enough now
- *
- * To mempool2_alloc_bulk() as mempool2_alloc_async() is to mempool2_alloc(). The
- * function is called once, with all of them.
- *
- * Context: as mempool2_alloc_async(); and as mempool2_free(), for what it has found when
- * that is not enough. The reserve is locked for a time proportional to @count.
- * Return: 0 with the whole array filled, and the function is not called; or
- * %-EINPROGRESS, %-EBUSY or %-EINVAL as mempool2_alloc_async(), the latter also for
- * a @count larger than @min_nr.
- */
-#define mempool2_alloc_bulk_async(pool, gfp_mask, elems, count, waiter)	\
-	mempool2_hooks(mempool2_alloc_bulk_async_noprof(pool, gfp_mask,	\
-							elems, count, waiter))
-
-/**
- * mempool2_cancel() - cancel a request for elements
- * @waiter: what it was made with
- *
- * Not to be called beside the call that makes the request. What a request for
- * several elements has collected goes back to the pool, to the next in turn, as by
- * mempool2_free(), which may call the functions of others.
- *
- * After true @waiter and the array for the elements are the caller's again, with
- * one exception: on PREEMPT_RT, if the request was made or cancelled with interrupts
- * or preemption disabled, not before mempool2_cancel_sync() has returned.
- *
- * At that moment a thread may be asking the alloc function for the request. It does not use
- * @waiter any more, but it uses the pool, until mempool2_cancel_sync() has returned;
- * mempool2_exit() waits for it as well.
- *
- * Context: Any. Does not sleep.
- * Return: true if there was a request and its function will not be called. false
- * if it has been called, or is being called, or will be in a moment; or if no
- * request was made, or it could be met at once.
- */
-bool mempool2_cancel(struct mempool2_waiter *waiter);
-
-/**
- * mempool2_cancel_sync() - cancel a request, and wait until its function is through
- * @waiter: what it was made with
- *
- * When it returns nobody uses @waiter, nor its array, nor the pool for it, nor is its
- * function running; unless somebody makes a new request with it, which the caller has to
- * prevent. To be called before the memory of these, the code of the function or the pool
- * goes away.
- *
- * It waits for an alloc function that a thread is calling for the request. Else it waits
- * only if the function is about to be called or is running, for a grace period of
- * RCU and for the errands of all CPUs. To end many requests call mempool2_cancel() for each
- * and then this for each: most of those that were served by then are through when the first one
- * has waited, and there is nothing left to wait for.
- *
- * Context: Task context; sleeps.
- * Return: as mempool2_cancel(), but false says that the function has returned.
- */
-bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
-
-/**
- * mempool2_set_limit() - limit how many elements may be out
- * @pool: the pool
- * @limit: how many, 1 or more, and never less than the pool's @min_nr; 0 for no
- *	limit, as at first
- *
- * An allocation that would exceed the limit fails or waits like one for which there
- * is no memory, in the same queue, in turn. So the pool's user needs no throttle of
- * its own. While there is a limit each call costs more, also where there is memory;
- * without one, nothing.
- *
- * What was allocated before is not counted: best called before the pool is used. Of
- * what mempool2_free() is given each element is thought to have been out; so is what
- * mempool2_free_bulk() is given, also what it does not take. A lower limit takes
- * nothing away: what is out too much has to come back first.
- *
- * Context: Task context; sleeps.
- * Return: 0, or
- *
- * * %-ENOMEM - no memory for the count
- * * %-EINVAL - @pool is not initialized, or @limit is negative, or less than @min_nr;
- *   one warning says which; the pool is as it was
- */
-int mempool2_set_limit(struct mempool2 *pool, int limit);
-
-/**
- * mempool2_free() - free an element
- * @element: the element, or %NULL, which does nothing
- * @pool: the pool
- *
- * Gives the element to the caller that has waited longest; else to the reserve,
- * if that is not full; else to the pool's free function.
- *
- * The element need not have come from the pool, but has to be of the kind that
- * its free function frees. What is no element (1, or an ERR_PTR()) is refused with a warning
- * where it would have gone to the reserve or to a caller that waits.
- *
- * Context: Any, if the free function may be called there. Sleeps only if the
- * free function does. If @pool is not initialized there is one warning, and the
- * element stays the caller's.
- *
- * Matches mempool_free().
- */
-static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
-{
-	if (unlikely(!element))
-		return;
-	/*
-	 * Who took an element from the reserve saw that it has room before the
-	 * element's address became known; we look after we learnt it. Pairs with
-	 * the full barriers of slot_take() and of mp2_waiter_queue(), whatever way
-	 * the address came here.
-	 */
-	smp_rmb();
-	if (likely(mempool2_is_inline(atomic_read(&pool->state), slab)))
-		__mempool2_backend_free(pool, MEMPOOL2_SLAB, element);
-	else
-		__mempool2_free(pool, element);
-}
-
-/**
- * mempool2_free_bulk() - give elements back to a pool that misses some
- * @pool: the pool
- * @elems: the elements, none of them %NULL, 1 or an ERR_PTR(); the array is not changed
- * @count: how many
- *
- * Gives elements, from the front of the array, to callers that wait and to the
- * reserve while it is not full. Never calls the pool's free function.
- *
- * Context: Any. Does not sleep.
- * Return: how many elements the pool took. The others, from there to the end of
- * the array, stay the caller's. With a warning: 0 if @pool is not initialized; and the
- * pool takes nothing from an address on that is no element.
- *
- * Matches mempool_free_bulk() (7.x).
- */
-unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
-				unsigned int count);
-
-/*
- * Seeing inside. Documentation/ABI/testing/debugfs-mempool2 has the same for people.
- */
-
-/* A name's length, with the NUL at its end. */
-#define MEMPOOL2_NAME_LEN	32
-
-/**
- * struct mempool2_stats - what happened to a pool
- *
- * @reserve_allocs: elements that callers took from the reserve
- * @refills: freed elements that went into the reserve
- * @waits: callers that waited
- * @wait_ns: nanoseconds that they waited, all of them together
- * @max_wait_ns: nanoseconds that the one waited that waited longest
- * @handovers: freed elements that went to a waiter
- * @failed: calls that could not sleep and got nothing
- * @resizes: calls of mempool2_resize() that changed the pool
- */
-struct mempool2_stats {
-	u64	reserve_allocs;
-	u64	refills;
-	u64	waits;
-	u64	wait_ns;
-	u64	max_wait_ns;
-	u64	handovers;
-	u64	failed;
-	u64	resizes;
-};
-
-/*
- * Checks. An element of a pool of slab objects, kmalloc() memory or pages is
- * poisoned while it rests; an element that rests is freed; a task waits while it
- * holds an element of the reserve; the pool ends with elements out or waiters.
- */
-#define MEMPOOL2_CHECK_POISON	0x01
-#define MEMPOOL2_CHECK_DOUBLE	0x02
-#define MEMPOOL2_CHECK_NESTED	0x04
-#define MEMPOOL2_CHECK_EXIT	0x08
-#define MEMPOOL2_CHECK_ALL	0x0f
-
-/**
- * mempool2_set_name() - say what a pool is for
- * @pool: the pool
- * @name: the name; of a longer one, the first %MEMPOOL2_NAME_LEN - 1 characters
- *
- * The name is shown in debugfs, events and reports, with "_" for each blank and each
- * other character that is not printable ASCII. Before, that is the name of the
- * function that made the pool. Not to be called while others use the pool's
- * name: best right after the pool was made.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
- * @name is empty.
- */
-int mempool2_set_name(struct mempool2 *pool, const char *name);
-
-/**
- * mempool2_set_fail_interval() - let a pool's alloc function count as failed
- * @pool: the pool
- * @one_in: 1 for each call, N for one call in N, 0 for none, as at first
- *
- * For tests: it drives a pool to its reserve, and its callers to waiting, without
- * a lack of memory. The alloc function is not called when it is to fail. Calls of
- * mempool2_alloc_noreserve(), mempool2_resize() and the like are not concerned.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
- */
-int mempool2_set_fail_interval(struct mempool2 *pool, unsigned int one_in);
-
-/**
- * mempool2_enable_stats() - count what happens to a pool, or no longer
- * @pool: the pool
- * @on: whether to count
- *
- * Only what happens off the way of an allocation that finds memory is counted. What
- * was counted before stays.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized.
- */
-int mempool2_enable_stats(struct mempool2 *pool, bool on);
-
-/**
- * mempool2_get_stats() - what has happened to a pool
- * @pool: the pool
- * @sum: where to put it
- *
- * Context: Any. Does not sleep.
- * Return: 0, or %-ENODATA if nothing was ever counted, or %-EINVAL with a warning if
- * @pool is not initialized.
- */
-int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum);
-
-/**
- * mempool2_set_checks() - look for misuse of a pool
- * @pool: the pool
- * @checks: some of %MEMPOOL2_CHECK_POISON, %MEMPOOL2_CHECK_DOUBLE,
- *	%MEMPOOL2_CHECK_NESTED and %MEMPOOL2_CHECK_EXIT; the others are switched off
- *
- * What is found is reported in the kernel's log, as Documentation/debugging.rst
- * tells. While any check is on, who took an element of the reserve is recorded.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
- * there is no such check.
- */
-int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
-
-/**
- * mempool2_set_stall_timeout() - report callers that wait too long
- * @pool: the pool
- * @seconds: how long is too long, at most a day; 0 to report nobody, as at first
- *
- * The report names the waiters and, while any check is on, who holds elements of
- * the reserve; of many waiters the oldest ones, and how many more there are. Each waiter
- * is reported once.
- *
- * Context: Task context; sleeps.
- * Return: 0, or %-ENOMEM, or %-EINVAL with a warning if @pool is not initialized or
- * @seconds is too large.
- */
-int mempool2_set_stall_timeout(struct mempool2 *pool, unsigned int seconds);
-
-/*
- * Stock functions to make pools with: slab, kmalloc, kvmalloc, pages
+ * Stock functions, and pools that have them: slab, kmalloc, kvmalloc, pages
  */
 
 /**
  * mempool2_alloc_slab() - alloc function for pools of slab objects
- * @gfp_mask: handed on
+ * @gfp_mask: passed on
  * @pool_data: the &struct kmem_cache
  *
  * Context: As kmem_cache_alloc() with @gfp_mask.
- * Return: the object or %NULL.
+ * Return: the object, or %NULL.
  *
  * Matches mempool_alloc_slab().
  */
@@ -1078,7 +314,7 @@ void *mempool2_alloc_slab(gfp_t gfp_mask, void *pool_data);
  * @element: the object
  * @pool_data: the &struct kmem_cache
  *
- * Context: Any. Does not sleep.
+ * Context: Any; on PREEMPT_RT as kmem_cache_free(). Does not sleep.
  *
  * Matches mempool_free_slab().
  */
@@ -1086,11 +322,11 @@ void mempool2_free_slab(void *element, void *pool_data);
 
 /**
  * mempool2_kmalloc() - alloc function for pools of kmalloc() memory
- * @gfp_mask: handed on
+ * @gfp_mask: passed on
  * @pool_data: the size in bytes, as an integer
  *
  * Context: As kmalloc() with @gfp_mask.
- * Return: the memory or %NULL.
+ * Return: the memory, or %NULL.
  *
  * Matches mempool_kmalloc().
  */
@@ -1101,7 +337,7 @@ void *mempool2_kmalloc(gfp_t gfp_mask, void *pool_data);
  * @element: the memory
  * @pool_data: not used
  *
- * Context: Any. Does not sleep.
+ * Context: Any; on PREEMPT_RT as kfree(). Does not sleep.
  *
  * Matches mempool_kfree().
  */
@@ -1109,11 +345,11 @@ void mempool2_kfree(void *element, void *pool_data);
 
 /**
  * mempool2_kvmalloc() - alloc function for pools of kvmalloc() memory
- * @gfp_mask: handed on
+ * @gfp_mask: passed on
  * @pool_data: the size in bytes, as an integer
  *
  * Context: As kvmalloc() with @gfp_mask.
- * Return: the memory or %NULL.
+ * Return: the memory, or %NULL.
  *
  * Matches mempool_kvmalloc() (to 6.12).
  */
@@ -1124,7 +360,7 @@ void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data);
  * @element: the memory
  * @pool_data: not used
  *
- * Context: As kvfree(): may sleep in task context, and is legal in interrupts.
+ * Context: As kvfree(): preemptible task context, where it sleeps, or an interrupt.
  *
  * Matches mempool_kvfree() (to 6.12).
  */
@@ -1132,11 +368,11 @@ void mempool2_kvfree(void *element, void *pool_data);
 
 /**
  * mempool2_alloc_pages() - alloc function for pools of pages
- * @gfp_mask: handed on
+ * @gfp_mask: passed on
  * @pool_data: the page order, as an integer
  *
  * Context: As alloc_pages() with @gfp_mask.
- * Return: the first &struct page, not compound, or %NULL.
+ * Return: the first &struct page, not compound; or %NULL.
  *
  * Matches mempool_alloc_pages().
  */
@@ -1147,22 +383,23 @@ void *mempool2_alloc_pages(gfp_t gfp_mask, void *pool_data);
  * @element: the first &struct page
  * @pool_data: the page order, as an integer
  *
- * Context: Any. Does not sleep.
+ * Context: Any; on PREEMPT_RT as __free_pages(). Does not sleep.
  *
  * Matches mempool_free_pages().
  */
 void mempool2_free_pages(void *element, void *pool_data);
 
 /**
- * mempool2_init_slab_pool() - make a pool of slab objects
- * @pool: memory for it
- * @min_nr: elements to guarantee
- * @cache: the slab cache, without a constructor: an element from the reserve
- *	holds what its last user left
+ * mempool2_init_slab_pool() - initialize a pool of slab objects
+ * @pool: memory for the pool
+ * @min_nr: how many elements to guarantee
+ * @cache: the slab cache, without a constructor, as an element from the reserve holds what its last
+ *	user left in it
  *
- * Context: Task context; sleeps.
- * Return: as mempool2_init_node(). A cache that has a constructor is warned of
- * once and used all the same.
+ * A cache with a constructor has one warning, and the pool uses the cache nevertheless.
+ *
+ * Context: Task context. Sleeps.
+ * Return: as mempool2_init_node().
  *
  * Matches mempool_init_slab_pool().
  */
@@ -1171,11 +408,11 @@ void mempool2_free_pages(void *element, void *pool_data);
 		      mempool2_free_slab, (void *)(cache))
 
 /**
- * mempool2_create_slab_pool() - allocate and make a pool of slab objects
- * @min_nr: elements to guarantee
+ * mempool2_create_slab_pool() - allocate and initialize a pool of slab objects
+ * @min_nr: how many elements to guarantee
  * @cache: the slab cache, see mempool2_init_slab_pool()
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_create_node().
  *
  * Matches mempool_create_slab_pool().
@@ -1185,12 +422,12 @@ void mempool2_free_pages(void *element, void *pool_data);
 			mempool2_free_slab, (void *)(cache))
 
 /**
- * mempool2_init_kmalloc_pool() - make a pool of kmalloc() memory
- * @pool: memory for it
- * @min_nr: elements to guarantee
+ * mempool2_init_kmalloc_pool() - initialize a pool of kmalloc() memory
+ * @pool: memory for the pool
+ * @min_nr: how many elements to guarantee
  * @size: bytes in an element, at most %KMALLOC_MAX_SIZE
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_init_node().
  *
  * Matches mempool_init_kmalloc_pool().
@@ -1200,11 +437,11 @@ void mempool2_free_pages(void *element, void *pool_data);
 		      (void *)(unsigned long)(size))
 
 /**
- * mempool2_create_kmalloc_pool() - allocate and make a pool of kmalloc() memory
- * @min_nr: elements to guarantee
+ * mempool2_create_kmalloc_pool() - allocate and initialize a pool of kmalloc() memory
+ * @min_nr: how many elements to guarantee
  * @size: bytes in an element, at most %KMALLOC_MAX_SIZE
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_create_node().
  *
  * Matches mempool_create_kmalloc_pool().
@@ -1214,14 +451,14 @@ void mempool2_free_pages(void *element, void *pool_data);
 			(void *)(unsigned long)(size))
 
 /**
- * mempool2_init_kvmalloc_pool() - make a pool of kvmalloc() memory
- * @pool: memory for it
- * @min_nr: elements to guarantee
+ * mempool2_init_kvmalloc_pool() - initialize a pool of kvmalloc() memory
+ * @pool: memory for the pool
+ * @min_nr: how many elements to guarantee
  * @size: bytes in an element, at most %INT_MAX
  *
- * The elements may lie in vmalloc space: mempool2_free() may then sleep.
+ * Elements may be in vmalloc space; mempool2_free() may sleep for them.
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_init_node().
  *
  * Matches mempool_init_kvmalloc_pool() (to 6.12).
@@ -1231,11 +468,11 @@ void mempool2_free_pages(void *element, void *pool_data);
 		      (void *)(unsigned long)(size))
 
 /**
- * mempool2_create_kvmalloc_pool() - allocate and make a pool of kvmalloc() memory
- * @min_nr: elements to guarantee
+ * mempool2_create_kvmalloc_pool() - allocate and initialize a pool of kvmalloc() memory
+ * @min_nr: how many elements to guarantee
  * @size: bytes in an element, see mempool2_init_kvmalloc_pool()
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_create_node().
  *
  * Matches mempool_create_kvmalloc_pool() (to 6.12).
@@ -1245,14 +482,14 @@ void mempool2_free_pages(void *element, void *pool_data);
 			(void *)(unsigned long)(size))
 
 /**
- * mempool2_init_page_pool() - make a pool of pages
- * @pool: memory for it
- * @min_nr: elements to guarantee
+ * mempool2_init_page_pool() - initialize a pool of pages
+ * @pool: memory for the pool
+ * @min_nr: how many elements to guarantee
  * @order: each element is 2^@order pages, not compound
  *
  * The elements are &struct page pointers.
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_init_node().
  *
  * Matches mempool_init_page_pool().
@@ -1262,11 +499,11 @@ void mempool2_free_pages(void *element, void *pool_data);
 		      mempool2_free_pages, (void *)(long)(order))
 
 /**
- * mempool2_create_page_pool() - allocate and make a pool of pages
- * @min_nr: elements to guarantee
+ * mempool2_create_page_pool() - allocate and initialize a pool of pages
+ * @min_nr: how many elements to guarantee
  * @order: each element is 2^@order pages, not compound
  *
- * Context: Task context; sleeps.
+ * Context: Task context. Sleeps.
  * Return: as mempool2_create_node().
  *
  * Matches mempool_create_page_pool().
@@ -1274,5 +511,564 @@ void mempool2_free_pages(void *element, void *pool_data);
 #define mempool2_create_page_pool(min_nr, order)			\
 	mempool2_create(min_nr, mempool2_alloc_pages,			\
 			mempool2_free_pages, (void *)(long)(order))
+
+/*
+ * Alloc and free
+ */
+
+/**
+ * mempool2_alloc() - allocate an element
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do; not %__GFP_ZERO, as an element from the reserve holds what
+ *	its last user left in it
+ *
+ * Tries, in this order:
+ *
+ * * the alloc function without %__GFP_DIRECT_RECLAIM and %__GFP_IO
+ * * the reserve
+ * * the alloc function with all of @gfp_mask, if that is more
+ * * the reserve
+ *
+ * Then, if @gfp_mask has %__GFP_DIRECT_RECLAIM, the caller joins the queue and sleeps until it is
+ * given a freed element. While it waits it also calls the alloc function again, every 5 s; the
+ * oldest waiter after 10 ms, and then after pauses that double each time, up to 1 s. The mask of
+ * the alloc function always has %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
+ *
+ * Freed elements go to the waiters in the order in which the waiters joined the queue, and
+ * newcomers take nothing from the reserve before the waiters do, with one exception, the offer. It
+ * is for a task that frees an element which the task has held without a context switch, since it
+ * waited for the element or took one that was offered. Such an element is parked in the reserve,
+ * and the oldest waiter is woken to take it. Until that waiter runs, newcomers may take elements.
+ * If the waiter then finds none, the next element that any CPU frees is given to it. So newcomers
+ * overtake a waiter only once, and only for the time of its wake-up.
+ *
+ * Nothing is offered, and the order is strict: for elements that are held over I/O, or that another
+ * task or an interrupt frees; for requests; for callers that want several elements; and in a pool
+ * with a limit.
+ *
+ * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context. Sleeps uninterruptibly, and the
+ * wait counts as I/O wait. Without: any, and does not sleep.
+ * Return: the element. %NULL if @pool is not initialized, with a warning. Without
+ * %__GFP_DIRECT_RECLAIM also %NULL if there is no memory, and
+ *
+ * * the reserve is empty
+ * * or callers wait, to whom the elements of the reserve go
+ * * or other CPUs take and free elements at this moment, so that this CPU finds none where it looks
+ *
+ * and if as many elements are in flight as mempool2_set_limit() allows.
+ *
+ * Matches mempool_alloc(), which wakes all waiters for each freed element and lets newcomers take
+ * the element from them.
+ */
+#define mempool2_alloc(pool, gfp_mask)					\
+	mempool2_hooks(mempool2_alloc_noprof(pool, gfp_mask))
+static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
+						   gfp_t gfp_mask);
+
+/**
+ * mempool2_free() - free an element
+ * @element: the element, or %NULL, which does nothing
+ * @pool: the pool
+ *
+ * Gives the element to the oldest waiter; without waiters, to the reserve; and if the reserve is
+ * full, to the free function. mempool2_alloc() names an exception from this order.
+ *
+ * The element need not be from the pool, but the free function must be able to free it. See
+ * "Elements" for 1 and an ERR_PTR().
+ *
+ * Context: Any in which the free function is allowed. Sleeps only if the free function does. May
+ * call callbacks of requests, see mempool2_callback_t. If @pool is not initialized this has one
+ * warning, and the element is not freed.
+ *
+ * Matches mempool_free().
+ */
+static __always_inline void mempool2_free(void *element, struct mempool2 *pool);
+
+/**
+ * mempool2_alloc_preallocated() - take an element from the reserve
+ * @pool: the pool
+ *
+ * Never calls the alloc function.
+ *
+ * Context: Any. Does not sleep.
+ * Return: the element, to be freed with mempool2_free(). %NULL
+ *
+ * * if the reserve is empty
+ * * while callers wait, to whom the elements of the reserve go; mempool2_alloc() names an exception
+ * * if as many elements are in flight as mempool2_set_limit() allows
+ * * if other CPUs take and free elements at this moment, so that this CPU finds none where it looks
+ * * if @pool is not initialized, with a warning
+ *
+ * Matches mempool_alloc_preallocated() (6.7).
+ */
+void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
+
+/**
+ * mempool2_alloc_bulk() - allocate several elements at once
+ * @pool: the pool
+ * @elems: array for the elements; its content does not matter
+ * @count: how many elements, at most the @min_nr of the pool
+ *
+ * Works like @count calls of mempool2_alloc() with %GFP_KERNEL, within the memalloc_noio_save() or
+ * memalloc_nofs_save() scope of the task. But callers that want several elements cannot deadlock
+ * each other: a caller takes from the reserve either all elements that it lacks, or collects them
+ * while it is the oldest waiter.
+ *
+ * Do not shrink the pool below @count meanwhile. If mempool2_resize() could only fill the pool in
+ * part, the pool may have fewer elements than @count. A caller that wants more elements than there
+ * are waits until memory comes back, and younger waiters wait behind it.
+ *
+ * Context: Task context. Sleeps uninterruptibly, and the wait counts as I/O wait. Locks the reserve
+ * for a time in proportion to @count.
+ * Return: 0, and the array is full; or
+ *
+ * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialized; one warning says which,
+ *   and nothing is allocated
+ *
+ * Matches mempool_alloc_bulk() (7.x), in which a caller that needs several elements starves beside
+ * callers that need one.
+ */
+#define mempool2_alloc_bulk(pool, elems, count)				\
+	mempool2_hooks(mempool2_alloc_bulk_noprof(pool, elems, count))
+int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
+			       unsigned int count);
+
+/**
+ * mempool2_free_bulk() - free as many elements as waiters and the reserve take
+ * @pool: the pool
+ * @elems: the elements; the array is not changed
+ * @count: how many elements
+ *
+ * Gives elements, from the front of the array, to waiters, and to the reserve while it is not full.
+ * Never calls the free function.
+ *
+ * Context: Any. Does not sleep. May call callbacks of requests, see mempool2_callback_t.
+ * Return: how many elements the pool took. The caller still has the others, from there to the end
+ * of the array. With a warning: 0 if @pool is not initialized, and fewer if a value in the array
+ * is no element, see "Elements".
+ *
+ * Matches mempool_free_bulk() (7.x).
+ */
+unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
+				unsigned int count);
+
+/**
+ * mempool2_alloc_noreserve() - call the alloc function and do no more
+ * @pool: the pool
+ * @gfp_mask: passed on unchanged
+ *
+ * Context: As the alloc function with @gfp_mask. Sleeps only if the alloc function does.
+ * Return: the element, to be freed with mempool2_free(). %NULL
+ *
+ * * if the alloc function has none
+ * * if as many elements are in flight as mempool2_set_limit() allows, or callers wait in a pool
+ *   with a limit
+ * * if @pool is not initialized, with a warning
+ *
+ * Matches mempool_alloc_noreserve() (7.x).
+ */
+#define mempool2_alloc_noreserve(pool, gfp_mask)			\
+	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
+void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
+	__malloc;
+
+/*
+ * Other ways to wait: all in the queue, in the order in which waiters join it
+ */
+
+/**
+ * mempool2_alloc_timeout() - allocate an element, or give up after a time
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do, as for mempool2_alloc()
+ * @timeout: the longest wait, in jiffies; 0 for no wait at all, %MAX_SCHEDULE_TIMEOUT or more for
+ *	no end
+ *
+ * Works like mempool2_alloc(), but leaves the queue when the time is over. An element that arrives
+ * at this moment is returned. @timeout does not limit the time that the alloc function takes.
+ *
+ * Context: As mempool2_alloc().
+ * Return: the element, or an ERR_PTR() of
+ *
+ * * %-ETIMEDOUT - the time is over
+ * * %-ENOMEM - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, so the caller may not wait, and
+ *   mempool2_alloc() would return %NULL
+ * * %-EINVAL - @pool is not initialized, with a warning
+ */
+#define mempool2_alloc_timeout(pool, gfp_mask, timeout)			\
+	mempool2_hooks(mempool2_alloc_timeout_noprof(pool, gfp_mask, timeout))
+void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				    unsigned long timeout);
+
+/**
+ * mempool2_alloc_killable() - allocate an element, or give up when killed
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do, as for mempool2_alloc()
+ *
+ * Works like mempool2_alloc(), but leaves the queue when the task is killed. An element that
+ * arrives at this moment is returned.
+ *
+ * Context: As mempool2_alloc(), but the wait is killable.
+ * Return: the element, or an ERR_PTR() of
+ *
+ * * %-EINTR - the task is killed
+ * * %-ENOMEM - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, so the caller may not wait, and
+ *   mempool2_alloc() would return %NULL
+ * * %-EINVAL - @pool is not initialized, with a warning
+ */
+#define mempool2_alloc_killable(pool, gfp_mask)				\
+	mempool2_hooks(mempool2_alloc_killable_noprof(pool, gfp_mask))
+void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
+
+/**
+ * typedef mempool2_callback_t - receives the elements of a request
+ * @waiter: the waiter of the request; from now on it may be used for another request, or freed
+ * @elems: the elements, as many as were requested. For several elements, the array of the caller;
+ *	for a single one, an array that is gone when the callback has returned.
+ *
+ * Without PREEMPT_RT a callback runs in the call that supplies the last element, mostly
+ * mempool2_free(), or mempool2_resize(), mempool2_refill() and the like, with interrupts as the
+ * caller of that call has them; or in an interrupt, or in a thread of a workqueue. Preemption is
+ * disabled, so the callback must not sleep. A caller of mempool2_free() must not hold a lock that a
+ * callback takes, except with a trylock. With PREEMPT_RT a callback runs in a thread and may take
+ * locks that sleep. The pool holds no lock.
+ *
+ * A callback may use the pool like any other code. Elements that it frees go to the next waiters.
+ * Their callbacks run when this one has returned. One call or interrupt runs at most a few dozen
+ * callbacks and leaves the others to a thread. So these may run after the callbacks for elements
+ * that are freed later.
+ *
+ * A callback may end the pool with mempool2_exit() or mempool2_destroy() if the pool has no other
+ * elements in flight, no other request and no other call in progress. But not on PREEMPT_RT, and
+ * not if the element may be from mempool2_resize(), mempool2_refill() or mempool2_set_limit(),
+ * which use the pool afterwards.
+ *
+ * Context: Softirq, hardirq or task, as above. Must not sleep, and may take sleeping locks on
+ * PREEMPT_RT.
+ */
+typedef void mempool2_callback_t(struct mempool2_waiter *waiter, void **elems);
+
+/**
+ * struct mempool2_waiter - a waiter, for requests
+ *
+ * Set up by mempool2_waiter_init(). Callers must not read or write the members. A caller that
+ * sleeps needs none: mempool2 has one on the stack of the task.
+ */
+struct mempool2_waiter {
+	/* private: */
+	/* In the queue of the pool. */
+	struct wait_queue_entry	entry;
+	/* In a list of waiters that are to be queued, to be dequeued, or to be called back. */
+	struct llist_node	completion;
+	struct mempool2		*pool;
+	/* Where the elements go. */
+	void			**elems;
+	/* How many elements the waiter wants, and how many it still lacks. */
+	unsigned int		count;
+	unsigned int		nr_missing;
+	/* Where a single element goes. */
+	void			*element;
+	mempool2_callback_t	*callback;
+	/* Of a request, an enum waiter_state; 0 if there is no request. */
+	int			state;
+	/* The waiter waits for so long that it was reported. */
+	bool			is_reported;
+	/* The caller that wants the elements, and since when, in ns. */
+	unsigned long		caller;
+	u64			since;
+	/* The task that sleeps; NULL for a request. */
+	struct task_struct	*task;
+	/* Jiffies between calls of the alloc function; 0 for a request that was never the head. */
+	unsigned long		pause;
+	/* When a retrier calls the alloc function for the request again, in jiffies. */
+	unsigned long		due;
+	/* When the queue is served in case that a CPU has overlooked an element, in jiffies. */
+	unsigned long		look_at;
+	/* The task that sleeps has seen that it is the head of the queue. */
+	bool			is_head;
+	/* The waiter is the head and was woken to take a parked element. */
+	bool			is_offered;
+	/* The waiter has looked, or called the alloc function: it is given the next element. */
+	bool			is_owed;
+	/* What the alloc function may do for the request later. */
+	gfp_t			gfp;
+	/* In a list of requests for which the alloc function is called again. */
+	struct hlist_node	retry;
+	/* In a list of waiters for debugging. */
+	struct list_head	listed;
+};
+
+/**
+ * mempool2_waiter_init() - set up a waiter for requests
+ * @waiter: memory for the waiter
+ * @callback: will be called with the elements
+ *
+ * Once for any number of requests, one at a time. There is nothing to undo.
+ *
+ * Context: Any. Does not sleep.
+ */
+static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
+					mempool2_callback_t *callback)
+{
+	waiter->callback = callback;
+	waiter->state = 0;
+}
+
+/**
+ * mempool2_alloc_async() - allocate an element, or request one
+ * @pool: the pool
+ * @gfp_mask: what the allocation may do; with %__GFP_DIRECT_RECLAIM the alloc function may sleep,
+ *	but the call never waits for an element to be freed
+ * @waiter: for the request if there is no element now; set up by mempool2_waiter_init()
+ *
+ * Works like mempool2_alloc(), but @waiter joins the queue instead of the task, in the order of
+ * all waiters. When there is an element, the callback of @waiter is called with it, once, perhaps
+ * before this call returns; unless mempool2_cancel() comes first.
+ *
+ * The request waits for an element from mempool2_free(), mempool2_resize() or mempool2_refill().
+ * While it is the oldest waiter, a thread of a workqueue calls the alloc function again, with
+ * @gfp_mask, after 10 ms, and then after pauses that double each time, up to 1 s. So the alloc
+ * function has to be legal in a thread with interrupts and softirqs enabled; it may sleep there if
+ * @gfp_mask allows that. If the request gets a freed element meanwhile, its callback is called when
+ * the alloc function has returned.
+ *
+ * No request may be left when mempool2_exit() is called.
+ *
+ * Context: Any in which the alloc function is allowed with @gfp_mask. Sleeps only if the alloc
+ * function does.
+ * Return: the element, and the callback is not called; or an ERR_PTR() of
+ *
+ * * %-EINPROGRESS - there is none, and the callback will be called
+ * * %-EBUSY - @waiter is in use: the callback of its last request was not called yet, or for
+ *   PREEMPT_RT see mempool2_cancel()
+ * * %-EINVAL - @pool is not initialized, or @waiter has no callback; one warning says which
+ */
+#define mempool2_alloc_async(pool, gfp_mask, waiter)			\
+	mempool2_hooks(mempool2_alloc_async_noprof(pool, gfp_mask, waiter))
+void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				  struct mempool2_waiter *waiter);
+
+/**
+ * mempool2_alloc_bulk_async() - allocate several elements, or request them
+ * @pool: the pool
+ * @gfp_mask: as for mempool2_alloc_async()
+ * @elems: array for the elements; to be kept until the callback is called or the request canceled
+ * @count: how many elements, at most the @min_nr of the pool
+ * @waiter: for the request if there are not enough elements now
+ *
+ * To mempool2_alloc_bulk() as mempool2_alloc_async() is to mempool2_alloc(). The callback is called
+ * once, with all elements.
+ *
+ * Context: As mempool2_alloc_async(); and as mempool2_free(), which it may call for elements that
+ * are too few. Locks the reserve for a time in proportion to @count.
+ * Return: 0, the array is full, and the callback is not called; or
+ *
+ * * %-EINPROGRESS - there are not enough, and the callback will be called
+ * * %-EBUSY - as mempool2_alloc_async()
+ * * %-EINVAL - as mempool2_alloc_async(); or @count is larger than @min_nr, with a warning
+ */
+#define mempool2_alloc_bulk_async(pool, gfp_mask, elems, count, waiter)	\
+	mempool2_hooks(mempool2_alloc_bulk_async_noprof(pool, gfp_mask,	\
+							elems, count, waiter))
+int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
+				     void **elems, unsigned int count,
+				     struct mempool2_waiter *waiter);
+
+/**
+ * mempool2_cancel() - cancel a request
+ * @waiter: the waiter of the request
+ *
+ * Must not run beside the call that makes the request. Elements that a request for several has
+ * collected go to the next waiters or back to the pool, as by mempool2_free(), which may call other
+ * callbacks.
+ *
+ * After true the caller may use @waiter and the array for the elements again. One exception: on
+ * PREEMPT_RT, if the request was made or canceled with interrupts or preemption disabled, only
+ * after mempool2_cancel_sync() has returned.
+ *
+ * At this moment a thread may be in the alloc function for the request. The thread does not use
+ * @waiter any more, but it uses the pool, until mempool2_cancel_sync() has returned.
+ * mempool2_exit() waits for the thread too.
+ *
+ * Context: Any. Does not sleep. For a request for several elements also as mempool2_free().
+ * Return: true if there was a request and its callback will not be called. false if the callback
+ * has been called, is being called, or is about to be called; or if there was no request, or the
+ * call that made it returned all elements at once.
+ */
+bool mempool2_cancel(struct mempool2_waiter *waiter);
+
+/**
+ * mempool2_cancel_sync() - cancel a request and wait until its callback has returned
+ * @waiter: the waiter of the request
+ *
+ * When this returns, neither @waiter nor its array is in use, the pool is not in use for them, and
+ * the callback is not running; unless a new request was made with @waiter, which the caller has to
+ * prevent. Call it before the waiter, the array, the code of the callback or the pool is freed.
+ *
+ * Waits for the alloc function if a thread is in it for the request. Otherwise waits only if the
+ * callback is about to be called or is running: for a grace period of RCU, and for the callbacks
+ * that all CPUs have left to interrupts and threads. To end many requests, call mempool2_cancel()
+ * for each and then this for each: after the first wait there is mostly nothing left to wait for.
+ *
+ * Context: Task context, not in a callback. Sleeps.
+ * Return: as mempool2_cancel(), but false also means that the callback has returned.
+ */
+bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
+
+/*
+ * Limit, resize and refill
+ */
+
+/**
+ * mempool2_set_limit() - limit how many elements may be in flight
+ * @pool: the pool
+ * @limit: how many elements, 1 or more and at least the @min_nr of the pool; 0 for no limit, as
+ *	initially
+ *
+ * An allocation above the limit fails or waits like an allocation without memory, in the queue and
+ * in order. So the user of the pool needs no throttle. While there is a limit each call on the pool
+ * costs more, even if there is memory; without a limit, nothing.
+ *
+ * Elements allocated before the call are not counted, so set a limit before the pool is used. Each
+ * element that mempool2_free() is called with counts as having been in flight; so does each that
+ * mempool2_free_bulk() is called with, even those that it does not take. A lower limit takes
+ * nothing away: further allocations wait until enough elements are freed.
+ *
+ * Context: Task context. Sleeps.
+ * Return: 0, or
+ *
+ * * %-ENOMEM - no memory for the count
+ * * %-EINVAL - @pool is not initialized, or @limit is negative or less than @min_nr; one warning
+ *   says which, and the pool does not change
+ */
+int mempool2_set_limit(struct mempool2 *pool, int limit);
+
+/**
+ * mempool2_resize() - change how many elements a pool guarantees
+ * @pool: the pool
+ * @new_min_nr: how many elements to guarantee from now on, 0 or more
+ *
+ * A growing pool allocates the missing elements with %GFP_KERNEL and gives them to waiters first,
+ * then to the reserve. If the alloc function returns %NULL the pool stops there, and elements that
+ * are freed later fill the rest. A shrinking pool frees the surplus at once. No lock is held for
+ * longer than a few dozen elements need, however large the pool is.
+ *
+ * May run beside mempool2_alloc(), mempool2_free() and other calls of mempool2_resize() on @pool,
+ * and within the alloc and the free function.
+ *
+ * Context: Task context. Sleeps. May call callbacks of requests.
+ * Return: 0, even if the pool could only be filled in part; or
+ *
+ * * %-ENOMEM - no memory for the bookkeeping of the larger pool, and the pool does not change
+ * * %-EINVAL - @pool is not initialized, or @new_min_nr is negative or too large; one warning says
+ *   which, and the pool does not change
+ *
+ * Matches mempool_resize(), which leaves waiters asleep for up to 5 s when it grows, and moves the
+ * whole reserve with interrupts disabled.
+ */
+#define mempool2_resize(pool, new_min_nr)				\
+	mempool2_hooks(mempool2_resize_noprof(pool, new_min_nr))
+int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
+
+/**
+ * mempool2_refill() - fill the reserve now
+ * @pool: the pool
+ * @gfp_mask: passed to the alloc function unchanged
+ *
+ * Allocates what the reserve lacks, without waiting for elements to be freed: after a shortage of
+ * memory, or before an expected one. Waiters come first as always, and their elements do not fill
+ * the reserve. Elements in flight that are freed later, when the reserve is full, go to the free
+ * function.
+ *
+ * Context: As the alloc function with @gfp_mask, and as mempool2_free(). Takes time in proportion
+ * to the number of missing elements. May call callbacks of requests.
+ * Return: how many elements the reserve still lacks, which may have changed when the caller looks
+ * at the number; 0 if it is full; or
+ *
+ * * %-EINVAL - @pool is not initialized, with a warning
+ */
+#define mempool2_refill(pool, gfp_mask)					\
+	mempool2_hooks(mempool2_refill_noprof(pool, gfp_mask))
+int mempool2_refill_noprof(struct mempool2 *pool, gfp_t gfp_mask);
+
+/*
+ * What a pool tells of itself
+ */
+
+/**
+ * mempool2_nr_reserved() - number of elements in the reserve
+ * @pool: a pool
+ *
+ * The number may have changed when the caller looks at it.
+ *
+ * Context: Any. Does not sleep.
+ * Return: the number; 0 if @pool is not initialized.
+ *
+ * Matches the member curr_nr of the kernel's struct mempool.
+ */
+int mempool2_nr_reserved(const struct mempool2 *pool);
+
+/**
+ * mempool2_is_saturated() - does the reserve hold all elements that the pool guarantees?
+ * @pool: an initialized pool
+ *
+ * The answer may have changed when the caller looks at it.
+ *
+ * Context: Any. Does not sleep.
+ * Return: true if the reserve holds at least @min_nr elements.
+ *
+ * Matches mempool_is_saturated().
+ */
+static inline bool mempool2_is_saturated(const struct mempool2 *pool)
+{
+	return mempool2_nr_reserved(pool) >= READ_ONCE(pool->min_nr);
+}
+
+/**
+ * mempool2_initialized() - is the pool ready for use?
+ * @pool: a pool, or zeroed memory
+ *
+ * Context: Any. Does not sleep.
+ * Return: true from a successful mempool2_init() until mempool2_exit().
+ *
+ * Matches mempool_initialized().
+ */
+static inline bool mempool2_initialized(const struct mempool2 *pool);
+
+/*
+ * Exit and destroy
+ */
+
+/**
+ * mempool2_exit() - end a pool that mempool2_init() initialized
+ * @pool: the pool; zeroed memory, a pool for which mempool2_init() failed, and a pool that has
+ *	ended already are left alone
+ *
+ * Frees the elements in the reserve. Elements still in flight must not be freed to @pool any more.
+ * No other call may be using the pool, and no request may be left.
+ *
+ * Context: As the free function. Sleeps only
+ *
+ * * if the free function does
+ * * if the pool's bookkeeping is larger than a page
+ * * if mempool2_cancel() has canceled a request of the pool a moment ago, without
+ *   mempool2_cancel_sync() since
+ * * on PREEMPT_RT, where it must not be called in a callback
+ *
+ * Matches mempool_exit().
+ */
+void mempool2_exit(struct mempool2 *pool);
+
+/**
+ * mempool2_destroy() - end and free a pool that mempool2_create() allocated
+ * @pool: the pool, or %NULL, which does nothing
+ *
+ * Context: As mempool2_exit().
+ *
+ * Matches mempool_destroy().
+ */
+void mempool2_destroy(struct mempool2 *pool);
+
+/* Not for callers */
+#include "core/inline.h"
 
 #endif /* _MEMPOOL2_H */

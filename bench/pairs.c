@@ -36,6 +36,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "../mempool2_debug.h"
 #include "bench.h"
 #include "pair.h"
 

@@ -44,6 +44,7 @@
 
 #include "../examples/hrtimer_compat.h"
 #include "../mempool2.h"
+#include "../mempool2_debug.h"
 #include "bench.h"
 
 /* From the thread's going to sleep to the next interrupt: so much, and up to as much more. */

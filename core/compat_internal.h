@@ -55,10 +55,13 @@
 #define MEMPOOL2_KASAN_WRITES		IS_ENABLED(CONFIG_KASAN)
 #else
 /* The arguments are not evaluated: a call for the size would cost time. */
-#define mempool2_kasan_poison_object(object)		((void)sizeof(object), true)
-#define mempool2_kasan_unpoison_object(object, size)		((void)sizeof(object), (void)sizeof(size))
-#define mempool2_kasan_poison_pages(page, order)		((void)sizeof(page), (void)sizeof(order), true)
-#define mempool2_kasan_unpoison_pages(page, order)		((void)sizeof(page), (void)sizeof(order))
+#define mempool2_kasan_poison_object(object)	((void)sizeof(object), true)
+#define mempool2_kasan_unpoison_object(object, size)			\
+	((void)sizeof(object), (void)sizeof(size))
+#define mempool2_kasan_poison_pages(page, order)			\
+	((void)sizeof(page), (void)sizeof(order), true)
+#define mempool2_kasan_unpoison_pages(page, order)			\
+	((void)sizeof(page), (void)sizeof(order))
 #define MEMPOOL2_KASAN_WRITES				false
 #endif
 
@@ -68,7 +71,7 @@
 #include <linux/stacktrace.h>
 #define mempool2_stack_save		stack_trace_save
 #define mempool2_depot_init		stack_depot_init
-/* @may_alloc: the depot may allocate memory for the stack. Since 6.8 the depot has a flag for it. */
+/* @may_alloc: the depot may allocate memory. Since 6.8 the depot has a flag for that. */
 #ifdef STACK_DEPOT_FLAG_CAN_ALLOC
 #define mempool2_depot_save(entries, nr, gfp, may_alloc)		\
 	stack_depot_save_flags(entries, nr, gfp,			\

@@ -13,6 +13,7 @@
 #include <linux/spinlock.h>
 
 #include "../mempool2.h"
+#include "../mempool2_debug.h"
 #include "reserve.h"
 
 /**

@@ -4,6 +4,7 @@
  */
 #include <linux/stackdepot.h>
 
+#include "../mempool2_debug.h"
 #include "fixture.h"
 
 KUNIT_ARRAY_PARAM(context, contexts, context_name);

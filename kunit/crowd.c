@@ -22,6 +22,7 @@
 
 #include "../examples/hrtimer_compat.h"
 #include "../mempool2.h"
+#include "../mempool2_debug.h"
 
 static unsigned int nr = 200;
 module_param(nr, uint, 0400);

@@ -11,6 +11,7 @@
 
 #include "../core/reserve.h"
 #include "../debug/trace.h"
+#include "../mempool2_debug.h"
 #include "fixture.h"
 
 static void set_failing(struct fixture *fx, unsigned int one_in)

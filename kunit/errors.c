@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "../core/compat_internal.h"
+#include "../mempool2_debug.h"
 #include "fixture.h"
 
 static void plain_ctor(void *object)

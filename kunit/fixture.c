@@ -13,6 +13,7 @@
 #include <linux/tracepoint.h>
 
 #include "../core/reserve.h"
+#include "../mempool2_debug.h"
 #include "fixture.h"
 
 /*

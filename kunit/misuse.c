@@ -11,6 +11,7 @@
 #include <linux/string.h>
 
 #include "../core/reserve.h"
+#include "../mempool2_debug.h"
 #include "fixture.h"
 
 /* What fixture_pool() calls itself, as the pool's maker. */

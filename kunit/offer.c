@@ -17,6 +17,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
+#include "../mempool2_debug.h"
 #include "fixture.h"
 
 /* What the holder has seen. */
