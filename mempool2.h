@@ -81,7 +81,7 @@ struct mempool2_waiter;
  * "Any context" means task, softirq and hardirq, with or without interrupts disabled, but not NMI.
  * PREEMPT_RT makes no difference, although the kernel's mempool is not allowed in hardirq there.
  * But most alloc and free functions are not allowed in hardirq on PREEMPT_RT, for example those for
- * slab objects, and a call that may call them is not either.
+ * slab objects. Then a call that may call such a function is not allowed there.
  *
  * "Sleeps" means that a call may sleep. All allocations that sleep do so uninterruptibly, unless
  * their description says otherwise.
@@ -208,8 +208,8 @@ typedef struct mempool2 mempool2_t;
  * Fills the reserve with @min_nr elements; with one element if @min_nr is 0.
  *
  * Context: Task context. Sleeps if @gfp_mask or @alloc_fn does.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - @alloc_fn returned %NULL, or there is no memory for the bookkeeping; the elements
  *   allocated until then are freed
  * * %-EINVAL - @alloc_fn or @free_fn is %NULL; @min_nr is negative or too large; @pool_data is no
@@ -548,14 +548,14 @@ void mempool2_free_pages(void *element, void *pool_data);
  *
  * Context: With %__GFP_DIRECT_RECLAIM in @gfp_mask: task context. Sleeps uninterruptibly, and the
  * wait counts as I/O wait. Without: any, and does not sleep.
- * Return: the element. %NULL if @pool is not initialized, with a warning. Without
- * %__GFP_DIRECT_RECLAIM also %NULL if there is no memory, and
- *
- * * the reserve is empty
- * * or callers wait, to whom the elements of the reserve go
- * * or other CPUs take and free elements at this moment, so that this CPU finds none where it looks
- *
- * and if as many elements are in flight as mempool2_set_limit() allows.
+ * Return:
+ * * the element
+ * * %NULL - @pool is not initialized, with a warning
+ * * %NULL - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, there is no memory, and the reserve is empty
+ * * %NULL - the same mask, no memory, and callers wait: the elements of the reserve are for them
+ * * %NULL - the same mask, no memory, and other CPUs take and free elements at this moment, so that
+ *   this CPU finds none where it looks
+ * * %NULL - the same mask, and as many elements are in flight as mempool2_set_limit() allows
  *
  * Matches mempool_alloc(), which wakes all waiters for each freed element and lets newcomers take
  * the element from them.
@@ -571,7 +571,7 @@ static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
  * @pool: the pool
  *
  * Gives the element to the oldest waiter; without waiters, to the reserve; and if the reserve is
- * full, to the free function. mempool2_alloc() names an exception from this order.
+ * full, to the free function. An offer is an exception from this order, see mempool2_alloc().
  *
  * The element need not be from the pool, but the free function must be able to free it. See
  * "Elements" for 1 and an ERR_PTR().
@@ -591,13 +591,15 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool);
  * Never calls the alloc function.
  *
  * Context: Any. Does not sleep.
- * Return: the element, to be freed with mempool2_free(). %NULL
- *
- * * if the reserve is empty
- * * while callers wait, to whom the elements of the reserve go; mempool2_alloc() names an exception
- * * if as many elements are in flight as mempool2_set_limit() allows
- * * if other CPUs take and free elements at this moment, so that this CPU finds none where it looks
- * * if @pool is not initialized, with a warning
+ * Return:
+ * * the element, to be freed with mempool2_free()
+ * * %NULL - the reserve is empty
+ * * %NULL - callers wait: the elements of the reserve are for them, except for an offer, see
+ *   mempool2_alloc()
+ * * %NULL - as many elements are in flight as mempool2_set_limit() allows
+ * * %NULL - other CPUs take and free elements at this moment, so that this CPU finds none where it
+ *   looks
+ * * %NULL - @pool is not initialized, with a warning
  *
  * Matches mempool_alloc_preallocated() (6.7).
  */
@@ -620,8 +622,8 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
  *
  * Context: Task context. Sleeps uninterruptibly, and the wait counts as I/O wait. Locks the reserve
  * for a time in proportion to @count.
- * Return: 0, and the array is full; or
- *
+ * Return:
+ * * 0 - the array is full
  * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialized; one warning says which,
  *   and nothing is allocated
  *
@@ -658,12 +660,12 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
  * @gfp_mask: passed on unchanged
  *
  * Context: As the alloc function with @gfp_mask. Sleeps only if the alloc function does.
- * Return: the element, to be freed with mempool2_free(). %NULL
- *
- * * if the alloc function has none
- * * if as many elements are in flight as mempool2_set_limit() allows, or callers wait in a pool
- *   with a limit
- * * if @pool is not initialized, with a warning
+ * Return:
+ * * the element, to be freed with mempool2_free()
+ * * %NULL - the alloc function has none
+ * * %NULL - as many elements are in flight as mempool2_set_limit() allows, or callers wait in a
+ *   pool with a limit
+ * * %NULL - @pool is not initialized, with a warning
  *
  * Matches mempool_alloc_noreserve() (7.x).
  */
@@ -687,12 +689,12 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
  * at this moment is returned. @timeout does not limit the time that the alloc function takes.
  *
  * Context: As mempool2_alloc().
- * Return: the element, or an ERR_PTR() of
- *
- * * %-ETIMEDOUT - the time is over
- * * %-ENOMEM - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, so the caller may not wait, and
+ * Return:
+ * * the element
+ * * ERR_PTR(%-ETIMEDOUT) - the time is over
+ * * ERR_PTR(%-ENOMEM) - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, so the caller may not wait, and
  *   mempool2_alloc() would return %NULL
- * * %-EINVAL - @pool is not initialized, with a warning
+ * * ERR_PTR(%-EINVAL) - @pool is not initialized, with a warning
  */
 #define mempool2_alloc_timeout(pool, gfp_mask, timeout)			\
 	mempool2_hooks(mempool2_alloc_timeout_noprof(pool, gfp_mask, timeout))
@@ -708,12 +710,12 @@ void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * arrives at this moment is returned.
  *
  * Context: As mempool2_alloc(), but the wait is killable.
- * Return: the element, or an ERR_PTR() of
- *
- * * %-EINTR - the task is killed
- * * %-ENOMEM - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, so the caller may not wait, and
+ * Return:
+ * * the element
+ * * ERR_PTR(%-EINTR) - the task is killed
+ * * ERR_PTR(%-ENOMEM) - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, so the caller may not wait, and
  *   mempool2_alloc() would return %NULL
- * * %-EINVAL - @pool is not initialized, with a warning
+ * * ERR_PTR(%-EINVAL) - @pool is not initialized, with a warning
  */
 #define mempool2_alloc_killable(pool, gfp_mask)				\
 	mempool2_hooks(mempool2_alloc_killable_noprof(pool, gfp_mask))
@@ -835,12 +837,13 @@ static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
  *
  * Context: Any in which the alloc function is allowed with @gfp_mask. Sleeps only if the alloc
  * function does.
- * Return: the element, and the callback is not called; or an ERR_PTR() of
- *
- * * %-EINPROGRESS - there is none, and the callback will be called
- * * %-EBUSY - @waiter is in use: the callback of its last request was not called yet, or for
- *   PREEMPT_RT see mempool2_cancel()
- * * %-EINVAL - @pool is not initialized, or @waiter has no callback; one warning says which
+ * Return:
+ * * the element, and the callback is not called
+ * * ERR_PTR(%-EINPROGRESS) - there is none, and the callback will be called
+ * * ERR_PTR(%-EBUSY) - @waiter is in use: the callback of its last request was not called yet, or
+ *   for PREEMPT_RT see mempool2_cancel()
+ * * ERR_PTR(%-EINVAL) - @pool is not initialized, or @waiter has no callback; one warning says
+ *   which
  */
 #define mempool2_alloc_async(pool, gfp_mask, waiter)			\
 	mempool2_hooks(mempool2_alloc_async_noprof(pool, gfp_mask, waiter))
@@ -860,8 +863,8 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  *
  * Context: As mempool2_alloc_async(); and as mempool2_free(), which it may call for elements that
  * are too few. Locks the reserve for a time in proportion to @count.
- * Return: 0, the array is full, and the callback is not called; or
- *
+ * Return:
+ * * 0 - the array is full, and the callback is not called
  * * %-EINPROGRESS - there are not enough, and the callback will be called
  * * %-EBUSY - as mempool2_alloc_async()
  * * %-EINVAL - as mempool2_alloc_async(); or @count is larger than @min_nr, with a warning
@@ -934,8 +937,8 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
  * nothing away: further allocations wait until enough elements are freed.
  *
  * Context: Task context. Sleeps.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - no memory for the count
  * * %-EINVAL - @pool is not initialized, or @limit is negative or less than @min_nr; one warning
  *   says which, and the pool does not change
@@ -956,8 +959,8 @@ int mempool2_set_limit(struct mempool2 *pool, int limit);
  * and within the alloc and the free function.
  *
  * Context: Task context. Sleeps. May call callbacks of requests.
- * Return: 0, even if the pool could only be filled in part; or
- *
+ * Return:
+ * * 0 on success, even if the pool could only be filled in part
  * * %-ENOMEM - no memory for the bookkeeping of the larger pool, and the pool does not change
  * * %-EINVAL - @pool is not initialized, or @new_min_nr is negative or too large; one warning says
  *   which, and the pool does not change
@@ -981,9 +984,9 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr);
  *
  * Context: As the alloc function with @gfp_mask, and as mempool2_free(). Takes time in proportion
  * to the number of missing elements. May call callbacks of requests.
- * Return: how many elements the reserve still lacks, which may have changed when the caller looks
- * at the number; 0 if it is full; or
- *
+ * Return:
+ * * 0 - the reserve is full
+ * * a positive number - how many elements the reserve lacks; may have changed when the caller looks
  * * %-EINVAL - @pool is not initialized, with a warning
  */
 #define mempool2_refill(pool, gfp_mask)					\

@@ -29,8 +29,8 @@
  * not call this while other code uses the pool's name: best directly after the pool was made.
  *
  * Context: Task context. Sleeps.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - no memory for the name
  * * %-EINVAL - @pool is not initialized, or @name is %NULL or empty, with a warning
  */
@@ -68,8 +68,8 @@ struct mempool2_stats {
  * when counting stops.
  *
  * Context: Task context. Sleeps.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - no memory for the numbers
  * * %-EINVAL - @pool is not initialized, with a warning
  */
@@ -81,8 +81,8 @@ int mempool2_enable_stats(struct mempool2 *pool, bool on);
  * @sum: where to write them
  *
  * Context: Any. Does not sleep.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENODATA - statistics were never on
  * * %-EINVAL - @pool is not initialized, with a warning
  */
@@ -112,8 +112,8 @@ int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum);
  * on, mempool2 records which caller has taken an element from the reserve.
  *
  * Context: Task context. Sleeps.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - no memory for the records
  * * %-EINVAL - @pool is not initialized, or @checks has another bit, with a warning
  */
@@ -130,8 +130,8 @@ int mempool2_set_checks(struct mempool2 *pool, unsigned int checks);
  * reported once.
  *
  * Context: Task context. Sleeps.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - no memory for the setting
  * * %-EINVAL - @pool is not initialized, or @seconds is too large, with a warning
  */
@@ -147,8 +147,8 @@ int mempool2_set_stall_timeout(struct mempool2 *pool, unsigned int seconds);
  * and the like are not affected.
  *
  * Context: Task context. Sleeps.
- * Return: 0, or
- *
+ * Return:
+ * * 0 on success
  * * %-ENOMEM - no memory for the setting
  * * %-EINVAL - @pool is not initialized, with a warning
  */
