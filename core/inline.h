@@ -160,10 +160,11 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
 	if (unlikely(!element))
 		return;
 	/*
-	 * The CPU that took the element from the reserve saw MEMPOOL2_NOT_FULL before any other CPU
-	 * could learn the element's address. This CPU has learnt the address and reads the state
-	 * next. Pairs with the full barriers of slot_take() and of mp2_waiter_queue(), in whatever
-	 * way the address came here (address-passed, address-served).
+	 * The CPU that took the element from the reserve saw MEMPOOL2_NOT_FULL before
+	 * any other CPU could learn the address of the element. This CPU reads the state
+	 * after it learnt the address (address-passed, address-served). Pairs with
+	 * the full barriers of slot_take() and of mp2_waiter_queue(), whatever way
+	 * the address came here.
 	 */
 	smp_rmb();
 	if (likely(mempool2_is_inline(atomic_read(&pool->state), slab)))
