@@ -8,6 +8,7 @@
 #ifndef _MEMPOOL2_COMPAT_INTERNAL_H
 #define _MEMPOOL2_COMPAT_INTERNAL_H
 
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/slab.h>
@@ -34,12 +35,8 @@
 #define __counted_by(member)
 #endif
 
-/* The largest page order. MAX_ORDER is one above it until 6.4; the name is new in 6.8. */
-#ifdef MAX_PAGE_ORDER
-#define MEMPOOL2_MAX_ORDER		MAX_PAGE_ORDER
-#else
-#define MEMPOOL2_MAX_ORDER		(MAX_ORDER - 1)
-#endif
+/* The largest page order: until 6.4 MAX_ORDER was one above it, and 6.8 renamed it. */
+#define MEMPOOL2_MAX_ORDER		ilog2(MAX_ORDER_NR_PAGES)
 
 /*
  * Since 6.8 KASAN can poison an element while a pool keeps it. KASAN does not export these calls

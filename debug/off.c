@@ -7,7 +7,7 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 
-#include "../mempool2.h"
+#include "../mempool2_debug.h"
 
 /* No file or report would show the name, so nothing is lost. */
 int mempool2_set_name(struct mempool2 *pool, const char *name)
