@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: what alloc and free of single elements do, and in which
- * order
+ * Tests of mempool2: what alloc and free of single elements do, and in which order
  */
 #include <linux/gfp.h>
 #include <linux/random.h>
 
 #include "fixture.h"
 
-/* promise 4: alloc adds its own flags to the mask */
+/* Alloc adds its own flags to the mask */
 
 struct use_mask {
 	const char	*name;
@@ -66,7 +65,7 @@ static void second_try_has_the_full_mask_if_that_is_more(struct kunit *test)
 	}
 }
 
-/* promise 5: the order in which alloc looks for an element */
+/* The order in which alloc looks for an element */
 
 static void healthy_alloc_leaves_the_reserve_alone(struct kunit *test)
 {
@@ -89,7 +88,7 @@ static void reserve_comes_before_reclaim(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-/* An element comes back while alloc_fn reclaims. */
+/* Another caller frees an element while alloc_fn reclaims. */
 static void free_one_during_reclaim(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -178,7 +177,7 @@ static void alloc_fn_that_sleeps_is_served_by_sleeping(struct kunit *test)
 	fx->src.sleeps = false;
 }
 
-/* promise 7: without reclaim alloc may use the reserve and may fail */
+/* Without reclaim alloc may use the reserve and may fail */
 
 static void alloc_without_reclaim_uses_the_reserve(struct kunit *test)
 {
@@ -201,13 +200,13 @@ static void alloc_without_reclaim_returns_null_when_all_is_gone(struct kunit *te
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_ATOMIC));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
-	/* __GFP_IO alone is worth a second try, and no wait. */
+	/* __GFP_IO alone is worth a second try, but no wait. */
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, __GFP_IO));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 4);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
-/* promise 8: callbacks run unlocked, and sleep if they like */
+/* Callbacks run unlocked and may sleep */
 
 static void callbacks_run_without_locks_and_with_interrupts_on(struct kunit *test)
 {
@@ -246,7 +245,7 @@ static void free_fn_may_sleep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_atomic), 0);
 }
 
-/* promise 9: elements from elsewhere */
+/* Elements that do not come from the pool */
 
 static void foreign_element_fills_the_reserve(struct kunit *test)
 {
@@ -261,7 +260,7 @@ static void foreign_element_fills_the_reserve(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 
-	/* Now there is no room for the pool's own one. */
+	/* The foreign element has taken the place of the pool's own one. */
 	mempool2_free(lost, &fx->pool);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 
@@ -281,8 +280,9 @@ static void foreign_element_goes_to_free_fn_when_the_reserve_is_full(struct kuni
 }
 
 /*
- * A caller that queues says so before it looks into the reserve, which may be full
- * by then. What is freed in that moment is too much, as ever: here the moment lasts.
+ * A caller that queues sets MEMPOOL2_WAITERS before it looks into the reserve. The reserve may
+ * be full by then. As ever, an element freed at that moment is surplus. This case makes the
+ * moment last.
  */
 static void free_to_a_full_pool_beside_a_caller_that_queues_goes_to_free_fn(struct kunit *test)
 {
@@ -297,7 +297,7 @@ static void free_to_a_full_pool_beside_a_caller_that_queues_goes_to_free_fn(stru
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
-/* promise 10: the guarantee */
+/* The guarantee */
 
 static void reserve_is_refilled_before_free_fn_is_called(struct kunit *test)
 {
@@ -312,7 +312,7 @@ static void reserve_is_refilled_before_free_fn_is_called(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
 
-	/* Six are out and four belong in: it does not matter which ones. */
+	/* Six elements are out and four fit into the reserve, no matter which ones. */
 	for (i = 0; i < 2; i++)
 		mempool2_free(extra[i], &fx->pool);
 	fixture_put(fx);
@@ -340,7 +340,7 @@ static void every_element_of_the_reserve_is_another_one(struct kunit *test)
 			source_disclaim(&fx->src, fx->held[i]);
 		fixture_put_all(fx);
 	}
-	/* They went round and round, and none of them through free_fn. */
+	/* All elements went through the reserve, none through free_fn. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
@@ -369,7 +369,7 @@ static void guarantee_holds_after_every_step(struct kunit *test)
 
 		if (get_random_u32() % 2 && fx->nr_held < 32) {
 			element = mempool2_alloc(&fx->pool, GFP_NOWAIT);
-			/* NULL is for an empty reserve only. */
+			/* Alloc returns NULL only if the reserve is empty. */
 			if (element)
 				fixture_hold(fx, element);
 			else if (mempool2_nr_reserved(&fx->pool))
@@ -384,7 +384,7 @@ static void guarantee_holds_after_every_step(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, broken, 0);
 }
 
-/* promise 13: a pool of nothing allocates and frees like any other */
+/* A pool with min_nr 0 allocates and frees like any other */
 
 static void pool_with_min_nr_0_allocates_and_frees(struct kunit *test)
 {
@@ -400,7 +400,7 @@ static void pool_with_min_nr_0_allocates_and_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 }
 
-/* promise 17: only the reserve, and only the alloc function */
+/* alloc_preallocated and alloc_noreserve use only the reserve, and only the alloc function */
 
 static void alloc_preallocated_never_calls_alloc_fn(struct kunit *test)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: requests of code that may not sleep, for which a function is
- * called with the elements
+ * Tests of mempool2: requests by code that may not sleep, which get their elements in a callback
  */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
@@ -25,14 +24,14 @@ static enum place here(struct kunit *test)
 }
 
 /*
- * A request, and what was seen when its function was called: the elements and how
- * often that was, when among others, and where.
+ * A request, and what its callback saw: the elements, the number of calls, the position among
+ * all calls, and the context.
  */
 struct request {
 	struct mempool2_waiter	waiter;
 	struct fixture		*fx;
 	unsigned int		count;
-	void			*elems[MAX_BULK];	/* for several */
+	void			*elems[MAX_BULK];	/* of a bulk request */
 	void			*got[MAX_BULK];
 	atomic_t		nr_calls;
 	int			turn;
@@ -40,7 +39,7 @@ struct request {
 	bool			in_hardirq;
 	bool			locked;
 	void			(*then)(struct request *request);
-	int			result;			/* of deed_...() */
+	int			result;			/* of the job that run_in() runs */
 	bool			cancelled;
 };
 
@@ -73,7 +72,10 @@ static void request_init(struct fixture *fx, struct request *request, unsigned i
 	mempool2_waiter_init(&request->waiter, request_function);
 }
 
-/* Make it, with a mask that does not sleep. 0, or what the call returned. */
+/*
+ * Make the request, with a mask that does not allow sleeping. Returns 0 or the error of the
+ * call.
+ */
 static int request_make(struct request *request)
 {
 	struct mempool2 *pool = &request->fx->pool;
@@ -90,8 +92,8 @@ static int request_make(struct request *request)
 }
 
 /*
- * Make it and see that it is queued. The alloc function is not asked for it later, so that
- * whatever serves it is the case's own doing, unless it becomes the head later.
+ * Make the request and check that it is queued. The request is not retried, so that only the
+ * case itself serves it, unless the request becomes the head of the queue later.
  */
 static void request_queue(struct fixture *fx, struct request *request, unsigned int count)
 {
@@ -103,7 +105,7 @@ static void request_queue(struct fixture *fx, struct request *request, unsigned 
 	WRITE_ONCE(request->waiter.due, jiffies + 1000 * HZ);
 }
 
-/* Has its function been called once, or is it in a moment? */
+/* Has the callback run once, or does it run within TIMEOUT? */
 static bool is_called(struct request *request)
 {
 	unsigned long end = jiffies + TIMEOUT;
@@ -116,14 +118,14 @@ static bool is_called(struct request *request)
 	return atomic_read(&request->nr_calls) == 1;
 }
 
-/* It is not, whatever errands CPUs may still have. */
+/* Has the callback not run, even after all CPUs have drained their completion lists? */
 static bool is_not_called(struct request *request)
 {
 	schedule_timeout_uninterruptible(2);
 	return !atomic_read(&request->nr_calls);
 }
 
-/* Keep what it got, for the end of the case. */
+/* Hold the elements of the request until the end of the case. */
 static void request_keep(struct fixture *fx, struct request *request)
 {
 	unsigned int i;
@@ -132,7 +134,7 @@ static void request_keep(struct fixture *fx, struct request *request)
 		fixture_hold(fx, request->got[i]);
 }
 
-/* What can be had is returned, and no function is called */
+/* A request that can be met at once returns its elements and calls no callback */
 
 static void async_alloc_returns_fresh_memory(struct kunit *test)
 {
@@ -181,7 +183,7 @@ static void async_alloc_with_reclaim_reclaims_and_does_not_wait(struct kunit *te
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 }
 
-/* An element comes after the reserve was found empty, and before the request queues. */
+/* An element is freed after the request found the reserve empty and before it queues. */
 static void put_during_reclaim(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -226,7 +228,7 @@ static void bulk_async_returns_what_memory_and_reserve_have(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
 }
 
-/* What cannot is sent */
+/* A request that cannot be met at once gets its elements in a callback */
 
 static void deed_put(void *arg)
 {
@@ -265,7 +267,7 @@ static void function_is_called_where_the_element_is_freed(struct kunit *test)
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
 	run_in(fx, where, deed_put, fx);
-	/* At once, or it would not be there yet. */
+	/* The callback runs within the call; a deferred one would not have run yet. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
 	KUNIT_EXPECT_EQ(test, request.irqs_off,
 			where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ);
@@ -352,7 +354,7 @@ static void request_may_be_cancelled_anywhere(struct kunit *test)
 	request_queue(fx, &request, 1);
 	run_in(fx, here(test), deed_cancel, &request);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
-	/* On PREEMPT_RT it may be in the queue for a moment. */
+	/* On PREEMPT_RT a cancelled request may stay in the queue for a moment. */
 	mempool2_cancel_sync(&request.waiter);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	fixture_put(fx);
@@ -379,7 +381,7 @@ static void request_made_and_cancelled_anywhere_leaves_nothing(struct kunit *tes
 	request_keep(fx, &request);
 }
 
-/* An element that comes when the request is cancelled and not off the queue yet. */
+/* Cancel a request and free an element before the request is dequeued. */
 static void deed_cancel_and_put(void *arg)
 {
 	struct request *request = arg;
@@ -408,7 +410,7 @@ static void element_freed_after_a_cancel_is_not_lost(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
 }
 
-/* The same, with the lock in the hands of who serves while it is cancelled. */
+/* As above, but the freeing CPU holds the lock of the queue when the request is cancelled. */
 static void caller_gives_late(struct caller *caller)
 {
 	const struct request *request = caller->fx->src.hook_arg;
@@ -449,7 +451,7 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	KUNIT_EXPECT_TRUE(test, caller_returns(giver));
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, caller_returns(other));
-	/* One of the two comes first: and whichever it is, nothing is lost. */
+	/* Either the callback or the cancellation wins. In both cases the element is not lost. */
 	if (other->ret) {
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	} else {
@@ -582,7 +584,7 @@ static void refill_serves_requests(struct kunit *test)
 	request_keep(fx, &request);
 }
 
-/* Several at once */
+/* Bulk requests */
 
 static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
 {
@@ -590,7 +592,7 @@ static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
 	struct request request;
 	int i;
 
-	/* One more than are served in one go. */
+	/* One more element than one batch of hand-overs serves. */
 	fixture_pool(fx, 4);
 	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 4);
 	for (i = 0; i < 3; i++)
@@ -816,7 +818,7 @@ static void caller_put(struct caller *caller)
 	fixture_put(caller->fx);
 }
 
-/* As soon as the function is running. */
+/* Cancel as soon as the callback is running. */
 static void caller_cancel_sync(struct caller *caller)
 {
 	struct request *request = caller->elems[0];
@@ -844,7 +846,7 @@ static void cancel_sync_waits_for_the_function(struct kunit *test)
 	request_queue(fx, request, 1);
 	request->then = dawdle;
 	function_has_returned = false;
-	/* First, as nobody may get on where the function is running. */
+	/* Start this thread first: none can start on a CPU on which the callback is running. */
 	cancel = caller_add(fx, caller_cancel_sync);
 	cancel->elems[0] = request;
 	caller_run(cancel, cpu);
@@ -857,7 +859,7 @@ static void cancel_sync_waits_for_the_function(struct kunit *test)
 	request_keep(fx, request);
 }
 
-/* What functions may do */
+/* What callbacks may do */
 
 static void request_again(struct request *request)
 {
@@ -878,7 +880,7 @@ static void function_may_free_and_request_again(struct kunit *test)
 	request.then = request_again;
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, is_called(&request));
-	/* What it freed it had again at once. */
+	/* The callback freed the element and got it again at once. */
 	KUNIT_EXPECT_EQ(test, request.result, 0);
 	request_keep(fx, &request);
 }
@@ -914,7 +916,7 @@ static void function_may_free_the_waiter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-/* Each function serves the next request, thousands of them. */
+/* Each callback serves the next request, for thousands of requests. */
 static atomic_t nesting, max_nesting;
 
 static void free_and_count_nesting(struct request *request)
@@ -963,8 +965,8 @@ static void functions_that_free_do_not_nest(struct kunit *test)
 }
 
 /*
- * A function that requests again with the same waiter, and has an element sent to it, before
- * it looks at its own.
+ * A callback that requests again with the same waiter, and is handed another element, before it
+ * looks at its own element.
  */
 static void request_again_first(struct request *request)
 {
@@ -1011,7 +1013,10 @@ static void element_stays_the_functions_when_the_waiter_is_used_again(struct kun
 	mempool2_free(second, &fx->pool);
 }
 
-/* More than are called by one call, an interrupt and a turn of a thread, and slower than RCU. */
+/*
+ * More callbacks than one call, one interrupt and one turn of a thread run together, and slower
+ * than an RCU grace period.
+ */
 #define MANY_SERVED	1000
 
 static void take_some_time(struct request *request)
@@ -1053,7 +1058,10 @@ static void cancel_sync_waits_for_the_last_of_many(struct kunit *test)
 	kvfree(requests);
 }
 
-/* Two that use the element at once and ask for the next: each serves the other, without end. */
+/*
+ * Two requests whose callbacks free the element and request again: each serves the other,
+ * without end.
+ */
 #define MANY_CALLS	5000
 static atomic_t nr_many;
 
@@ -1082,22 +1090,25 @@ static void one_free_calls_no_more_functions_than_a_batch(struct kunit *test)
 		request_queue(fx, &requests[i], 1);
 		requests[i].then = free_and_request_again;
 	}
-	/* The thread that goes on is not to run before we have counted. */
+	/* The thread that runs the remaining callbacks must not run before we have counted. */
 	preempt_disable();
 	fixture_put(fx);
 	nr_calls = atomic_read(&requests[0].nr_calls) + atomic_read(&requests[1].nr_calls);
 	preempt_enable();
 	KUNIT_EXPECT_GT(test, nr_calls, 0);
-	/* A batch, and one more in the interrupt that it leaves the rest to. */
+	/*
+	 * One batch in the free, and another one in the interrupt to which the free leaves the
+	 * others.
+	 */
 	KUNIT_EXPECT_LE(test, nr_calls, 2 * 64);
-	/* All the others are called as well. */
+	/* The remaining callbacks run as well. */
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
 	for (i = 0; i < 2; i++)
 		mempool2_cancel_sync(&requests[i].waiter);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-/* Requests, functions that wake the requester, and frees, by many at once. */
+/* Many threads make requests and free elements at once; the callbacks wake the requesters */
 #define REQUESTERS	8
 #define REQUESTS_EACH	500
 
@@ -1148,7 +1159,7 @@ static void threads_that_request_and_free_all_come_to_their_end(struct kunit *te
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
-/* Somebody keeps RCU from coming to the end of a grace period, unless that takes too long. */
+/* Hold an rcu_read_lock() for as long as rcu_may_go_on is false, up to a limit. */
 static bool rcu_may_go_on;
 
 static void caller_holds_off_rcu(struct caller *caller)
@@ -1200,9 +1211,9 @@ static void cancel_sync_of_idle_waiters_waits_for_nothing(struct kunit *test)
 }
 
 /*
- * Others' functions are not called by who makes a request, or cancels a single one:
- * it may hold a lock that they want. Here a request is put behind one that is
- * served in the same moment, as an element lies in the reserve unnoticed.
+ * A call that makes a request, or cancels a single one, does not run the callbacks of other
+ * requests: its caller may hold a lock that they take. Here a request queues behind another one
+ * that is served at that moment, as an element was put into the reserve unseen.
  */
 static void request_does_not_call_the_functions_of_others(struct kunit *test)
 {
@@ -1213,7 +1224,7 @@ static void request_does_not_call_the_functions_of_others(struct kunit *test)
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
 	request_queue(fx, &first, 1);
-	/* As if it had come in the middle of somebody's look for those who wait. */
+	/* As if the free had come while another CPU was looking for waiters. */
 	spin_lock_irqsave(&fx->pool.wait.lock, flags);
 	atomic_andnot(MEMPOOL2_WAITERS, &fx->pool.state);
 	spin_unlock_irqrestore(&fx->pool.wait.lock, flags);
@@ -1226,7 +1237,7 @@ static void request_does_not_call_the_functions_of_others(struct kunit *test)
 	request_init(fx, &second, 1);
 	preempt_disable();
 	second.result = request_make(&second);
-	/* Not in here; an interrupt may have been quick. */
+	/* The callback must not run in this call; a hardirq may already have run it. */
 	second.cancelled = atomic_read(&first.nr_calls) && !first.in_hardirq;
 	preempt_enable();
 	KUNIT_EXPECT_EQ(test, second.result, -EINPROGRESS);
@@ -1238,8 +1249,8 @@ static void request_does_not_call_the_functions_of_others(struct kunit *test)
 }
 
 /*
- * Nor by a free for another pool, though that calls the functions of its own: what a request
- * leaves to an interrupt is left to it.
+ * A free for another pool does not run such callbacks either, though it runs those of its own
+ * pool. A callback that a request has deferred to an interrupt stays deferred.
  */
 static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *test)
 {
@@ -1267,7 +1278,7 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
 	rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
 	request_init(fx, &second, 1);
 
-	/* As with a lock that functions take in interrupts too. */
+	/* As with a lock that callbacks take in interrupts too. */
 	local_irq_save(flags);
 	second.result = request_make(&second);
 	mempool2_free(element, &fx->spare);
@@ -1286,13 +1297,13 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
 }
 
 /*
- * The race: requests, cancels, frees, resizes and the ends of pools, on all CPUs
+ * The race: requests, cancellations, frees, resizes and the ends of pools, on all CPUs
  *
- * Each worker has some requests, which it makes again and again, in one pool after
- * the other. Before it makes one again it cancels it, if it is still out. Some are
- * cancelled by an interrupt before, or by the worker's neighbor. All of these free
- * the elements that they find. The last one to leave a pool ends it, and does not
- * know whether somebody is still on the way back from having called a function.
+ * Each worker makes its requests again and again, in one pool after the other. Before a worker
+ * makes a request again it cancels the last one if that is still pending. An interrupt or the
+ * worker's neighbor cancels some requests earlier. All of them free the elements that they find.
+ * The last worker to leave a pool destroys it, possibly while a CPU is still returning from a
+ * callback.
  */
 
 #define RACE_WORKERS	4
@@ -1304,7 +1315,7 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
 struct race_round {
 	struct mempool2	*pool;
 	atomic_t	nr_users;
-	void		*elements[RACE_ELEMENTS];	/* that somebody should free */
+	void		*elements[RACE_ELEMENTS];	/* for any worker to free */
 };
 
 struct race_request {
@@ -1313,7 +1324,7 @@ struct race_request {
 	unsigned int		count;
 	void			*elems[3];
 	bool			made;
-	struct race_request	**lent;		/* where another one finds it, to cancel it */
+	struct race_request	**lent;		/* for another context, to cancel it */
 	bool			given_back;
 	atomic_t		nr_calls;
 	atomic_t		nr_cancels;
@@ -1328,7 +1339,7 @@ struct race_worker {
 
 struct race {
 	struct fixture		*fx;
-	struct mutex		lock;		/* of who makes a pool */
+	struct mutex		lock;		/* serializes the creation of pools */
 	struct race_round	rounds[RACE_ROUNDS];
 	struct race_worker	workers[RACE_WORKERS];
 	atomic_t		nr_wrong;
@@ -1339,13 +1350,13 @@ struct race {
 
 static struct race *race;
 
-/* Memory is for those who fill the pool, and there is none for the others. */
+/* Only filling the pool gets memory; an allocation from the pool gets none. */
 static void *race_alloc(gfp_t gfp_mask, void *pool_data)
 {
 	return gfp_mask & __GFP_NORETRY ? NULL : source_alloc(gfp_mask, pool_data);
 }
 
-/* Leave an element for somebody to free, if there is room. */
+/* Leave an element for any worker to free, if there is room. */
 static void race_give(struct race_round *round, void *element)
 {
 	int i;
@@ -1380,7 +1391,7 @@ static void race_function(struct mempool2_waiter *waiter, void **elems)
 
 	for (i = 0; i < request->count; i++)
 		race_give(request->round, elems[i]);
-	/* From here on its owner may make it again, and the pool may be gone. */
+	/* From here on the owner may make the request again, and the pool may be destroyed. */
 	atomic_inc_return(&request->nr_calls);
 }
 
@@ -1390,7 +1401,7 @@ static void race_cancel(struct race_request *request)
 		atomic_inc(&request->nr_cancels);
 }
 
-/* Cancel what was lent for it, and free something. */
+/* Cancel the request that was lent for it, and free some elements. */
 static void race_cancel_lent(struct race_request **lent)
 {
 	struct race_request *request = xchg(lent, NULL);
@@ -1424,7 +1435,7 @@ static void race_get_back(struct race_request *request)
 	request->lent = NULL;
 }
 
-/* Bring it to an end: its function is called or it is cancelled, either of them once. */
+/* Complete or cancel the request, and check that exactly one of the two happened, once. */
 static void race_settle(struct race_request *request)
 {
 	int nr_calls, nr_cancels;
@@ -1461,7 +1472,10 @@ static void race_request(struct race_request *request, struct race_round *round,
 			element = mempool2_alloc_async(round->pool, GFP_NOWAIT,
 						       &request->waiter);
 			ret = PTR_ERR_OR_ZERO(element);
-			/* Until then it may be of one that was cancelled and is not dropped yet. */
+			/*
+			 * Until then elems[0] may belong to the last request, cancelled but not
+			 * yet dequeued.
+			 */
 			if (!ret)
 				request->elems[0] = element;
 		} else {
@@ -1470,7 +1484,7 @@ static void race_request(struct race_request *request, struct race_round *round,
 							&request->waiter);
 		}
 		cond_resched();
-		/* PREEMPT_RT: one that was cancelled may be in use for a moment. */
+		/* PREEMPT_RT: a cancelled waiter may be in use for a moment. */
 	} while (IS_ENABLED(CONFIG_PREEMPT_RT) && ret == -EBUSY);
 	if (ret == -EINPROGRESS) {
 		request->made = true;
@@ -1582,7 +1596,7 @@ static void every_request_is_called_or_cancelled_once(struct kunit *test)
 	}
 	for (i = 0; i < RACE_WORKERS; i++)
 		all = caller_returns_within(&fx->callers[i], 120 * HZ) && all;
-	/* Whoever is left needs all of it: then it stays. */
+	/* A worker that has not finished still uses all of this memory, which then stays. */
 	KUNIT_ASSERT_TRUE(test, all);
 	KUNIT_EXPECT_EQ(test, atomic_read(&race->nr_wrong), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&race->nr_called) + atomic_read(&race->nr_cancelled) +
@@ -1596,8 +1610,8 @@ static void every_request_is_called_or_cancelled_once(struct kunit *test)
 }
 
 /*
- * A function that is called by a resize, for an element that lies in the reserve unnoticed:
- * others may make their pools meanwhile, so none of what they need is held.
+ * A resize runs a callback, for an element that was put into the reserve unseen. Another task
+ * can create a pool meanwhile, so the resize holds no lock that the creation takes.
  */
 static bool other_has_made_one;
 
@@ -1610,7 +1624,7 @@ static void await_other_pool(struct request *request)
 	request->result = READ_ONCE(other_has_made_one);
 }
 
-/* As soon as the function is running. */
+/* Create a pool as soon as the callback is running. */
 static void caller_makes_a_pool(struct caller *caller)
 {
 	struct request *request = caller->elems[0];
@@ -1659,13 +1673,16 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	KUNIT_EXPECT_EQ(test, request->result, 1);
 	KUNIT_EXPECT_FALSE(test, request->irqs_off);
 	request_keep(fx, request);
-	/* There was no memory for the larger pool. */
+	/* The larger pool got no memory for its elements. */
 	fx->incomplete = true;
 }
 
-/* Memory that comes back while nobody frees */
+/* Memory that comes back while nothing is freed */
 
-/* Make it with that mask, as one that may be retried, and forget the calls until then. */
+/*
+ * Make a request with @gfp_mask that is retried, and forget the earlier calls of the alloc
+ * function.
+ */
 static void request_queue_with(struct fixture *fx, struct request *request, gfp_t gfp_mask)
 {
 	request_init(fx, request, 1);
@@ -1724,7 +1741,7 @@ static void memory_that_comes_back_is_sent_soon(struct kunit *test)
 			bits(mask->gfp | ADDED_GFP));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irqs_off), 0);
 	mempool2_cancel_sync(&request.waiter);
-	/* And no more, when nobody waits. */
+	/* The retries end when no request waits. */
 	nr = atomic_read(&fx->src.nr_allocs);
 	let_pass(HZ / 5);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), nr);
@@ -1761,13 +1778,13 @@ static void request_is_retried_at_growing_distances(struct kunit *test)
 	nr = atomic_read(&fx->src.nr_allocs);
 	KUNIT_EXPECT_GE(test, nr, 3);
 	KUNIT_EXPECT_LE(test, nr, 10);
-	/* They do not grow for ever. */
+	/* The distances do not grow for ever. */
 	let_pass(3 * HZ);
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), nr);
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&request.waiter));
 }
 
-/* One can tell those of the second request by their mask. */
+/* The calls for the second request have another mask. */
 static atomic_t nr_high;
 
 static void count_high(struct source *src, gfp_t gfp_mask)
@@ -1791,7 +1808,7 @@ static void only_the_oldest_request_is_retried(struct kunit *test)
 	let_pass(HZ / 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nr_high), 0);
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), 0);
-	/* Until it is the oldest, for whatever reason. */
+	/* The second request is retried once it is the oldest, whatever removed the first. */
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&first.waiter));
 	for (end = jiffies + SOON; !atomic_read(&nr_high) && time_before(jiffies, end);)
 		schedule_timeout_uninterruptible(1);
@@ -1895,7 +1912,7 @@ static void cancelled_request_is_retried_no_more(struct kunit *test)
 	request_queue_with(fx, &request, GFP_NOWAIT);
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 	mempool2_cancel_sync(&request.waiter);
-	/* Its memory may be of something else now, and so may the pool's. */
+	/* The waiter and the pool may have been freed and their memory reused. */
 	memset(&request.waiter, 0x5a, sizeof(request.waiter));
 	fixture_put(fx);
 	mempool2_exit(&fx->pool);
@@ -1907,12 +1924,12 @@ static void cancelled_request_is_retried_no_more(struct kunit *test)
 	memset(&fx->pool, 0, sizeof(fx->pool));
 }
 
-/* What happens while the alloc function, which sleeps, is being asked for a request */
+/* Cases in which the alloc function sleeps during a retry */
 
 static struct completion asking_began, asking_may_end;
 static bool asking_has_ended;
 
-/* Not where the request is made, only when it waits. */
+/* Only in a retry, not in the call that makes the request. */
 static void ask_for_long(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -1953,7 +1970,7 @@ static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		memset(&request.waiter, 0x5a, sizeof(request.waiter));
 	complete_all(&asking_may_end);
-	/* What was found for it is the reserve's. */
+	/* The element found for the cancelled request goes to the reserve. */
 	for (end = jiffies + SOON; time_before(jiffies, end);) {
 		if (mempool2_nr_reserved(&fx->pool))
 			break;
@@ -1972,7 +1989,7 @@ static void what_is_found_for_a_cancelled_request_goes_to_the_next(struct kunit 
 	fixture_pool(fx, 1);
 	request_being_retried(fx, &first);
 	request_init(fx, &second, 1);
-	/* Not made with the mask of the first, nor found by itself. */
+	/* The second request neither finds memory itself nor is retried. */
 	fx->src.only_for = current;
 	source_fail(&fx->src);
 	KUNIT_EXPECT_EQ(test, request_make(&second), -EINPROGRESS);
@@ -2012,7 +2029,7 @@ static void cancel_sync_waits_for_the_alloc_function(struct kunit *test)
 	complete_all(&asking_may_end);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, 1L);
-	/* Nor does anybody use the pool for it any more. */
+	/* The retry does not use the pool any more either. */
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
 }
@@ -2039,7 +2056,7 @@ static void end_of_a_pool_waits_for_the_alloc_function(struct kunit *test)
 	complete_all(&asking_may_end);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, 1L);
-	/* Including what was found, which the pool had no room for. */
+	/* The element that the retry found is freed as well, as the pool had no room for it. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
 }
 
@@ -2060,7 +2077,7 @@ static void request_served_while_it_is_retried_is_called_after_that(struct kunit
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
-	/* What was found is one too many for it. */
+	/* The request does not need the element that the retry found. */
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	request_keep(fx, &request);
 	mempool2_free(fx->held[--fx->nr_held], &fx->pool);
@@ -2107,7 +2124,7 @@ static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit 
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 	source_fail(&fx->src);
 	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
-	/* Served by whom it likes: the alloc function is not being asked for this one. */
+	/* Any CPU may serve this request: the alloc function is being called for the last one. */
 	element = fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
 	KUNIT_EXPECT_FALSE(test, READ_ONCE(asking_has_ended));
@@ -2118,7 +2135,7 @@ static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit 
 	request_keep(fx, &request);
 }
 
-/* A caller's mistakes */
+/* Misuse by callers */
 
 static void request_without_a_function_is_refused(struct kunit *test)
 {

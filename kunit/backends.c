@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: the stock functions for slab objects, kmalloc() and
- * kvmalloc() memory, and pages
+ * Tests of mempool2: the stock functions for slab objects, kmalloc() and kvmalloc() memory, and
+ * pages
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -18,15 +18,15 @@ struct backend {
 	struct mempool2		*(*create)(const struct backend *backend);
 	mempool2_alloc_t	*alloc;
 	mempool2_free_t		*free;
-	/* In bytes, but for pages in powers of two of them. */
+	/* In bytes; for pages, the order. */
 	size_t			size;
 	bool			is_page;
-	/* Freed by who may sleep; allocated where failures can be asked for. */
+	/* The free function may sleep; fault injection can make allocations fail. */
 	bool			may_sleep;
 	bool			can_fail;
 };
 
-/* Neither a power of two nor a multiple of much, so that its end is exact. */
+/* Neither a power of two nor a multiple of one, so that writes beyond the end of an object show. */
 #define SLAB_SIZE	200
 
 static struct kmem_cache *test_cache;
@@ -120,7 +120,7 @@ static size_t bytes_of(const struct backend *backend)
 	return backend->is_page ? PAGE_SIZE << backend->size : backend->size;
 }
 
-/* Write all of an element, each in its own way, so that neighbors would show. */
+/* Fill all of an element with a value of its own, so that a write to a neighbor would show. */
 static void element_fill(const struct backend *backend, void *element, u8 value)
 {
 	memset(memory_of(backend, element), value, bytes_of(backend));
@@ -131,7 +131,7 @@ static bool element_holds(const struct backend *backend, void *element, u8 value
 	return !memchr_inv(memory_of(backend, element), value, bytes_of(backend));
 }
 
-/* Made in fx->spare, which the fixture ends: fx->pool is for its own elements. */
+/* The pool is fx->spare, which the fixture destroys; fx->pool is for elements of the fixture. */
 static struct mempool2 *backend_pool(struct kunit *test)
 {
 	const struct backend *backend = test->param_value;
@@ -165,7 +165,7 @@ static void create_sets_up_the_backend(struct kunit *test)
 	expect_no_warning(test->priv);
 }
 
-/* promise 5, with real memory: fresh elements and those of the reserve */
+/* Fresh elements and those of the reserve, with real memory */
 
 static void elements_are_whole_and_apart(struct kunit *test)
 {
@@ -234,7 +234,7 @@ static void backend_works_without_sleeping(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 }
 
-/* Legal where the kernel's allocators are not: only the reserve is used. */
+/* Contexts in which the kernel's allocators may not be called: only the reserve is used. */
 static void reserve_of_the_backend_works_without_its_allocator(struct kunit *test)
 {
 	struct mempool2 *pool = backend_pool(test);
@@ -269,7 +269,7 @@ static void resize_works_with_the_backend(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 1);
 }
 
-/* promise 9: this is how callers get at elements from elsewhere */
+/* How callers get elements that do not come from the pool */
 static void element_from_the_allocator_may_be_freed_to_the_pool(struct kunit *test)
 {
 	const struct backend *backend = test->param_value;
@@ -280,7 +280,7 @@ static void element_from_the_allocator_may_be_freed_to_the_pool(struct kunit *te
 	KUNIT_ASSERT_NOT_NULL(test, lost);
 	foreign = backend->alloc(GFP_KERNEL, pool->pool_data);
 	KUNIT_EXPECT_NOT_NULL(test, foreign);
-	/* The first finds room, the second does not. */
+	/* The reserve has room for the first element, but not for the second. */
 	mempool2_free(foreign, pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), MIN_NR);
 	mempool2_free(lost, pool);
@@ -288,7 +288,7 @@ static void element_from_the_allocator_may_be_freed_to_the_pool(struct kunit *te
 }
 
 #ifdef CONFIG_FAILSLAB
-/* Only what cannot sleep and comes from a slab is made to fail by default. */
+/* By default fault injection fails only slab allocations that may not sleep. */
 static void reserve_serves_when_the_slab_allocator_fails(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -323,7 +323,7 @@ static void reserve_serves_when_the_slab_allocator_fails(struct kunit *test)
 }
 #endif
 
-/* promise 18: pages are pages of their order, and not compound */
+/* Page elements are pages of the right order, and not compound */
 
 static const int orders[] = { 0, 1, 2, 3 };
 
@@ -350,13 +350,13 @@ static void page_elements_are_not_compound(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, page);
 		KUNIT_EXPECT_FALSE(test, PageCompound(page));
 		KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
-		/* Aligned as its order is: the first page of all of them. */
+		/* An element is the first of its pages, aligned to its order. */
 		KUNIT_EXPECT_EQ(test, page_to_pfn(page) % BIT(*order), 0UL);
 		mempool2_free(page, &fx->spare);
 	}
 }
 
-/* One of two stock functions, and one of the caller's own that counts besides. */
+/* One stock function, and one of the caller's own, which also counts its calls. */
 
 static atomic_t nr_own_calls;
 
@@ -400,7 +400,7 @@ struct pairing {
 	const char		*name;
 	mempool2_alloc_t	*alloc;
 	mempool2_free_t		*free;
-	unsigned long		data;	/* 0: the cache or a single page */
+	unsigned long		data;	/* the cache, or 0 for single pages */
 };
 
 static const struct pairing pairings[] = {
@@ -434,14 +434,14 @@ static void stock_function_works_beside_a_callers_own(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, element);
 	other = mempool2_alloc_preallocated(pool);
 	KUNIT_EXPECT_NOT_NULL(test, other);
-	/* One fills the reserve, the other goes back to where it came from. */
+	/* One element fills the reserve, the other one goes back to its allocator. */
 	mempool2_free(element, pool);
 	mempool2_free(other, pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nr_own_calls), 1);
 }
 
-/* promise 18: a slab cache without a constructor is nothing to warn about */
+/* A slab cache without a constructor causes no warning */
 static void slab_pool_of_a_plain_cache_gives_no_warning(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -458,7 +458,7 @@ static int backends_begin(struct kunit_suite *suite)
 
 static void backends_end(struct kunit_suite *suite)
 {
-	/* Complains about objects that were leaked. */
+	/* Reports leaked objects. */
 	kmem_cache_destroy(test_cache);
 	test_cache = NULL;
 }

@@ -8,9 +8,9 @@
 
 #include "fixture.h"
 
-/* promise 15: alloc_bulk fills the whole array */
+/* alloc_bulk fills the whole array */
 
-/* Keep what a bulk call returned, and see that nothing is missing or twice. */
+/* Hold the elements that a bulk call returned, and check that none is missing or returned twice. */
 static void keep(struct fixture *fx, void **elems, int count)
 {
 	int i;
@@ -113,7 +113,7 @@ static void alloc_bulk_reclaims_for_what_the_reserve_lacks(struct kunit *test)
 	source_fail_next(&fx->src, 1);
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 4), 0);
 	keep(fx, elems, 4);
-	/* Three were there: not enough, so they stay. */
+	/* Three elements were not enough, so they stay in the reserve. */
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
 			bits((GFP_KERNEL | ADDED_GFP) & ~LATER_GFP));
@@ -121,7 +121,7 @@ static void alloc_bulk_reclaims_for_what_the_reserve_lacks(struct kunit *test)
 			bits(GFP_KERNEL | ADDED_GFP));
 }
 
-/* Alloc twice with two masks, so that the second shows all of it. */
+/* Alloc twice with two masks, so that the second call shows the complete mask. */
 static void bulk_with_two_tries(struct fixture *fx)
 {
 	void *elems[1];
@@ -165,7 +165,7 @@ static void alloc_bulk_keeps_to_a_nofs_scope(struct kunit *test)
 			bits(GFP_NOFS | ADDED_GFP));
 }
 
-/* Bulk callers in the queue: served in their turn, and whole */
+/* Bulk callers in the queue are served in turn, and get all their elements */
 
 static void bulk_waiter_collects_elements_as_they_come(struct kunit *test)
 {
@@ -213,7 +213,7 @@ static void bulk_waiter_is_woken_once(struct kunit *test)
 	struct caller *bulk;
 
 	fixture_pool(fx, 4);
-	/* Now and then it has just looked for memory by itself, and is still awake. */
+	/* The waiter may have just looked for memory and still be awake. */
 	for (i = 0; i < 4; i++) {
 		KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
 		bulk = caller_that_waits_for(fx, 4);
@@ -324,7 +324,7 @@ static void bulk_waiter_keeps_what_it_has_while_it_looks_for_memory(struct kunit
 	KUNIT_EXPECT_NOT_NULL(test, bulk->elems[2]);
 }
 
-/* Both want all of them, again and again; neither may end with a part. */
+/* Both callers want all elements, again and again; neither may keep a part of them. */
 static void bulk_loop(struct caller *caller)
 {
 	int i;
@@ -368,9 +368,9 @@ static void two_bulk_callers_do_not_deadlock(struct kunit *test)
 }
 
 /*
- * The same, forced: each of them has looked into the reserve when it held a part
- * of what they want, and only then they queue. Who kept its part would now wait
- * for the other's.
+ * The same case, forced: each caller has looked into a reserve that had only a part of what the
+ * caller wants. Only then do both queue. If each had kept its part, each would now wait for the
+ * part of the other one.
  */
 
 struct meeting {
@@ -383,7 +383,7 @@ static void wait_before_queueing(struct source *src, gfp_t gfp_mask)
 	struct meeting *meeting = src->hook_arg;
 	unsigned long end = jiffies + 2 * TIMEOUT;
 
-	/* The second try is the last thing that a caller does before it queues. */
+	/* The second try is the last step of a caller before it queues. */
 	if (!(gfp_mask & __GFP_DIRECT_RECLAIM))
 		return;
 	atomic_inc(&meeting->nr_there);
@@ -415,7 +415,10 @@ static void two_bulk_callers_that_saw_a_part_each_do_not_deadlock(struct kunit *
 	fx->src.hook_arg = &meeting;
 	fx->src.hook = wait_before_queueing;
 
-	/* Four for the first one, if it keeps them; three for the second; one left. */
+	/*
+	 * Four elements for the first caller, if it keeps them; three for the second; one is
+	 * left.
+	 */
 	for (i = 0; i < 2; i++) {
 		for (j = 0; j < 4 - i; j++)
 			fixture_put(fx);
@@ -429,7 +432,7 @@ static void two_bulk_callers_that_saw_a_part_each_do_not_deadlock(struct kunit *
 	fx->src.hook = NULL;
 	fixture_put_all(fx);
 
-	/* Whoever was first: it is whole, and when it is through so is the other. */
+	/* The first waiter has all its elements; when it has freed them the other one gets them. */
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
 	nr_first = !caller_returns_within(callers[0], HZ / 10);
 	KUNIT_EXPECT_TRUE(test, caller_returns(callers[nr_first]));
@@ -442,7 +445,7 @@ static void two_bulk_callers_that_saw_a_part_each_do_not_deadlock(struct kunit *
 	KUNIT_EXPECT_EQ(test, callers[1]->ret, 0);
 }
 
-/* Nor is a single waiter held up by what a bulk caller saw and left. */
+/* A single waiter does not wait for elements that a bulk caller saw and did not take. */
 static void part_that_a_bulk_caller_saw_serves_others(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -470,8 +473,8 @@ static void part_that_a_bulk_caller_saw_serves_others(struct kunit *test)
 }
 
 /*
- * All that is there in one call, wherever it lies, over the end and the beginning
- * of the reserve too. With one element missing the second try would show it.
+ * One call gets all elements of the reserve, wherever they are, also across its end. If the call
+ * missed one, the second try would show it.
  */
 
 static const int bulk_sizes[] = { 1, 2, 3, 8, 16, 63, 64 };
@@ -496,7 +499,7 @@ static void alloc_bulk_takes_all_wherever_they_lie(struct kunit *test)
 	prandom_seed_state(&random, *min_nr);
 	fixture_pool(fx, *min_nr);
 	for (round = 0; round < 200; round++) {
-		/* Some are out, and not always the same. */
+		/* Take a random number of elements out. */
 		source_fail(&fx->src);
 		for (i = prandom_u32_state(&random) % (*min_nr + 1); i; i--)
 			if (mempool2_nr_reserved(&fx->pool) > 0)
@@ -524,7 +527,7 @@ static void alloc_bulk_takes_all_wherever_they_lie(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_wrong, 0);
 }
 
-/* More than is handled in one go, from the reserve, by waiting, and back. */
+/* A bulk of more than one batch: from the reserve, by waiting, and back. */
 static void bulk_of_more_than_a_batch_is_whole(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -579,7 +582,7 @@ static void bulk_waiter_for_more_than_a_batch_is_served(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 150);
 }
 
-/* Of a full pool, whose store the call takes them from. */
+/* The pool is full, and the call takes elements from the store. */
 static void bulk_of_the_store_leaves_room_that_is_known(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -617,11 +620,14 @@ static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
 }
 
-/* promise 16: free_bulk gives back what the reserve lacks, and no more */
+/* free_bulk fills the reserve, and frees the surplus */
 
 struct lack {
 	unsigned int	nr;
-	/* All 4 were out, and some came back: not at the end of those that are missing. */
+	/*
+	 * All 4 were out, and some came back: the elements that are missing are not the last
+	 * ones taken.
+	 */
 	bool		after_all;
 };
 
@@ -655,7 +661,7 @@ static void free_bulk_takes_what_is_missing_from_the_front(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(copy, elems, sizeof(copy)), 0);
-	/* If it had taken others than the first ones, they would be freed twice. */
+	/* If free_bulk had taken others than the first ones, this would free them twice. */
 	for (i = lack->nr; i < 6; i++)
 		mempool2_free(elems[i], &fx->pool);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 6 - lack->nr);
@@ -689,7 +695,7 @@ static void free_bulk_of_many_elements_takes_them_all(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
-	/* More than any batch in which they may be handled. */
+	/* More than one batch. */
 	fixture_pool(fx, MAX_HELD);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), MAX_HELD);
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, fx->held, MAX_HELD),

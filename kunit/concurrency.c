@@ -2,8 +2,7 @@
 /*
  * Tests of mempool2: many callers at once, for a short time
  *
- * The random numbers come from a seed that is printed and can be given
- * (mempool2_kunit.seed=).
+ * The random numbers come from a seed, which the case prints and mempool2_kunit.seed= sets.
  */
 #include <linux/cpumask.h>
 #include <linux/hash.h>
@@ -25,7 +24,7 @@ static unsigned int seed;
 module_param(seed, uint, 0444);
 MODULE_PARM_DESC(seed, "Start of the random numbers of the stress cases; 0: another one in each run");
 
-/* One after the other on all CPUs. */
+/* Spread the callers over all online CPUs. */
 static int cpu_of(int index)
 {
 	int cpu = cpumask_first(cpu_online_mask), i;
@@ -44,8 +43,8 @@ static void callers_start(struct fixture *fx, int nr, void (*fn)(struct caller *
 }
 
 /*
- * What holds whatever the others do: nobody waits while elements are there, but
- * for the moment in which somebody who has just put one looks for waiters.
+ * An invariant: while callers wait the reserve is empty, except for the moment between the put
+ * of a freeing CPU and its look for waiters.
  */
 static bool rule_is_kept(struct mempool2 *pool)
 {
@@ -64,8 +63,8 @@ static bool rule_is_kept(struct mempool2 *pool)
 }
 
 /*
- * And the order of the queue. A caller counts its own steps in ret, of which
- * each waits once at most: so the two tell one wait from the next.
+ * A snapshot of the queue. A caller counts its steps in ret and waits at most once in a step, so
+ * a caller and its step identify one wait.
  */
 struct place_in_queue {
 	int	index;
@@ -105,8 +104,8 @@ static bool same_place(const struct place_in_queue *a, const struct place_in_que
 }
 
 /*
- * Callers leave at the head and come at the tail: whoever was there before and
- * is there still stands before all others, in the old order, and without gaps.
+ * Callers leave at the head and arrive at the tail: the callers that were in the old snapshot
+ * and still wait stand before all others, in the old order, and without gaps.
  */
 static bool queue_went_on(const struct queue *old, const struct queue *new)
 {
@@ -120,7 +119,7 @@ static bool queue_went_on(const struct queue *old, const struct queue *new)
 		if (i - left >= new->nr ||
 		    !same_place(&old->places[i], &new->places[i - left]))
 			return false;
-	/* ... and whoever has left is not in it. */
+	/* ... and no caller that has left is in the new one. */
 	for (i = 0; i < left; i++)
 		for (j = 0; j < new->nr; j++)
 			if (same_place(&old->places[i], &new->places[j]))
@@ -139,9 +138,9 @@ static bool all_have_begun(struct fixture *fx)
 }
 
 /*
- * Let them run, and see that all of them come to their end. On a busy machine it
- * takes longer until each of them has made a step and the queue has been seen
- * @nr_queues times with several callers in it. Returns how often that was.
+ * Let the callers run, and check that all of them finish. On a busy machine this takes longer:
+ * until each of them has made a step, and @nr_queues snapshots had several callers in the queue.
+ * Returns the number of such snapshots.
  */
 static int callers_finish_with(struct fixture *fx, int nr_queues)
 {
@@ -195,7 +194,7 @@ static void size_name(const int *min_nr, char *name)
 
 KUNIT_ARRAY_PARAM(size, sizes, size_name);
 
-/* promise 10 and promise 12: nothing is lost, nobody is left behind */
+/* No element is lost, and no caller waits forever */
 
 static void alloc_and_free_loop(struct caller *caller)
 {
@@ -209,7 +208,7 @@ static void alloc_and_free_loop(struct caller *caller)
 			return;
 		}
 		source_claim(src, element);
-		/* Some holds last longer than the others. */
+		/* A few holds last longer than the others. */
 		if (caller->ret++ % 64 == caller->index)
 			schedule_timeout_uninterruptible(1);
 		source_disclaim(src, element);
@@ -229,7 +228,7 @@ static void no_wake_up_and_no_element_is_lost(struct kunit *test)
 	callers_start(fx, 12, alloc_and_free_loop);
 	callers_finish(fx);
 
-	/* Nothing but the reserve went round, so there never was a surplus. */
+	/* Only elements of the reserve went round, so there was never a surplus. */
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	for (i = 0; i < fx->nr_callers; i++)
@@ -244,11 +243,11 @@ static void waiters_are_served_in_their_order_under_load(struct kunit *test)
 	fx->src.pool = NULL;
 	source_fail(&fx->src);
 	callers_start(fx, 12, alloc_and_free_loop);
-	/* The order itself is looked at in there, in every case. */
+	/* callers_finish_with() checks the order itself, in every case. */
 	KUNIT_EXPECT_GE(test, callers_finish_with(fx, 10), 10);
 }
 
-/* promise 12: and not with every allocation healthy at times, either */
+/* The same while the back end fails now and then */
 
 static void fail_at_times_loop(struct caller *caller)
 {
@@ -279,10 +278,10 @@ static void memory_that_comes_and_goes_loses_nothing(struct kunit *test)
 }
 
 /*
- * promise 11: the pointer alone is passed on, by a plain store and a plain load
+ * The pointer alone is passed on, by a plain store and a plain load
  *
- * Each pair has a slot. If a free could miss that its element is missing from
- * the reserve, it would call free_fn, which nobody has a reason to do here.
+ * Each pair of callers has a slot. If a free could miss that its element is missing from the
+ * reserve it would call free_fn. In this case no element is surplus, so no free may call it.
  */
 
 static void *slots[MAX_CALLERS];
@@ -307,7 +306,7 @@ static void consume_loop(struct caller *caller)
 	void **slot = &slots[caller->index / 2];
 	void *element;
 
-	/* It ends after its producer, and asks in this order. */
+	/* The consumer ends after its producer, hence the order of the two tests. */
 	while (!caller_has_returned(producer) || READ_ONCE(*slot)) {
 		cond_resched();
 		element = READ_ONCE(*slot);
@@ -348,7 +347,7 @@ static void pointer_passed_without_barriers_refills_the_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
 }
 
-/* promise 14: resize beside all others, and beside itself */
+/* Resizes beside other calls, and beside other resizes */
 
 static void resize_loop(struct caller *caller)
 {
@@ -371,7 +370,7 @@ static void resize_beside_alloc_and_free_loses_nothing(struct kunit *test)
 	callers_finish(fx);
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
-	/* Where memory failed while it grew, the pool may still lack some. */
+	/* A resize that found no memory may have left the pool short of elements. */
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 100), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 100);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
@@ -391,7 +390,7 @@ static void several_resizes_at_once_leave_a_whole_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
 }
 
-/* promise 15: several bulk callers beside single ones */
+/* Bulk callers beside single ones */
 
 static void bulk_loop(struct caller *caller)
 {
@@ -435,8 +434,8 @@ static void bulk_callers_get_on_beside_single_ones(struct kunit *test)
 }
 
 /*
- * Everything at once, from threads, softirq and hardirq. What cannot wait takes
- * elements from the reserve and leaves them in a place where others find them.
+ * Everything at once, from threads, softirq and hardirq. A caller that cannot wait takes an
+ * element from the reserve and leaves it where another caller finds it.
  */
 
 static void *left_behind[16];
@@ -483,7 +482,7 @@ static void interrupter_irq_work(struct irq_work *irq_work)
 	struct interrupter *it = container_of(irq_work, struct interrupter, irq_work);
 
 	it->nr_hardirq++;
-	/* Its own numbers: a softirq may be in the middle of taking one. */
+	/* Random numbers of its own: the interrupted softirq may be drawing one. */
 	atomic_step(it->fx, hash_32(it->nr_hardirq, 32));
 }
 
@@ -543,7 +542,7 @@ static void anything_loop(struct caller *caller)
 		caller->ret++;
 		switch (what >> 28) {
 		case 0:
-			/* Never less than the largest bulk that may be asked. */
+			/* Never below the largest bulk that a caller may ask for. */
 			if (mempool2_resize(caller->pool, MAX_BULK + what % 40))
 				atomic_inc(&fx->src.nr_irregular);
 			break;
@@ -583,8 +582,8 @@ static void sweep(struct fixture *fx)
 }
 
 /*
- * Elements that were left behind are of no use to who waits for one. So they are
- * freed from time to time, until nobody needs them any more.
+ * An element that was left behind serves no waiter. So this loop frees such elements from time
+ * to time, until all callers have finished.
  */
 static void sweep_loop(struct caller *caller)
 {
@@ -624,7 +623,7 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 
 	callers_start(fx, 8, anything_loop);
 	callers_start(fx, 1, interrupt_loop);
-	/* The last one, as it waits for all others. */
+	/* The last caller, as it waits for all others. */
 	callers_start(fx, 1, sweep_loop);
 	callers_finish(fx);
 
@@ -633,7 +632,7 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irregular), 0);
 
-	/* And the pool is as good as new. */
+	/* The pool can be filled as if it were new. */
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 60), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 60);
@@ -641,21 +640,20 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 }
 
 /*
- * promise 10: who holds no more than one element of as many as there are callers
- * is never told that there is none
+ * As many elements as callers, each of which holds at most one: no allocation fails
  *
- * Nobody here can wait and no memory is to be had. Some elements lie in places
- * between the callers, who swap theirs for what they find there: so elements are
- * freed by others than took them, and on other CPUs.
+ * No caller can wait, and the back end fails. The surplus elements are in slots between the
+ * callers. Each caller swaps its element for the one that it finds in a slot: so elements are
+ * freed by other callers, and on other CPUs, than they were taken.
  */
 
 struct crew {
 	int	nr_elements;
 	int	nr_threads;
-	int	nr_interrupters;	/* each a softirq and a hardirq */
+	int	nr_interrupters;	/* each has a softirq and a hardirq */
 };
 
-/* The last ones are larger than what a CPU looks through at first. */
+/* The last reserves are larger than what a CPU looks through at first. */
 static const struct crew crews[] = {
 	{ 1, 1, 0 }, { 2, 1, 0 }, { 2, 2, 0 }, { 2, 0, 1 }, { 3, 1, 1 }, { 3, 3, 0 },
 	{ 4, 2, 1 }, { 5, 1, 1 }, { 8, 4, 2 }, { 16, 6, 2 }, { 64, 6, 2 }, { 65, 6, 2 },
@@ -712,7 +710,7 @@ static void crew_step(struct fixture *fx, u32 random)
 static void crew_loop(struct caller *caller)
 {
 	while (!stopped(caller)) {
-		/* Each in its own time on all CPUs. */
+		/* Each thread moves from CPU to CPU, at its own pace. */
 		if (caller->ret++ % 64 == 0)
 			set_cpus_allowed_ptr(current, cpumask_of(cpu_of(caller->ret / 64)));
 		crew_step(caller->fx, hash_32(caller->ret * MAX_CALLERS + caller->index, 32));
@@ -733,7 +731,7 @@ static void crew_irq_work(struct irq_work *irq_work)
 	crew_step(it->fx, hash_32(it->nr_hardirq++, 32));
 }
 
-/* Bound to its CPU, where the hardirq is one caller and not two. */
+/* Bound to its CPU, on which the hardirq counts as one caller, not two. */
 static void crew_interrupt_loop(struct caller *caller)
 {
 	struct crew_interrupter *it = &crew.interrupters[caller->count];
@@ -741,7 +739,7 @@ static void crew_interrupt_loop(struct caller *caller)
 	while (!stopped(caller)) {
 		tasklet_schedule(&it->tasklet);
 		irq_work_queue(&it->irq_work);
-		/* Where softirqs are threads, they want to run too. */
+		/* Where softirqs are threads, let them run. */
 		if (caller->ret++ % 32 == 0)
 			schedule_timeout_uninterruptible(1);
 	}
@@ -749,7 +747,7 @@ static void crew_interrupt_loop(struct caller *caller)
 	irq_work_sync(&it->irq_work);
 }
 
-/* Never less than there are elements, nor one element more. */
+/* Never below the number of elements; a larger size gets no element more. */
 static void crew_resize_loop(struct caller *caller)
 {
 	while (!stopped(caller)) {
@@ -809,7 +807,7 @@ static void crew_runs(struct fixture *fx, const struct crew *what, bool resized)
 		KUNIT_EXPECT_GT(test, crew.interrupters[i].nr_hardirq, 0u);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&crew.nr_refused), 0);
-	/* None went, none came, and all of them are where they belong. */
+	/* No element was freed or allocated, and all of them are in the reserve. */
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), what->nr_elements);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irregular), 0);
@@ -843,7 +841,7 @@ static void waiters_are_served_while_the_pool_is_resized(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* promise 14: what is counted as there while it moves is there */
+/* Elements that a resize moves count as present */
 
 static void take_and_put_loop(struct caller *caller)
 {
@@ -877,9 +875,9 @@ static void growing_beside_others_leaves_nothing_out(struct kunit *test)
 }
 
 /*
- * Who frees one too many looks through all of the reserve to be sure that it is
- * full, which takes a while in a large one; meanwhile others take and put, and
- * spoil that. It comes to an end all the same, and the books are right.
+ * A CPU that frees a surplus element scans the whole reserve to make sure that it is full. In a
+ * large reserve the scan takes a while, and other callers take and put meanwhile, which spoils
+ * it. The free comes to an end all the same, and no element is lost.
  */
 
 static void free_surplus_loop(struct caller *caller)
@@ -909,9 +907,8 @@ static void free_finds_a_pool_full_though_others_take_and_put(struct kunit *test
 }
 
 /*
- * Duels: two callers do one thing each at the same time, again and again, and
- * in between, when nobody else is there to make good what they did wrong, one
- * of them looks at what has come of it.
+ * Duels: two callers do one thing each at the same time, again and again. Between the rounds,
+ * when no third caller could repair a mistake of theirs, one of them checks the result.
  */
 
 static struct {
@@ -923,12 +920,12 @@ static struct {
 	int		nr_wrong;
 } duel;
 
-/* Go on together. False if the other one does not come. */
+/* Meet the other caller. Returns false if it does not come. */
 static bool duel_meet(int *nr_meetings)
 {
 	int nr = 2 * ++*nr_meetings;
 
-	/* And so is what we did: a full barrier. */
+	/* A full barrier: what this caller did is visible to the other one. */
 	atomic_inc_return(&duel.nr_arrivals);
 	while (atomic_read(&duel.nr_arrivals) < nr) {
 		if (time_after(jiffies, READ_ONCE(duel.latest)))
@@ -936,7 +933,7 @@ static bool duel_meet(int *nr_meetings)
 		cond_resched();
 		cpu_relax();
 	}
-	/* What the other one did before it came is done. */
+	/* What the other caller did before it came is visible. */
 	smp_rmb();
 	return true;
 }
@@ -950,7 +947,7 @@ static void duel_loop(struct caller *caller)
 			duel.over = READ_ONCE(caller->fx->stop);
 		if (!duel_meet(&nr_meetings) || duel.over)
 			return;
-		/* Now the one begins and now the other. */
+		/* Vary which of the two begins. */
 		for (i = hash_32(2 * caller->ret + caller->index, 8); i; i--)
 			cpu_relax();
 		duel.fns[caller->index](caller);
@@ -961,7 +958,7 @@ static void duel_loop(struct caller *caller)
 	}
 }
 
-/* @nr elements of a pool of @min_nr are the first one's when it begins. */
+/* Before the first round the first caller holds @nr elements of a pool with @min_nr. */
 static void duel_fight(struct fixture *fx, int min_nr, int nr,
 		       void (*fn)(struct caller *caller),
 		       void (*other)(struct caller *caller),
@@ -1020,7 +1017,7 @@ static bool duel_one_has_it(struct caller *callers)
 	       !mempool2_nr_reserved(callers[0].pool);
 }
 
-/* Turn by turn the holder of the only element frees it, and the other one wants it. */
+/* The holder of the only element frees it while the other caller wants it; they take turns. */
 static void duel_put_or_wait_in_turn(struct caller *caller)
 {
 	if (caller->index == caller->ret % 2)
@@ -1035,7 +1032,7 @@ static void free_serves_who_is_on_the_way_to_sleep(struct kunit *test)
 		   duel_one_has_it);
 }
 
-/* The same with calls for several elements. */
+/* As above, with calls for several elements. */
 static void duel_put_or_wait_as_bulk_in_turn(struct caller *caller)
 {
 	if (caller->index != caller->ret % 2)
@@ -1050,7 +1047,7 @@ static void free_bulk_of_one_serves_who_is_on_the_way_to_sleep(struct kunit *tes
 		   duel_put_or_wait_as_bulk_in_turn, duel_one_has_it);
 }
 
-/* The same with all elements at once. */
+/* As above, with all elements at once. */
 static void duel_put_or_wait_bulk_in_turn(struct caller *caller)
 {
 	unsigned int nr;
@@ -1072,8 +1069,8 @@ static void frees_serve_a_bulk_caller_on_the_way_to_sleep(struct kunit *test)
 }
 
 /*
- * One frees an element too many, for which it has to make sure that the reserve
- * is full; the other takes one and brings it back.
+ * One caller frees a surplus element, and has to make sure that the reserve is full; the other
+ * one takes an element and puts it back.
  */
 static void duel_put_surplus(struct caller *caller)
 {
@@ -1113,7 +1110,7 @@ static void element_taken_while_a_larger_pool_is_found_full_comes_back(struct ku
 		   duel_is_full_again);
 }
 
-/* One finds the pool dry, or not; the other one puts the only element. */
+/* One caller finds the pool empty, or not; the other one puts the only element. */
 static void duel_put_or_try_in_turn(struct caller *caller)
 {
 	if (caller->index == caller->ret % 2)
@@ -1122,7 +1119,7 @@ static void duel_put_or_try_in_turn(struct caller *caller)
 		duel_try(caller);
 }
 
-/* Who did not get it, gets it now. */
+/* If the caller got no element, it gets one now. */
 static bool duel_can_be_had(struct caller *callers)
 {
 	struct caller *caller = &callers[(callers[0].ret + 1) % 2];
@@ -1153,7 +1150,7 @@ static void two_who_cannot_wait_share_two_elements(struct kunit *test)
 		   duel_both_had_one);
 }
 
-/* Both have one, and put them at once. */
+/* Both callers hold an element, and put it at the same time. */
 static void duel_try_then_put(struct caller *caller)
 {
 	if (caller->ret % 2)
@@ -1176,7 +1173,7 @@ static void two_puts_at_once_find_two_slots(struct kunit *test)
 		   duel_both_took_or_put);
 }
 
-/* Both have one, and there is room for one of them. */
+/* Both callers hold an element, and the reserve has room for one. */
 static bool duel_one_was_put(struct caller *callers)
 {
 	struct mempool2 *pool = callers[0].pool;
@@ -1195,7 +1192,7 @@ static void two_puts_at_once_find_one_slot(struct kunit *test)
 	duel_fight(test->priv, 1, 1, duel_put, duel_put, duel_one_was_put);
 }
 
-/* The only element is moved by a resize, up and down, while the other one wants it. */
+/* A resize moves the only element, up and down, while the other caller wants it. */
 #define DUEL_SIZE	9
 
 static void duel_resize(struct caller *caller)
@@ -1228,7 +1225,7 @@ static void resize_serves_who_is_on_the_way_to_sleep(struct kunit *test)
 		   duel_nothing_was_lost);
 }
 
-/* The other one frees what it holds into the reserve that comes or that goes. */
+/* The other caller frees its element into the new reserve or into the replaced one. */
 static void duel_take_or_put(struct caller *caller)
 {
 	if (caller->elems[0])
@@ -1252,8 +1249,9 @@ static void free_during_a_resize_finds_a_slot(struct kunit *test)
 }
 
 /*
- * A free finds the slots full, and waits for the lock of the reserve until a resize has replaced
- * that. The lock is taken so that the resize goes on where it is held; a timer lets it go.
+ * A free finds the slots full and waits for the lock of the reserve, until a resize has replaced
+ * the reserve. The case holds the lock, so that the resize gets ahead of the free; a timer
+ * releases it.
  */
 
 static arch_spinlock_t *reserve_lock;
@@ -1297,7 +1295,7 @@ static void surplus_freed_while_a_pool_grows_is_kept(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
-	/* Nor is it said to be full now. */
+	/* The new reserve has not been marked full either. */
 	mempool2_free(foreign, &fx->pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);

@@ -9,7 +9,7 @@
 
 KUNIT_ARRAY_PARAM(context, contexts, context_name);
 
-/* Where this case is to happen. */
+/* The context in which this case runs. */
 static enum place here(struct kunit *test)
 {
 	const struct context *context = test->param_value;
@@ -17,7 +17,7 @@ static enum place here(struct kunit *test)
 	return context->where;
 }
 
-/* What happens in the other context, where no expectation may be stated. */
+/* Arguments and results of a job in the other context, where KUnit expectations are not allowed. */
 struct deed {
 	struct fixture	*fx;
 	gfp_t		gfp;
@@ -63,7 +63,7 @@ static void deed_free_bulk(void *arg)
 	deed->ret = mempool2_free_bulk(&deed->fx->pool, deed->elems, deed->count);
 }
 
-/* promise 7: alloc without reclaim, wherever it is called */
+/* Alloc without reclaim, in any context */
 
 static void gfp_atomic_gets_fresh_memory(struct kunit *test)
 {
@@ -130,7 +130,7 @@ static void gfp_atomic_gets_null_when_others_wait(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
-/* promise 17: the parts of alloc, wherever they are called */
+/* The parts of alloc, in any context */
 
 static void alloc_preallocated_gets_the_reserve(struct kunit *test)
 {
@@ -159,7 +159,7 @@ static void alloc_noreserve_gets_fresh_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-/* promise 8: free, wherever it is called */
+/* Free, in any context */
 
 static void free_fills_the_reserve_and_then_calls_free_fn(struct kunit *test)
 {
@@ -197,8 +197,8 @@ static void callbacks_get_the_interrupts_as_the_caller_had_them(struct kunit *te
 }
 
 /*
- * On PREEMPT_RT the lock of the waiters may not be taken everywhere. An element
- * that is freed there goes to a waiter in the next moment, by way of the reserve.
+ * On PREEMPT_RT the lock of the queue cannot be taken in every context. Where it cannot, a freed
+ * element goes into the reserve, and a deferred irq_work hands it to a waiter.
  */
 static bool serves_later(enum place where)
 {
@@ -247,7 +247,7 @@ static void free_serves_several_waiters_in_order(struct kunit *test)
 	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
 		KUNIT_EXPECT_NOT_NULL(test, callers[i]->elems[0]);
-		/* By way of the reserve the elements are no more in order. */
+		/* Elements that have gone through the reserve are not in order any more. */
 		if (!serves_later(here(test)))
 			KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], deed.elems[i]);
 	}
@@ -298,7 +298,7 @@ static void free_serves_a_bulk_waiter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
-/* All of a pool of two, and two more of its back end, which has nothing then. */
+/* Take both elements of a pool of two, and two more from its back end, which fails afterwards. */
 static void take_four_of_two(struct deed *deed)
 {
 	struct mempool2 *pool = &deed->fx->pool;
@@ -312,7 +312,7 @@ static void take_four_of_two(struct deed *deed)
 		deed->elems[i] = mempool2_alloc_preallocated(pool);
 }
 
-/* The pool is full, and yet somebody came to wait: for two elements of two. */
+/* The reserve is full, and yet a caller waits: for two elements of a pool of two. */
 static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -324,14 +324,14 @@ static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 
 	run_in(fx, here(test), deed_free, &deed);
 	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
-	/* Who is served later leaves less to be freed into the reserve at once. */
+	/* Deferred hand-overs leave less room in the reserve at the time of the free. */
 	if (!serves_later(here(test))) {
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 		KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	}
 }
 
-/* promise 16: free_bulk, wherever it is called */
+/* free_bulk, in any context */
 
 static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 {
@@ -347,7 +347,7 @@ static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	if (serves_later(here(test))) {
-		/* At that moment there was room for two or three. */
+		/* At the time of the free the reserve had room for two or three. */
 		KUNIT_EXPECT_GE(test, deed.ret, 2u);
 		KUNIT_EXPECT_LE(test, deed.ret, 3u);
 	} else {
@@ -360,10 +360,10 @@ static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 }
 
 /*
- * promise 10: what cannot wait finds the reserve whole, wherever it is called
+ * A caller that cannot wait gets all of the reserve, in any context
  *
- * As many as there are, one after the other, and then none: and all of them
- * again, once they are back.
+ * It gets as many elements as the reserve has, one after the other, and then none; and all of
+ * them again once they are back.
  */
 
 static void deed_take_all(void *arg)
@@ -418,7 +418,7 @@ static void first_free_after_null_makes_the_next_alloc_succeed(struct kunit *tes
 	fixture_hold(fx, element);
 }
 
-/* What the pool says of itself */
+/* The functions that report on the pool */
 
 static void deed_ask(void *arg)
 {
@@ -444,8 +444,8 @@ static void nr_reserved_can_be_asked(struct kunit *test)
 }
 
 /*
- * Once the kernel's depot of stacks has no room left, who keeps a new stack there asks
- * for pages, as kmemleak and the checks would.
+ * Once the kernel's stack depot is out of room, saving a new stack allocates pages. kmemleak and
+ * the checks save stacks.
  */
 #if defined(CONFIG_STACKDEPOT) && defined(STACK_DEPOT_FLAG_CAN_ALLOC)
 static bool depot_can_be_spent(void)
@@ -478,7 +478,7 @@ static void deed_take_from_a_new_place(void *arg)
 	struct deed *deed = arg;
 	unsigned int nr_before;
 
-	/* Nobody else is on this CPU between here and the end. */
+	/* No other code runs on this CPU from here to the end. */
 	depot_spend();
 	nr_before = pages_asked_here();
 	deed->elems[0] = mempool2_alloc_preallocated(&deed->fx->pool);

@@ -2,9 +2,9 @@
 /*
  * mempool2_crowd - many pools that come and go, for scripts of scripts/guest
  *
- * No test by itself: a script loads it, looks at the pools in debugfs while it is there,
- * and unloads it. What the pools hold are numbers, so that a pool of a million elements
- * costs next to nothing.
+ * Not a test by itself: a script loads the module, reads debugfs while the pools exist, and
+ * unloads the module. The elements are numbers, so that a pool of a million elements costs next
+ * to nothing.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -52,7 +52,7 @@ static struct mempool2 *pools;
 static unsigned int nr_made;
 static struct mempool2 odd_pool, waited_pool, asked_pool;
 
-/* An element is a number that no other one has, and no address. */
+/* An element is a unique number, and no address. */
 static void *number_alloc(gfp_t gfp_mask, void *unused)
 {
 	static atomic_long_t last = ATOMIC_LONG_INIT(PAGE_SIZE);
@@ -64,13 +64,13 @@ static void number_free(void *element, void *unused)
 {
 }
 
-/* Nothing new: who wants an element has to wait for one of the reserve. */
+/* No fresh elements: a caller has to wait for an element of the reserve. */
 static void *number_alloc_at_first(gfp_t gfp_mask, void *unused)
 {
 	return gfp_mask & __GFP_NOMEMALLOC ? NULL : number_alloc(gfp_mask, unused);
 }
 
-/* Names: each is a row of its own in the table, or a line of a report, if it is shown as it is. */
+/* Names that, shown as they are, would be a row of their own in the table or a line of a report. */
 
 static const char * const names[] = {
 	"two\nlines", " 1 begins-with-a-row", "tab\there", "clear\033[2J", "bell\a", "back\b\b\b",
@@ -88,8 +88,8 @@ static int name_pools(void)
 }
 
 /*
- * As a compiler calls the copy of a function that it has made for some callers. (Of a
- * ".cold" part, objtool wants to see the function.)
+ * The name that a compiler gives to a copy of a function for some of its callers. (objtool would
+ * look for the parent function of a ".cold" part.)
  */
 noinline int odd_pool_init(void) asm("crowd_odd_pool.isra.0.constprop.0");
 
@@ -97,7 +97,7 @@ noinline int odd_pool_init(void)
 {
 	int err = mempool2_init(&odd_pool, 1, number_alloc, number_free, NULL);
 
-	/* No jump to it, or the pool was made elsewhere. */
+	/* Prevents a tail call, which would hide this function as the creation site of the pool. */
 	barrier();
 	return err;
 }
@@ -177,7 +177,7 @@ static int wait_fn(void *unused)
 
 static int thread_add(int (*fn)(void *data))
 {
-	/* Of a process it is what prctl(PR_SET_NAME) was told. */
+	/* A process could set such a name with prctl(PR_SET_NAME). */
 	const char *name = odd_names ? "crowd\n1 x" : "crowd";
 	struct task_struct *thread = kthread_run(fn, NULL, "%s", name);
 
@@ -202,7 +202,7 @@ static int threads_run(void)
 	return err;
 }
 
-/* How long interrupts are kept off, by how late a timer is */
+/* How long interrupts are disabled, measured by the delay of a timer */
 
 #define PROBE_NS	20000
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: seeing inside
+ * Tests of mempool2: debugging features
  *
- * A pool that is watched does what others do, what is on for one pool is off for
- * all others, and what happens to a pool can be seen.
+ * An instrumented pool behaves as any other pool. A feature that is on for one pool is off for
+ * all others. The events, statistics and checks show what happens to a pool.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -19,7 +19,7 @@ static void set_failing(struct fixture *fx, unsigned int one_in)
 	KUNIT_ASSERT_EQ(fx->test, mempool2_set_fail_interval(&fx->pool, one_in), 0);
 }
 
-/* Making the alloc function fail */
+/* Injected failures of the alloc function */
 
 static void failing_drives_a_pool_to_its_reserve(struct kunit *test)
 {
@@ -165,7 +165,7 @@ static void watched_pool_is_refused_nothing(struct kunit *test)
 	void *elems[2];
 
 	fixture_pool(fx, 2);
-	/* Watched, and nothing else: one in so many never comes. */
+	/* Instrumented, and nothing else: the interval is too long for a failure. */
 	set_failing(fx, INT_MAX);
 	KUNIT_EXPECT_TRUE(test, mempool2_initialized(&fx->pool));
 	KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
@@ -252,12 +252,12 @@ static void statistics_count_what_happens(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, mempool2_get_stats(&fx->pool, &sum), 0);
 	KUNIT_EXPECT_EQ(test, sum.reserve_allocs, 2);
-	/* fixture_drain() went on until there was nothing. */
+	/* fixture_drain() ended with a failed allocation. */
 	KUNIT_EXPECT_EQ(test, sum.failed, 2);
 	KUNIT_EXPECT_EQ(test, sum.waits, 1);
 	KUNIT_EXPECT_EQ(test, sum.handovers, 1);
 	KUNIT_EXPECT_EQ(test, sum.resizes, 1);
-	/* One came back, and the resize brought what was missing then. */
+	/* One element came back, and the resize allocated the others. */
 	KUNIT_EXPECT_EQ(test, sum.refills, 3);
 	KUNIT_EXPECT_GE(test, sum.max_wait_ns, jiffies_to_nsecs(2));
 	KUNIT_EXPECT_EQ(test, sum.wait_ns, sum.max_wait_ns);
@@ -417,7 +417,7 @@ static void events_tell_what_happens(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_resized), 3);
 	see_no_more();
 
-	/* And no longer. */
+	/* Events that are switched off are not seen any more. */
 	atomic_set(&seen.nr_served, 0);
 	fixture_drain(fx);
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen.nr_served), 0);
@@ -446,7 +446,7 @@ static void features_outlive_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 }
 
-/* A pool in memory of its own, which is then used for something else while a copy lives. */
+/* A pool that is copied; then its memory is reused for something else while the copy is in use. */
 static struct mempool2 *copy_pool(struct fixture *fx)
 {
 	struct mempool2_reserve __rcu *reserve;
@@ -459,7 +459,7 @@ static struct mempool2 *copy_pool(struct fixture *fx)
 	fx->pool = *original;
 	init_waitqueue_head(&fx->pool.wait);
 	source_forget(&fx->src);
-	/* By chance it has what the pool had at that place. */
+	/* By chance the memory still has the old value of this member. */
 	reserve = original->reserve;
 	memset(original, 0x5a, sizeof(*original));
 	original->reserve = reserve;
@@ -549,7 +549,7 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 							  i % (MEMPOOL2_CHECK_ALL + 1) &
 							  ~MEMPOOL2_CHECK_NESTED), 0);
 		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3 + i % 2), 0);
-		/* What it is larger by comes from outside. */
+		/* The additional elements do not come from the pool. */
 		fixture_put_all(fx);
 	}
 	WRITE_ONCE(fx->stop, true);
@@ -559,7 +559,10 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 	fx->incomplete = true;
 }
 
-/* The only user of two pools takes what is there, and always finds the larger one full. */
+/*
+ * The only user of two pools: it always gets an element of the smaller one, and always finds the
+ * larger one full.
+ */
 static void caller_relies_on_the_reserve(struct caller *caller)
 {
 	struct mempool2 *pool = &caller->fx->spare;
@@ -581,7 +584,7 @@ static void switching_hides_no_element(struct kunit *test)
 	unsigned long end;
 	int i;
 
-	/* To poison pages takes a while. */
+	/* Pages, as poisoning one takes a while. */
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, 0), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->pool, 256, 0), 0);
 	patch_no_code(fx);
@@ -600,7 +603,7 @@ static void switching_hides_no_element(struct kunit *test)
 	expect_no_warning(fx);
 }
 
-/* More than there are slots, so that some are in the store. */
+/* More elements than slots, so that some are in the store. */
 #define MANY_PAGES	160
 
 static void *pages_in_use[2][MANY_PAGES];
@@ -620,7 +623,7 @@ static void pages_take_and_free(struct caller *caller)
 	}
 	for (i = 0; i < nr; i++) {
 		word = page_address(pages[i]);
-		/* What is in use is nobody else's to write to. */
+		/* Nothing but this caller may write to an element in use. */
 		caller->ret += READ_ONCE(*word) != (unsigned long)pages[i];
 		mempool2_free(pages[i], pool);
 	}
@@ -688,8 +691,8 @@ static void checks_are_switched_while_the_pool_is_resized(struct kunit *test)
 }
 
 /*
- * What rests in the store is taken while a sweep of checks goes through the reserve: how far the
- * sweep is can be seen by the elements that it poisons.
+ * A caller takes elements of the store while the sweep of a check goes through the reserve. The
+ * poison in the elements shows how far the sweep is.
  */
 
 #define SWEPT_SIZE	4096
@@ -705,8 +708,8 @@ static void sweep_comes_to(struct fixture *fx, const u8 *element)
 }
 
 /*
- * Some in bulk, as that does not look into the slots first; and when the sweep is in the store as
- * well half of that at once, as many callers would.
+ * Take a bulk first, as that does not look into the slots before the store. When the sweep has
+ * come to the store take half of the store at once, as many callers would.
  */
 static void caller_takes_during_a_sweep(struct caller *caller)
 {
@@ -729,7 +732,7 @@ static void caller_takes_during_a_sweep(struct caller *caller)
 	caller->count = nr;
 }
 
-/* Nothing in the slots that come first. */
+/* Empty the slots at the beginning. */
 static unsigned int first_slots_empty(struct mempool2_reserve *reserve, void **elems)
 {
 	unsigned int i;
@@ -760,7 +763,7 @@ static void elements_taken_during_a_sweep(struct fixture *fx, void **elems)
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(pool, MEMPOOL2_CHECK_POISON), 0);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
-	/* What is in use is nobody else's to write to. */
+	/* Nothing but the caller may write to an element in use. */
 	for (i = 0; i < caller->count; i++) {
 		KUNIT_EXPECT_EQ(test, swept[i][0], 0);
 		elems[nr++] = swept[i];
@@ -787,7 +790,10 @@ static void elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared
 					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
 	patch_no_code(fx);
 	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->spare, 1), 0);
-	/* New pools may have checks, and the elements are written to. */
+	/*
+	 * A parameter may have switched on checks for new pools, and this case writes to the
+	 * elements.
+	 */
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, 0), 0);
 	for (i = 0; i < 20; i++)
 		elements_taken_during_a_sweep(fx, elems);
@@ -800,7 +806,7 @@ static void made_with_interrupts_off(void *pool)
 					GFP_ATOMIC, NUMA_NO_NODE));
 }
 
-/* run_in() looks at the interrupts. With checks for new pools there is more to be done. */
+/* run_in() checks the interrupts. With checks on for new pools the creation has more to do. */
 static void pool_made_with_interrupts_off_leaves_them_off(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -810,14 +816,14 @@ static void pool_made_with_interrupts_off_leaves_them_off(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mempool2_initialized(&fx->spare));
 }
 
-/* Callers' mistakes */
+/* Misuse by callers */
 
 static void switches_refuse_an_uninitialized_pool(struct kunit *test)
 {
 	struct mempool2_stats sum;
 	struct fixture *fx = test->priv;
 
-	/* Warnings come once in a boot, so they are not looked at. */
+	/* Such a warning is given once in a boot, so this case does not look for it. */
 	KUNIT_EXPECT_EQ(test, mempool2_set_fail_interval(&fx->pool, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mempool2_enable_stats(&fx->pool, true), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mempool2_get_stats(&fx->pool, &sum), -EINVAL);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: callers' mistakes (section 4 of the contract)
+ * Tests of mempool2: misuse by callers
  *
- * Each misuse_once is made twice and has one warning, which says what was wrong and
- * who did it. Nothing is allocated, freed or changed by it.
+ * Each misuse is made twice and causes one warning, which names the rule and the caller. It does
+ * not allocate, free or change anything.
  */
 #include <linux/err.h>
 #include <linux/limits.h>
@@ -18,7 +18,7 @@ static void plain_ctor(void *object)
 {
 }
 
-/* The pool that a misuse_once was made with goes on as before. */
+/* The pool that was misused works as before. */
 static void expect_pool_as_before(struct fixture *fx, int min_nr)
 {
 	struct kunit *test = fx->test;
@@ -32,7 +32,7 @@ static void expect_pool_as_before(struct fixture *fx, int min_nr)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), min_nr);
 }
 
-/* Pools that cannot be made */
+/* Pools that cannot be created */
 
 struct bad_pool {
 	const char		*name;
@@ -88,7 +88,7 @@ static void impossible_pool_is_refused_with_one_warning(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 	expect_one_warning(fx, &spent[bad - bad_pools], bad->text);
 
-	/* The memory is as good for a pool as it was. */
+	/* The memory can still hold a pool. */
 	KUNIT_EXPECT_EQ(test, mempool2_init(&fx->spare, 1, source_alloc,
 					    source_free, &fx->src), 0);
 }
@@ -105,7 +105,7 @@ static void largest_kmalloc_size_is_no_mistake(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
-	/* Whether there is such a piece or not: it was a reasonable question. */
+	/* Whether the kernel has so much memory in one piece or not: the request is legal. */
 	if (!mempool2_init_node(&fx->spare, 1, mempool2_kmalloc, mempool2_kfree,
 				(void *)KMALLOC_MAX_SIZE,
 				GFP_KERNEL | __GFP_NOWARN, NUMA_NO_NODE))
@@ -113,7 +113,7 @@ static void largest_kmalloc_size_is_no_mistake(struct kunit *test)
 	expect_no_warning(fx);
 }
 
-/* Calls on a pool that was not initialized */
+/* Calls on a pool that is not initialized */
 
 static void alloc_from_an_uninitialized_pool_returns_null(struct kunit *test)
 {
@@ -173,7 +173,7 @@ static void alloc_noreserve_from_an_uninitialized_pool_returns_null(struct kunit
 static void free_to_an_uninitialized_pool_leaves_the_element_alone(struct kunit *test)
 {
 	void *element = fixture_foreign(test->priv);
-	/* There never was a pool in this place, of which checks would know. */
+	/* Memory in which there was never a pool, so the checks do not know it. */
 	static struct mempool2 never_a_pool;
 	struct fixture *fx = test->priv;
 	static bool spent;
@@ -218,7 +218,7 @@ static void resize_of_an_uninitialized_pool_is_einval(struct kunit *test)
 	expect_pool_as_before(fx, 2);
 }
 
-/* Calls on a good pool with bad arguments */
+/* Calls on an initialized pool with bad arguments */
 
 static void alloc_bulk_of_more_than_min_nr_is_einval(struct kunit *test)
 {
@@ -238,9 +238,9 @@ static void alloc_bulk_of_more_than_min_nr_is_einval(struct kunit *test)
 }
 
 /*
- * The same misuse_once as above, which may have had the warning: only the results
- * count. min_nr 0 keeps an element, but guarantees none; and a count that would
- * be negative as a number with a sign is just a large one.
+ * The same misuse as above, which may have caused the warning already: only the results count.
+ * With min_nr 0 a pool keeps an element but guarantees none. A count that would be negative if
+ * it were signed is just a large count.
  */
 static void alloc_bulk_of_absurd_counts_is_einval(struct kunit *test)
 {
@@ -281,7 +281,7 @@ static void resize_to_more_than_can_be_counted_is_einval(struct kunit *test)
 	expect_pool_as_before(fx, 2);
 }
 
-/* What is no element is neither kept nor handed over */
+/* A value that is no element is neither kept nor handed over */
 
 static void *const no_elements[] = {
 	(void *)1UL, (void *)-1UL, (void *)-EIO, (void *)-MAX_ERRNO,
@@ -319,7 +319,7 @@ static void freed_error_never_gets_to_a_waiter(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
-/* mempool2_free() of a pool that is known to be full is another function while pools are watched. */
+/* While a pool is instrumented, mempool2_free() to a full pool calls another function. */
 static void freed_error_never_gets_past_the_checks(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -335,7 +335,10 @@ static void freed_error_never_gets_past_the_checks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
-/* Those before it are taken, and it and the others stay the caller's. */
+/*
+ * free_bulk takes the elements before the error; the error and the elements behind it stay with
+ * the caller.
+ */
 static void free_bulk_ends_at_an_error(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -439,7 +442,7 @@ static void retry_of_a_waiter_takes_no_error(struct kunit *test)
 	expect_one_warning_from(fx, &spent, "caller_alloc", "is no element");
 }
 
-/* promise 18: what is legal and not wise has one warning, and works */
+/* What is legal but unwise causes one warning, and works */
 
 static void gfp_zero_has_one_warning_and_works(struct kunit *test)
 {
@@ -450,7 +453,7 @@ static void gfp_zero_has_one_warning_and_works(struct kunit *test)
 	fixture_pool(fx, 3);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_KERNEL | __GFP_ZERO));
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT | __GFP_ZERO));
-	/* A mask that the compiler does not know goes another way. */
+	/* A mask that the compiler does not know takes another path. */
 	OPTIMIZER_HIDE_VAR(unknown);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, unknown));
 	expect_one_warning(fx, &spent, "__GFP_ZERO");

@@ -26,10 +26,13 @@ struct item {
 	atomic_t	nr_owners;
 };
 
-/* No case has more of them out, nor allocates more from where it cannot sleep. */
+/* No case has more elements out at a time in contexts in which it cannot sleep. */
 #define STOCK		64
 
-/* On PREEMPT_RT the slab allocator's locks sleep: then elements come from the stock. */
+/*
+ * On PREEMPT_RT the slab allocator takes sleeping locks: where they are not allowed, elements
+ * come from the stock.
+ */
 static bool slab_is_legal(void)
 {
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
@@ -105,9 +108,9 @@ static int source_stock(struct source *src)
 }
 
 /*
- * Does the caller itself have it locked? Others have it for moments, and queue for
- * it, and an emulated CPU that has it may be stopped by the host: so try for a
- * second. But once is enough for the verdict.
+ * Does this CPU hold the lock? Other CPUs hold it for moments and queue for it, and the host may
+ * stop an emulated CPU that holds it: so try for a second. One such callback is enough for the
+ * verdict.
  */
 static bool is_locked(struct mempool2 *pool, bool was_locked)
 {
@@ -130,7 +133,7 @@ static void source_look_around(struct source *src)
 		atomic_inc(&src->nr_irqs_off);
 	if (preempt_count())
 		atomic_inc(&src->nr_atomic);
-	/* Where a sleeping lock may not be tried, nobody could hold it either. */
+	/* Where a sleeping lock may not be tried, this CPU cannot hold it either. */
 	if (src->pool && mempool2_initialized(src->pool) && slab_is_legal() &&
 	    is_locked(src->pool, atomic_read(&src->nr_locked)))
 		atomic_inc(&src->nr_locked);
@@ -234,7 +237,7 @@ void source_disclaim(struct source *src, void *element)
 }
 
 /*
- * What the kernel tells: lines for the console, and whom it wakes
+ * What the kernel reports: lines for the console, and wake-ups
  */
 
 static struct {
@@ -242,7 +245,7 @@ static struct {
 	atomic_t	nr_warnings;
 	atomic_t	nr_bugs;
 	bool		may_report;
-	char		line[256];	/* the last one of ours */
+	char		line[256];	/* the last line by mempool2 */
 } said;
 
 static struct {
@@ -250,7 +253,7 @@ static struct {
 	atomic_t		nr;
 } wakes[MAX_CALLERS];
 
-/* The task that wakes them: a waiter's own timer wakes it as well. */
+/* The task whose wake-ups count: a waiter is also woken by its own timer. */
 static struct task_struct *waker;
 
 #ifdef CONFIG_TRACEPOINTS
@@ -270,7 +273,7 @@ static void console_probe(void *data, const char *text, size_t len)
 		said.line[fits] = '\0';
 		atomic_inc(&said.nr_ours);
 	} else if (strnstr(text, "BUG: KCSAN", len)) {
-		/* Races elsewhere in the kernel are no concern of these cases. */
+		/* Data races in the rest of the kernel do not concern these cases. */
 		if (strnstr(text, "mempool2", len))
 			atomic_inc(&said.nr_bugs);
 	} else if (strnstr(text, "BUG: ", len)) {
@@ -286,7 +289,10 @@ static void waking_probe(void *data, struct task_struct *task)
 
 	if (!in_task() || READ_ONCE(waker) != current)
 		return;
-	/* PREEMPT_RT: it gets a lock, for which it slept after it was woken. */
+	/*
+	 * PREEMPT_RT: this wake-up passes on a lock for which the task slept after it had been
+	 * woken.
+	 */
 	if (READ_ONCE(task->__state) == TASK_RTLOCK_WAIT)
 		return;
 	for (i = 0; i < MAX_CALLERS; i++)
@@ -302,7 +308,7 @@ static void pages_probe(void *data, struct page *page, unsigned int order, gfp_t
 	this_cpu_inc(nr_pages_asked);
 }
 
-/* By name, as not all of them are exported to modules, nor in all kernels. */
+/* Find the tracepoints by name: not all of them are exported, or exist in all kernels. */
 static void tracepoint_found(struct tracepoint *tp, void *unused)
 {
 	if (!strcmp(tp->name, "console"))
@@ -390,7 +396,7 @@ static void fixture_unwatch(void)
 
 #endif /* !CONFIG_TRACEPOINTS */
 
-/* Before the suites run, which is when the module is live or initcalls are over. */
+/* Runs before the suites, which start when the module is live or the initcalls are over. */
 static int __init fixture_start(void)
 {
 	int err;
@@ -459,7 +465,10 @@ void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&said.nr_ours), 1);
 	expect_said(fx, text);
-	/* To count coverage gcc leaves inline functions out of line, and their callers cannot be told. */
+	/*
+	 * With gcov, gcc does not inline the inline functions of mempool2.h, so the warning does
+	 * not name their callers.
+	 */
 	if (IS_ENABLED(CONFIG_KALLSYMS) && !IS_ENABLED(CONFIG_GCOV_KERNEL) &&
 	    !IS_ENABLED(CONFIG_GCOV))
 		expect_said(fx, caller);
@@ -530,7 +539,7 @@ static void wakes_forget(void)
 
 bool fixture_left_behind;
 
-/* Something did not happen in time. */
+/* Note that something did not happen in time. */
 static bool left_behind(void)
 {
 	fixture_left_behind = true;
@@ -597,7 +606,7 @@ bool caller_returns_within(struct caller *caller, unsigned long timeout)
 {
 	unsigned long end = jiffies + timeout;
 
-	/* Not by waiting for the completion, which may be asked several times. */
+	/* Do not wait for the completion: it may be tested several times. */
 	while (!caller_has_returned(caller)) {
 		if (time_after(jiffies, end))
 			return false;
@@ -661,7 +670,7 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
 {
 	int before = state ? READ_ONCE(*state) : 0;
 	struct llist_head served = {};
-	/* What the wake function of a waiter is given. */
+	/* The key of a hand-over, see struct handover. */
 	struct {
 		void			*element;
 		struct llist_head	*served;
@@ -674,7 +683,7 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
 		mdelay(1);
 	entry = list_first_entry_or_null(&pool->wait.head, struct wait_queue_entry, entry);
 	if (entry && (!state || READ_ONCE(*state) != before))
-		/* The flags say that there is something to be taken. */
+		/* The flags mark a hand-over. */
 		entry->func(entry, TASK_NORMAL, BIT(30), &hand);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	WARN_ON_ONCE(!llist_empty(&served));
@@ -743,7 +752,7 @@ static void errand_call(struct errand *errand)
 	errand->was_hardirq = in_hardirq();
 	errand->was_softirq = in_serving_softirq() && !in_hardirq();
 	errand->fn(errand->arg);
-	/* What says that they are off is not 1 everywhere. */
+	/* irqs_disabled() does not return 1 on every architecture. */
 	errand->irqs_restored = !!irqs_disabled() == irqs_were_off;
 }
 
@@ -819,7 +828,7 @@ void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *a
 
 int fixture_init(struct kunit *test)
 {
-	/* Not kunit_kzalloc(): it has to outlive a thread that never returns. */
+	/* Not kunit_kzalloc(): the fixture must outlive a thread that never returns. */
 	struct fixture *fx = kzalloc(sizeof(*fx), GFP_KERNEL);
 
 	if (!fx)
@@ -836,7 +845,7 @@ int fixture_init(struct kunit *test)
 	return 0;
 }
 
-/* Let go who still waits for an element. False if even that does not help. */
+/* Free elements until the caller stops waiting. Returns false if even that does not help. */
 static bool caller_rescue(struct caller *caller, unsigned long end)
 {
 	KUNIT_FAIL(caller->fx->test, "caller %d had to be rescued", caller->index);
@@ -845,7 +854,7 @@ static bool caller_rescue(struct caller *caller, unsigned long end)
 			return false;
 		if (mempool2_initialized(caller->pool))
 			mempool2_free(fixture_foreign(caller->fx), caller->pool);
-		/* It may have been served and not woken. */
+		/* The caller may have been served without being woken. */
 		wake_up_process(caller->task);
 	}
 	return true;
@@ -879,7 +888,7 @@ static bool callers_join(struct fixture *fx)
 			all = false;
 			continue;
 		}
-		/* Waits until it has left this module. */
+		/* Waits until the thread has left this module. */
 		kthread_stop(caller->task);
 		put_task_struct(caller->task);
 	}

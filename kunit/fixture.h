@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the test cases of mempool2 share: a back end that does as it is told and
- * counts what it is asked, threads that call a pool, ways into other contexts,
- * and an end of each case that checks what holds for every case.
+ * What the test cases of mempool2 share: a back end that fails on demand and counts its calls,
+ * threads that call a pool, ways into other contexts, and an end of each case that checks the
+ * invariants of all cases.
  *
- * All differences between the KUnits of the supported kernels stand here.
+ * All differences between the KUnit versions of the supported kernels are here.
  */
 #ifndef _MEMPOOL2_KUNIT_FIXTURE_H
 #define _MEMPOOL2_KUNIT_FIXTURE_H
@@ -21,19 +21,19 @@
 
 #include "../mempool2.h"
 
-/* KUnit can tell slow cases apart since 6.7. */
+/* KUnit marks slow cases since 6.7. */
 #ifndef KUNIT_CASE_SLOW
 #define KUNIT_CASE_SLOW(test_name)	KUNIT_CASE(test_name)
 #endif
 
-/* Since 6.16 KUnit may be told not to run them yet. */
+/* Since 6.16 the caller tells KUnit whether to run the suites now. */
 #ifdef HAVE_KUNIT_SUITES_WITHOUT_RUN
 #define suites_run(suites, nr)		__kunit_test_suites_init(suites, nr, true)
 #else
 #define suites_run(suites, nr)		__kunit_test_suites_init(suites, nr)
 #endif
 
-/* Where the kernel has no KUnit, the module runs its suites itself; see stock.c. */
+/* In a kernel without KUnit the module runs its suites itself; see stock.c. */
 #if IS_ENABLED(CONFIG_KUNIT)
 static inline int stock_start(void)
 {
@@ -49,17 +49,16 @@ void stock_stop(void);
 #endif
 
 /*
- * How long something may take that should happen at once. Shorter than the 5 s
- * after which a pool's waiter looks into the reserve by itself, so that this cannot
- * hide a wake-up that got lost. Once somebody was left behind, the verdict is
- * clear, and the other cases should come to their end.
+ * How long a step may take that should happen at once. Shorter than the 5 s after which a waiter
+ * looks into the reserve by itself, so that this look cannot hide a lost wake-up. Once a step
+ * has timed out the case has failed, and the other cases should end soon.
  */
 #define TIMEOUT		(fixture_left_behind ? HZ / 2 : 4 * HZ)
 extern bool fixture_left_behind;
 
 /*
- * How long it may take that memory which comes back is noticed, if it was away for about a
- * tenth of a second: ten times as long as it should, and less than without a retry.
+ * How soon a retry must notice that memory came back after it was away for about a tenth of a
+ * second: ten times as long as a retry takes, and less than a waiter takes without one.
  */
 #define SOON		(2 * HZ)
 
@@ -74,29 +73,29 @@ void let_pass(unsigned long time);
 struct item;
 
 /**
- * struct source - a back end for pools: give its address as pool_data
+ * struct source - a back end for pools; its address is the pool_data
  *
  * @budget: calls of the alloc function that succeed before all others fail
  * @to_fail: calls that fail before any succeeds
- * @only_for: if set, the calls of the alloc function by all other tasks fail: for cases in
- *	which the head of the queue is not to find memory by itself
- * @sleeps: the callbacks sleep, the alloc function if its mask allows that
- * @pool: if set, the callbacks look whether they run with this pool's lock held;
- *	for cases in which others do not hold it all the time
+ * @only_for: if set, the alloc function fails for all other tasks: for cases in which the head
+ *	of the queue must not find memory by itself
+ * @sleeps: the callbacks sleep, the alloc function only if its mask allows that
+ * @pool: if set, the callbacks check that they run without this pool's lock; for cases in which
+ *	no other task holds the lock all the time
  * @hook: if set, the alloc function calls it first
- * @free_hook: the same for the free function
- * @hook_arg: for both
+ * @free_hook: if set, the free function calls it first
+ * @hook_arg: for both hooks
  * @stock: elements for contexts in which kmalloc() and kfree() are not allowed
- * @stock_lock: protects it
+ * @stock_lock: protects @stock
  * @nr_allocs: calls of the alloc function
  * @nr_frees: calls of the free function
  * @nr_live: elements that were allocated and not freed
- * @nr_strangers: freed elements that did not come from here, or came twice
+ * @nr_strangers: freed elements that did not come from this back end, or were freed twice
  * @nr_locked: callbacks that ran with the lock of @pool held
  * @nr_irqs_off: callbacks that ran with interrupts disabled
  * @nr_atomic: callbacks that ran with preemption disabled or in an interrupt
- * @nr_irregular: elements that were handed out while somebody had them
- * @masks: what the first calls of the alloc function were given
+ * @nr_irregular: elements that were handed out while they had an owner, and other errors
+ * @masks: the masks of the first calls of the alloc function
  */
 struct source {
 	atomic_t	budget;
@@ -124,22 +123,22 @@ struct source {
 void *source_alloc(gfp_t gfp_mask, void *pool_data);
 void source_free(void *element, void *pool_data);
 
-/* From now on: no call succeeds; only the next @nr; all; all but the next @nr. */
+/* From now on these calls succeed: none; the next @nr; all; all but the next @nr. */
 void source_fail(struct source *src);
 void source_allow(struct source *src, int nr);
 void source_recover(struct source *src);
 void source_fail_next(struct source *src, int nr);
 
 /*
- * An array for more elements than this machine's memory could even point at.
- * Returns 0 if that is more than a pool can have.
+ * A min_nr for which the array of pointers alone would exceed the memory of this machine.
+ * Returns 0 if a pool cannot have that many elements.
  */
 int too_many_for_memory(void);
 
-/* Forget the calls that were counted and their masks. */
+/* Reset the counts of calls and the masks. */
 void source_forget(struct source *src);
 
-/* An element has one owner: to be called by whoever gets or gives one away. */
+/* An element has one owner: call these when an owner gets an element or gives it away. */
 void source_claim(struct source *src, void *element);
 void source_disclaim(struct source *src, void *element);
 
@@ -154,25 +153,25 @@ static inline unsigned int mask_of_call(const struct source *src, int nr)
 	return bits(src->masks[nr]);
 }
 
-/* What alloc adds to its caller's mask, and what its first try leaves out. */
+/* The flags that alloc adds to the mask of its caller, and those that its first try leaves out. */
 #define ADDED_GFP	(__GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 #define LATER_GFP	(__GFP_DIRECT_RECLAIM | __GFP_IO)
 
 struct fixture;
 
 /**
- * struct caller - a thread that does something with a pool
+ * struct caller - a thread that calls a pool
  *
- * @fx: whose it is
- * @fn: what it does
+ * @fx: the fixture of the case
+ * @fn: what the thread runs
  * @task: the thread
  * @done: @fn has returned
- * @index: which of the callers it is
- * @pool: the pool that it uses
+ * @index: of this caller in @callers of the fixture
+ * @pool: the pool that @fn uses
  * @gfp: for @fn
  * @count: for @fn
- * @elems: elements that it has; those still there in the end go back to @pool
- * @ret: what @fn makes known
+ * @elems: elements that the caller holds; those left at the end of the case go back to @pool
+ * @ret: result of @fn
  */
 struct caller {
 	struct fixture		*fx;
@@ -188,16 +187,16 @@ struct caller {
 };
 
 /**
- * struct errand - a function on its way into another context
+ * struct errand - a function that another context calls
  *
  * @fn: the function
  * @arg: for @fn
  * @done: @fn has returned
- * @tasklet: carries it into a softirq
- * @irq_work: carries it into a hardirq
- * @was_softirq: it has run in a softirq
- * @was_hardirq: it has run in a hardirq
- * @irqs_restored: it has left the interrupts as it found them
+ * @tasklet: calls @fn in a softirq
+ * @irq_work: calls @fn in a hardirq
+ * @was_softirq: @fn ran in a softirq
+ * @was_hardirq: @fn ran in a hardirq
+ * @irqs_restored: @fn left the interrupts as it found them
  */
 struct errand {
 	void			(*fn)(void *arg);
@@ -211,7 +210,7 @@ struct errand {
 };
 
 /**
- * struct fixture - what each case starts with, in test->priv
+ * struct fixture - the state of a case, in test->priv
  *
  * @test: the case
  * @src: a back end that always succeeds
@@ -219,13 +218,13 @@ struct errand {
  * @spare: zeroed, for cases with two pools
  * @watched: for patch_no_code()
  * @incomplete: the case ends with elements of @pool lost or never allocated
- * @stop: the end has come, for callers that run in a loop
+ * @stop: tells callers that run in a loop to end
  * @callers: the threads
  * @nr_callers: how many they are
- * @held: elements of @pool that the case itself has, oldest first
+ * @held: elements of @pool that the case itself holds, oldest first
  * @nr_held: how many they are
  * @errand: for run_in()
- * @watcher: the task of the case, where a hook needs to tell it from others
+ * @watcher: the task of the case, for hooks that must tell it from others
  */
 struct fixture {
 	struct kunit	*test;
@@ -244,95 +243,94 @@ struct fixture {
 };
 
 /*
- * For every suite. The end returns what callers and the case still have, and
- * expects that the pool is full then, that all elements are freed with it, that
- * nobody had to be rescued from waiting, that no callback ran with the pool's
- * lock held, and that the kernel complained about nothing but what mempool2
- * warned about.
+ * For every suite. The end returns the elements that callers and the case still hold. It then
+ * expects that the pool is full, that all elements are freed with the pool, that no waiter had
+ * to be rescued, that no callback ran with the pool's lock held, and that the kernel reported
+ * nothing except the warnings of mempool2.
  */
 int fixture_init(struct kunit *test);
 void fixture_exit(struct kunit *test);
 
-/* Make fx->pool with elements from fx->src, and forget the calls that it took. */
+/* Create fx->pool with elements from fx->src, and reset the counts of fx->src. */
 void fixture_pool(struct fixture *fx, int min_nr);
 
-/* Keep an element for fixture_put(), which frees the one that was kept first. */
+/* Hold an element for fixture_put(), which frees the oldest one. */
 void fixture_hold(struct fixture *fx, void *element);
 void *fixture_put(struct fixture *fx);
 void fixture_put_all(struct fixture *fx);
 
 /*
- * From now on nothing that is switched for pools lets the kernel patch code, until the
- * case ends. For cases that switch hundreds of times while other CPUs run that code:
- * QEMU before 8.1 now and then keeps the breakpoint that is there in between. Where the
- * kernel does not patch code for static keys, this does nothing.
+ * Until the case ends, switching a feature of a pool does not patch code. For cases that switch
+ * hundreds of times while other CPUs run that code: QEMU before 8.1 sometimes keeps the
+ * breakpoint that the kernel sets while it patches. Where the kernel does not patch code for
+ * static keys, this does nothing.
  */
 void patch_no_code(struct fixture *fx);
 
-/* Let the back end fail and hold all of the reserve. Returns how many that are. */
+/* Let the back end fail and hold all elements of the reserve. Returns their number. */
 int fixture_drain(struct fixture *fx);
 
-/* An element of the kind that fx->pool holds, but not from there. */
+/* An element of the same kind as those of fx->pool, but not from this pool. */
 void *fixture_foreign(struct fixture *fx);
 
 /*
- * Threads, bound to a CPU if @cpu is not ANY_CPU. caller_add() gives one that
- * can be set up before caller_run().
+ * Threads, bound to a CPU if @cpu is not ANY_CPU. The case may change the caller between
+ * caller_add() and caller_run().
  */
 #define ANY_CPU		(-1)
 struct caller *caller_add(struct fixture *fx, void (*fn)(struct caller *caller));
 void caller_run(struct caller *caller, int cpu);
 
-/* Has it returned, or does it within @timeout? Or within TIMEOUT? */
+/* Has the caller returned? Does it return within @timeout, or within TIMEOUT? */
 bool caller_has_returned(struct caller *caller);
 bool caller_returns_within(struct caller *caller, unsigned long timeout);
 bool caller_returns(struct caller *caller);
 
-/* Have all of them, or do they within TIMEOUT? */
+/* Do all callers return within TIMEOUT? */
 bool callers_return(struct fixture *fx);
 
-/* For @fn: one element with caller->gfp; caller->count of them at once. */
+/* For @fn: allocate one element with caller->gfp, or caller->count elements at once. */
 void caller_alloc(struct caller *caller);
 void caller_alloc_bulk(struct caller *caller);
 
-/* One that waits as the youngest for fx->pool: returns when it is queued. */
+/* Start a caller that waits for fx->pool. Returns when it is queued, as the youngest waiter. */
 struct caller *caller_that_waits(struct fixture *fx);
 struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count);
 
 /*
- * For a caller on another CPU: with the queue locked, let so many ms pass, in which
- * the oldest waiter may come to want the lock, and then give it @element as mempool2
- * does. With @state, of a request, the time is over when that changes, and only then
- * is the element given so: nobody here could call the function of a request.
+ * For a caller on another CPU: hold the lock of the queue for @ms milliseconds, in which the
+ * oldest waiter may begin to spin on it, and then hand @element to that waiter as mempool2 does.
+ * With @state, the state of a request, hold the lock until the state changes, and hand the
+ * element over only then: the fixture cannot run the callback of a request.
  */
 void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state);
 
 /*
- * Put an element into the reserve of a pool that nobody resizes, behind the back of those
- * who wait: as if a free had been stopped right before it looks for them.
+ * Put an element into the reserve of a pool without telling the waiters, as if a free had
+ * stopped right before it looks for waiters. The pool must not be resized meanwhile.
  */
 void rest_unseen(struct mempool2 *pool, void *element);
 
 int nr_waiters(const struct mempool2 *pool);
 bool waiters_become(const struct mempool2 *pool, int nr);
 
-/* A waiter is given a few elements at a time. */
+/* For waiters that are given a few elements at a time. */
 bool reserved_become(const struct mempool2 *pool, int nr);
 
-/* Is it asleep, or does it fall asleep in time? */
+/* Is the caller asleep, or does it fall asleep in time? */
 bool caller_sleeps(struct caller *caller);
 
-/* Count how often this task wakes callers, from now on; if this kernel lets us. */
+/* Count from now on how often this task wakes callers, if this kernel has the tracepoint. */
 bool wakes_watch(struct fixture *fx);
 int wakes_of(struct caller *caller);
 
-/* How often this CPU asked for pages, if this kernel tells. */
+/* How often this CPU allocated pages, if this kernel has the tracepoint. */
 bool pages_are_watched(void);
 unsigned int pages_asked_here(void);
 
 /*
- * Contexts. In a raw hardirq lockdep wants on any kernel what PREEMPT_RT needs, so no
- * case may call the kernel's allocators there.
+ * Contexts. In a raw hardirq lockdep applies the rules of PREEMPT_RT in any kernel, so no case
+ * may call the kernel's allocators there.
  */
 enum place {
 	IN_TASK,
@@ -360,23 +358,22 @@ static inline void context_name(const struct context *context, char *name)
 void allocators_are_legal(struct kunit *test, enum place where);
 
 /*
- * Work that runs in hardirq: on PREEMPT_RT only if it is said to be hard, and
- * elsewhere not, where lockdep would then want of allocators what only PREEMPT_RT
- * wants.
+ * An irq_work that runs in hardirq. PREEMPT_RT needs the hard variant. Elsewhere the hard
+ * variant would make lockdep apply the rules of PREEMPT_RT to the allocators.
  */
 #define HARDIRQ_WORK_INIT(fn)						\
 	(IS_ENABLED(CONFIG_PREEMPT_RT) ? IRQ_WORK_INIT_HARD(fn) :	\
 					 IRQ_WORK_INIT(fn))
 
-/* Call a function there and wait for it. It must not use @test. */
+/* Call a function in a context and wait for it. The function must not use @test. */
 void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *arg);
 
-/* What mempool2 said about callers' mistakes since the case began. */
+/* Expect that mempool2 has not warned about misuse since the case began. */
 void expect_no_warning(struct fixture *fx);
 
 /*
- * Expect just one, with @text and who made the misuse_once in it. Warnings come once
- * in a boot: @spent is static and tells that the case has had its own.
+ * Expect exactly one warning, with @text and the name of the caller in it. Warnings are given
+ * once in a boot: @spent is static and records that the case has had its warning.
  */
 #define expect_one_warning(fx, spent, text) \
 	expect_one_warning_from(fx, spent, __func__, text)
@@ -384,18 +381,18 @@ void expect_one_warning_from(struct fixture *fx, bool *spent, const char *caller
 			     const char *text);
 
 /*
- * Expect that mempool2 has reported one misuse of the pool of that name, and forget
- * it. Where reports cannot be seen, nothing is expected.
+ * Expect that mempool2 has reported one misuse of the pool @pool_name, and forget the report.
+ * Without the console tracepoint nothing is expected.
  */
 void expect_report(struct fixture *fx, const char *what, const char *pool_name);
 
 /*
- * The case does on purpose what checks are there to find, and switches none on: where
- * they are on for all pools, their reports are right.
+ * The case does on purpose what the checks report, and switches no check on: where a parameter
+ * has switched them on for all pools, their reports are right.
  */
 void checks_may_report(void);
 
-/* Does a report come? */
+/* Does a report come within @timeout? */
 bool report_comes_within(unsigned long timeout);
 
 #endif /* _MEMPOOL2_KUNIT_FIXTURE_H */
