@@ -400,7 +400,10 @@ static void pool_with_min_nr_0_allocates_and_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 }
 
-/* alloc_preallocated and alloc_noreserve use only the reserve, and only the alloc function */
+/*
+ * The parts of alloc: alloc_preallocated uses only the reserve, alloc_noreserve only the alloc
+ * function
+ */
 
 static void alloc_preallocated_never_calls_alloc_fn(struct kunit *test)
 {

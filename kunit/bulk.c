@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 
-/* alloc_bulk fills the whole array */
+/* A bulk allocation fills the whole array */
 
 /* Hold the elements that a bulk call returned, and check that none is missing or returned twice. */
 static void keep(struct fixture *fx, void **elems, int count)
@@ -368,9 +368,9 @@ static void two_bulk_callers_do_not_deadlock(struct kunit *test)
 }
 
 /*
- * The same case, forced: each caller has looked into a reserve that had only a part of what the
- * caller wants. Only then do both queue. If each had kept its part, each would now wait for the
- * part of the other one.
+ * The deadlock, forced: each bulk caller has looked into a reserve that had only a part of what
+ * the caller wants. Only then do both queue. If each had kept its part, each would now wait for
+ * the part of the other one.
  */
 
 struct meeting {
@@ -620,7 +620,7 @@ static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
 }
 
-/* free_bulk fills the reserve, and frees the surplus */
+/* A bulk free fills the reserve, and frees the surplus */
 
 struct lack {
 	unsigned int	nr;

@@ -331,7 +331,7 @@ static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 	}
 }
 
-/* free_bulk, in any context */
+/* A bulk free, in any context */
 
 static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 {

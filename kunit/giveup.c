@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: callers that wait for a time, or until they are killed
+ * Tests of mempool2: callers that wait for a limited time, or until they are killed
  */
 #include <linux/cpumask.h>
 #include <linux/err.h>
@@ -25,7 +25,7 @@ static void caller_alloc_killable(struct caller *caller)
 {
 	void *element;
 
-	/* Threads of the kernel are not killed unless they say so. */
+	/* A kernel thread cannot be killed unless it allows the signal. */
 	allow_signal(SIGKILL);
 	element = mempool2_alloc_killable(caller->pool, caller->gfp);
 	caller->ret = PTR_ERR_OR_ZERO(element);
@@ -38,7 +38,7 @@ static void caller_kill(struct caller *caller)
 	send_sig(SIGKILL, caller->task, 1);
 }
 
-/* One that waits with @fn, for so many jiffies if that is a matter of time. */
+/* Start a caller that waits in @fn, for @count jiffies if @fn has a timeout. */
 static struct caller *caller_that_waits_with(struct fixture *fx,
 					     void (*fn)(struct caller *caller),
 					     unsigned long timeout)
@@ -52,7 +52,7 @@ static struct caller *caller_that_waits_with(struct fixture *fx,
 	return caller;
 }
 
-/* Nobody has to wait who need not */
+/* A caller waits only if it has to */
 
 static void who_may_give_up_gets_fresh_memory_first(struct kunit *test)
 {
@@ -76,7 +76,7 @@ static void who_may_give_up_gets_the_reserve_next(struct kunit *test)
 	fixture_hold(fx, mempool2_alloc_timeout(&fx->pool, GFP_KERNEL, 0));
 	fixture_hold(fx, mempool2_alloc_killable(&fx->pool, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
-	/* The reserve comes before what may take time. */
+	/* The reserve comes before reclaim, which may take time. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
 }
 
@@ -103,7 +103,7 @@ static void mask_without_reclaim_does_not_wait(struct kunit *test)
 			(long)-ENOMEM);
 }
 
-/* Time */
+/* Timeouts */
 
 static void wait_ends_when_the_time_is_over(struct kunit *test)
 {
@@ -120,7 +120,7 @@ static void wait_ends_when_the_time_is_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
-/* One that is not the head is in a nap up to the fifth second by then. */
+/* At the end of its time a waiter behind the head sleeps in a nap that ends in the fifth second. */
 static void time_of_a_waiter_behind_the_head_is_over_in_time(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -188,7 +188,7 @@ static void largest_timeout_is_for_ever(struct kunit *test)
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	/* An unsigned int of callers; the type of the call is wider. */
+	/* @count is an unsigned int; the timeout of the call has a wider type. */
 	caller = caller_that_waits_with(fx, caller_alloc_timeout, UINT_MAX);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
 	fixture_put(fx);
@@ -199,7 +199,7 @@ static void largest_timeout_is_for_ever(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, IS_ERR(caller->elems[0]));
 }
 
-/* No time in the future is so far away, as far as time_after() can tell. */
+/* time_after() cannot represent a time so far in the future. */
 static const struct long_timeout {
 	const char	*name;
 	unsigned long	jiffies;
@@ -235,7 +235,7 @@ static void timeout_beyond_all_jiffies_does_not_end_the_wait(struct kunit *test)
 	fixture_drain(fx);
 	caller = caller_that_waits_with(fx, caller_alloc_long_timeout, 0);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
-	/* Nor does it when the waiter looks at the time again. */
+	/* The wait does not end either when the waiter checks the time again. */
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
 	fixture_put(fx);
@@ -370,13 +370,13 @@ static void who_gives_up_makes_room_for_the_next(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, second->elems[0], element);
 	fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
-	/* And nobody is thought to wait, for whom newcomers would have to. */
+	/* MEMPOOL2_WAITERS is clear, so a newcomer need not wait. */
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 }
 
 /*
- * At the same moment: the wait ends and an element is freed. The retry after the
- * time was over is a good place for it, as the waiter is still queued.
+ * The wait ends and an element is freed at the same time. The last retry, after the time is
+ * over, is a good moment for the free, as the waiter is still queued.
  */
 static unsigned long last_moment;
 
@@ -406,7 +406,7 @@ static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
-/* And just when it has seen that there is none, and wants the lock in order to leave. */
+/* A free just after the waiter has found nothing, when it waits for the lock to leave the queue. */
 static void caller_gives_late(struct caller *caller)
 {
 	give_late(caller->pool, caller->elems[0], 200, NULL);
@@ -450,7 +450,7 @@ static void give_up_loop(struct caller *caller)
 			element = mempool2_alloc_timeout(caller->pool, GFP_NOIO, caller->ret % 3);
 		else
 			element = mempool2_alloc_killable(caller->pool, GFP_NOIO);
-		/* Some hold it until others' time is over. */
+		/* Some callers hold the element until the time of others is over. */
 		if (!IS_ERR(element)) {
 			source_claim(src, element);
 			schedule_timeout_uninterruptible(caller->ret % 2);
@@ -470,7 +470,7 @@ static void kill_loop(struct caller *caller)
 	struct fixture *fx = caller->fx;
 
 	while (!READ_ONCE(fx->stop)) {
-		/* Those who are killable have even numbers. */
+		/* The killable callers have even numbers. */
 		caller_kill(&fx->callers[caller->ret++ % 4 * 2]);
 		schedule_timeout_uninterruptible(caller->ret % 2);
 		cond_resched();
@@ -503,7 +503,7 @@ static void who_gives_up_just_when_served_loses_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* A caller's mistakes */
+/* Misuse by callers */
 
 static void alloc_timeout_of_no_pool_is_refused(struct kunit *test)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: how pools come to be and end
+ * Tests of mempool2: how pools are created and destroyed
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
@@ -10,7 +10,7 @@
 
 #include "fixture.h"
 
-/* promise 1: init, exit and what the pool is between them */
+/* Init, exit, and the state of the pool in between */
 
 static void init_works_on_a_zeroed_struct(struct kunit *test)
 {
@@ -191,7 +191,7 @@ static void pools_can_be_made_on_a_given_node(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(rcu_access_pointer(fx->pool.reserve))), node);
 }
 
-/* promise 2: NULL does nothing */
+/* NULL does nothing */
 
 static void destroy_of_null_does_nothing(struct kunit *test)
 {
@@ -207,7 +207,7 @@ static void free_of_null_does_nothing(struct kunit *test)
 	mempool2_free(NULL, &fx->pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 
-	/* Nor with room in the reserve. */
+	/* Also with room in the reserve. */
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 	mempool2_free(NULL, &fx->pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
@@ -223,7 +223,7 @@ static void free_of_null_to_a_zeroed_pool_does_nothing(struct kunit *test)
 	expect_no_warning(fx);
 }
 
-/* promise 3: no memory while a pool is made */
+/* No memory while a pool is created */
 
 static const int failing_calls[] = { 0, 1, 3, 7 };
 
@@ -299,8 +299,8 @@ static void init_without_memory_for_the_bookkeeping_is_enomem(struct kunit *test
 
 #ifdef CONFIG_FAILSLAB
 /*
- * Whichever allocation fails, from the first to the last one. By default only
- * those that cannot sleep are made to fail, so the mask says so.
+ * Fail each allocation in turn, from the first to the last one. By default fault injection fails
+ * only allocations that may not sleep, hence the mask.
  */
 static void create_survives_the_failure_of_any_allocation(struct kunit *test)
 {
@@ -311,10 +311,9 @@ static void create_survives_the_failure_of_any_allocation(struct kunit *test)
 	bool all;
 
 	/*
-	 * The pool, its bookkeeping and four elements; and any page that the
-	 * slab allocator needs for one of them. What debugging allocates besides
-	 * may fail without harm, and if it is not there the next time, one of the
-	 * six is passed over: then look once more.
+	 * The pool, its bookkeeping, four elements, and any page that the slab allocator needs
+	 * for them. Debug features of the kernel allocate more, which may fail without harm. If
+	 * they do so in one call only, one of the six failures is missed: then try again.
 	 */
 	for (round = nr_null = 0; round < 5 && nr_null < 6; round++) {
 		all = false;
@@ -323,7 +322,10 @@ static void create_survives_the_failure_of_any_allocation(struct kunit *test)
 			current->fail_nth = nth;
 			pool = mempool2_create_node(4, source_alloc, source_free,
 						    &fx->src, gfp, NUMA_NO_NODE);
-			/* Not yet counted down to zero: there were no more. */
+			/*
+			 * fail_nth has not been counted down to zero: the call made no more
+			 * allocations.
+			 */
 			all = current->fail_nth;
 			current->fail_nth = 0;
 			if (!pool)
@@ -343,7 +345,7 @@ static void create_survives_the_failure_of_any_allocation(struct kunit *test)
 }
 #endif
 
-/* promise 4: the caller's mask while a pool is made */
+/* The caller's mask while a pool is created */
 
 struct given_mask {
 	const char	*name;
@@ -393,7 +395,7 @@ static void init_runs_alloc_fn_without_locks(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
-	/* Nothing forgotten: what init did counts. */
+	/* Do not reset the counts: the calls by init count. */
 	fx->src.sleeps = true;
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 2, source_alloc,
 					    source_free, &fx->src), 0);
@@ -403,7 +405,7 @@ static void init_runs_alloc_fn_without_locks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_locked), 0);
 }
 
-/* promise 13: a pool of nothing */
+/* A pool with min_nr 0 */
 
 static void pool_with_min_nr_0_is_legal(struct kunit *test)
 {
@@ -413,15 +415,15 @@ static void pool_with_min_nr_0_is_legal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 0);
 	KUNIT_EXPECT_TRUE(test, mempool2_initialized(&fx->pool));
 	KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
-	/* One element, so that it makes progress, and no more than that. */
+	/* One element, so that the pool makes progress, and no more. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 1);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 1);
 	KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
 }
 
-/* promise 19: a pool that is not yet used may be copied */
+/* A pool may be copied before its first use */
 
-/* As md/raid1 does it when its disks change: a new pool on the stack. */
+/* As md/raid1 does when its disks change: a new pool on the stack. */
 static void copy_pool(struct fixture *fx, int min_nr)
 {
 	struct mempool2 new = {}, old = fx->pool;
@@ -437,7 +439,7 @@ static void pool_may_be_copied_over_an_old_one(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
-	/* The callbacks are looked at beside another pool than fx->pool. */
+	/* The checks of fx->src look at fx->pool, which is not the pool that runs here. */
 	fx->src.pool = NULL;
 	fixture_pool(fx, 4);
 	fixture_put_all(fx);
@@ -484,7 +486,7 @@ static void idle_pool_may_be_exited_through_a_copy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 4);
 }
 
-/* promise 20: pools work before the first initcall */
+/* Pools work before the first initcall */
 
 #ifdef MODULE
 static void pool_works_before_the_first_initcall(struct kunit *test)
@@ -548,7 +550,7 @@ static void __init early_use(void)
 		mempool2_free(elems[i], &early.pool);
 }
 
-/* The console's calls come long before the first initcall, see start_kernel(). */
+/* Console initcalls run long before the first other initcall, see start_kernel(). */
 static int __init early_hook(void)
 {
 	struct mempool2 *created;
@@ -581,7 +583,7 @@ static void pool_works_before_the_first_initcall(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, early.shrink_err, 0);
 	KUNIT_EXPECT_EQ(test, early.nr_after_shrink, 4);
 	KUNIT_EXPECT_EQ(test, early.bulk_err, 0);
-	/* Memory was there, so the reserve was not touched and has no room. */
+	/* There was memory, so the call left the reserve alone, and the reserve had no room. */
 	KUNIT_EXPECT_EQ(test, early.bulk_taken, 0);
 	KUNIT_EXPECT_TRUE(test, early.was_created);
 }

@@ -13,7 +13,7 @@ static void fixture_limited_pool(struct fixture *fx, int min_nr, int limit)
 	source_forget(&fx->src);
 }
 
-/* Hold so many, which are there. */
+/* Allocate and hold @nr elements, which must succeed. */
 static void hold(struct fixture *fx, int nr)
 {
 	while (nr--)
@@ -26,7 +26,7 @@ static void no_more_than_the_limit_is_out(struct kunit *test)
 
 	fixture_limited_pool(fx, 2, 5);
 	hold(fx, 5);
-	/* There is memory and reserve, but that does not matter. */
+	/* The back end has memory and the reserve has elements, but the limit is reached. */
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
 	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
@@ -85,7 +85,7 @@ static void freed_element_makes_room_below_the_limit(struct kunit *test)
 	}
 	for (i = 0; i < 2; i++)
 		elems[i] = mempool2_alloc(&fx->pool, GFP_NOWAIT);
-	/* The reserve is full, so it takes none, but they are no longer counted. */
+	/* The reserve is full and takes none of the elements, but they no longer count as out. */
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, 2), 0u);
 	for (i = 0; i < 2; i++)
 		source_free(elems[i], &fx->src);
@@ -117,7 +117,10 @@ static void who_waits_for_the_limit_is_served_in_turn(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 }
 
-/* What it had of memory goes to the reserve, and it counts as one that has nothing. */
+/*
+ * The element that memory gave the bulk caller goes to the reserve, and the caller does not
+ * count.
+ */
 static void bulk_caller_gives_back_what_memory_had(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -147,7 +150,7 @@ static void bulk_caller_waits_for_the_limit_and_holds_nothing(struct kunit *test
 	hold(fx, 2);
 	first = caller_that_waits_for(fx, 3);
 	second = caller_that_waits_for(fx, 3);
-	/* Room for one: it is the first one's, which collects. */
+	/* The limit leaves room for one element, which the first caller collects. */
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(first));
 	fixture_put_all(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(first));
@@ -192,7 +195,7 @@ static void waiter_below_the_limit_looks_for_memory(struct kunit *test)
 	first = caller_that_waits(fx);
 	second = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(second));
-	/* There is room for one, and the first one is the next, not a newcomer. */
+	/* The limit leaves room for one element: for the first waiter, not for a newcomer. */
 	fx->src.only_for = current;
 	source_recover(&fx->src);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
@@ -299,7 +302,7 @@ static void limited_loop(struct caller *caller)
 		} else {
 			elems[0] = mempool2_alloc(caller->pool, GFP_NOIO);
 		}
-		/* More than the limit at once? It is 3. */
+		/* The limit is 3. */
 		if (atomic_add_return(nr, (atomic_t *)src->hook_arg) > 3)
 			atomic_inc(&src->nr_irregular);
 		for (i = 0; i < nr; i++)
@@ -379,8 +382,8 @@ static void limit_of_no_pool_is_refused(struct kunit *test)
 }
 
 /*
- * The end of a pool in a function, which the call that has called it must not use then. It
- * is looked whether it does, as after the end there is what would be caught.
+ * A callback destroys the pool. The call that runs the callback must not use the pool
+ * afterwards, so the callback replaces the pool by one that counts its uses.
  */
 static struct mempool2 ended;
 static int nr_used_after_end;
@@ -434,11 +437,11 @@ static void freed_element_goes_to_the_waiter_for_the_limit(struct kunit *test)
 	caller = caller_that_waits(fx);
 	element = fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
-	/* Not another one that the reserve has, in whose place this would go. */
+	/* The same element, not another one of the reserve. */
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
-/* A call that has entered and finds nothing leaves again, and another one has queued meanwhile. */
+/* A call charges the limit, finds no element and uncharges; a request queues meanwhile. */
 static struct mempool2_waiter queued_meanwhile;
 static void *sent;
 
@@ -467,7 +470,7 @@ static void failed_allocation_calls_no_functions_itself(struct kunit *test)
 	mempool2_waiter_init(&queued_meanwhile, function_that_keeps);
 	sent = NULL;
 	fx->src.hook = queue_meanwhile;
-	/* Its caller may have a lock that the function takes. */
+	/* The caller may hold a lock that the callback takes. */
 	local_irq_disable();
 	element = mempool2_alloc(&fx->pool, GFP_NOWAIT);
 	sent_at_once = READ_ONCE(sent);
@@ -481,7 +484,10 @@ static void failed_allocation_calls_no_functions_itself(struct kunit *test)
 	mempool2_free(sent, &fx->pool);
 }
 
-/* Of a request at the head of the queue nothing is known; the oldest caller that sleeps looks. */
+/*
+ * A request at the head cannot look for memory when the queue is woken, so the oldest sleeper
+ * does.
+ */
 static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -502,7 +508,7 @@ static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct ku
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
 }
 
-/* A request for which there is memory, and no place below the limit. */
+/* A request for which there is memory, but which the limit does not allow. */
 static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -521,7 +527,7 @@ static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
 }
 
-/* It enters for the request, and leaves when there is none. */
+/* A retry charges the limit, and uncharges when it finds no memory. */
 static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -541,7 +547,7 @@ static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 		schedule_timeout_uninterruptible(1);
 	mempool2_cancel_sync(&waiter);
 	KUNIT_ASSERT_NOT_NULL(test, sent);
-	/* It counts once. */
+	/* The element counts once. */
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	mempool2_free(sent, &fx->pool);
 	hold(fx, 1);

@@ -2,8 +2,8 @@
 /*
  * Tests of mempool2: finding misuse
  *
- * Each kind of misuse is provoked and has one report, which names the pool. What is
- * no misuse has none, with all checks on.
+ * Each case provokes one kind of misuse and expects one report, which names the pool. Correct
+ * use causes no report, with all checks on.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -14,7 +14,7 @@
 #include "../mempool2_debug.h"
 #include "fixture.h"
 
-/* What fixture_pool() calls itself, as the pool's maker. */
+/* fixture_pool() creates the pool, so reports name it. */
 #define MADE_BY_FIXTURE		"fixture_pool"
 
 static void checked_pool(struct fixture *fx, int min_nr, unsigned int checks)
@@ -62,7 +62,7 @@ static void elements_that_rested_in_the_store_before_the_check_are_known(struct 
 	fixture_pool(fx, 200);
 	reserve = rcu_access_pointer(fx->pool.reserve);
 	KUNIT_ASSERT_GT(test, reserve->nr_stored, 1u);
-	/* So that there is room for one that is kept twice. */
+	/* Make room for an element that would be kept twice. */
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
 	element = reserve->store[0];
@@ -162,14 +162,14 @@ static void name_is_shown_as_one_printable_word(struct kunit *test)
 	expect_report(fx, "double free", name->shown);
 }
 
-/* As a compiler calls the copy of a function that it has made for some callers. */
+/* The name that a compiler gives to a copy of a function for some of its callers. */
 noinline int copied_function(struct fixture *fx) asm("copied_function.isra.0.constprop.0");
 
 noinline int copied_function(struct fixture *fx)
 {
 	int err = mempool2_init(&fx->pool, 2, source_alloc, source_free, &fx->src);
 
-	/* No jump to it, or it is called from elsewhere. */
+	/* Prevents a tail call, which would hide this function as the creation site of the pool. */
 	barrier();
 	return err;
 }
@@ -228,7 +228,7 @@ KUNIT_ARRAY_PARAM(stock_pool, stock_pools, stock_pool_name);
 
 #define STOCK_SIZE	120
 
-/* KASAN keeps notes in objects that rest, and watches them itself. */
+/* KASAN keeps data in parked slab objects, and checks them itself. */
 static void poison_is_ours(struct kunit *test, enum stock stock)
 {
 	if (IS_ENABLED(CONFIG_KASAN) && IS_BUILTIN(CONFIG_MEMPOOL2) &&
@@ -251,7 +251,7 @@ static int stock_init(struct mempool2 *pool, enum stock stock, struct kmem_cache
 	return -EINVAL;
 }
 
-/* KASAN would find it too, and sooner. */
+/* KASAN would report this write too, and sooner. */
 static noinline __no_sanitize_address void scribble(volatile u8 *byte)
 {
 	*byte = 0x5a;
@@ -287,7 +287,7 @@ static void element_written_to_while_it_rests_is_reported(struct kunit *test)
 	element = mempool2_alloc_preallocated(&fx->spare);
 	expect_report(fx, "element written to while it rested", "stock_init");
 
-	/* So it is if it is the pool that takes it. */
+	/* The end of the pool checks the poison as well. */
 	mempool2_free(element, &fx->spare);
 	scribble(stock_byte(element, stock->stock));
 	mempool2_exit(&fx->spare);
@@ -311,7 +311,7 @@ static void element_that_rested_before_the_check_is_poisoned(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, element);
 	mempool2_free(element, &fx->spare);
 	expect_no_warning(fx);
-	/* And it is not looked at once the check is off. */
+	/* Once the check is off the poison is not checked any more. */
 	scribble(stock_byte(element, stock->stock));
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, 0), 0);
 	mempool2_exit(&fx->spare);
@@ -321,7 +321,7 @@ static void element_that_rested_before_the_check_is_poisoned(struct kunit *test)
 
 /* Waiting */
 
-/* Takes one and wants another one. */
+/* Take an element and wait for another one. */
 static void caller_nested(struct caller *caller)
 {
 	caller->elems[0] = mempool2_alloc_preallocated(caller->pool);
@@ -350,7 +350,7 @@ static void task_that_waits_after_it_has_freed_is_not_reported(struct kunit *tes
 
 	checked_pool(fx, 1, MEMPOOL2_CHECK_ALL);
 	fixture_drain(fx);
-	/* The caller holds nothing, and who holds it does not wait. */
+	/* The waiter holds no element, and the holder of the elements does not wait. */
 	caller = caller_that_waits(fx);
 	expect_no_warning(fx);
 	fixture_put(fx);
@@ -362,7 +362,7 @@ static void keep_element(struct mempool2_waiter *waiter, void **elems)
 {
 }
 
-/* Frees one, for which the function of somebody's request is called, and wants another. */
+/* Free an element, which runs the callback of a request, and wait for another element. */
 static void caller_sends(struct caller *caller)
 {
 	fixture_put(caller->fx);
@@ -403,7 +403,7 @@ static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
-	/* All of it. */
+	/* Wait until the report is complete. */
 	schedule_timeout_uninterruptible(2 * HZ);
 	expect_report(fx, "waiter stuck", MADE_BY_FIXTURE);
 	fixture_put(fx);
@@ -425,11 +425,11 @@ static void many_that_are_stuck_have_one_report(struct kunit *test)
 								   &crowd[i])),
 				(long)-EINPROGRESS);
 	}
-	/* Once somebody looks, all of them have waited for so long. */
+	/* Make all requests stall before the check looks at them. */
 	schedule_timeout_uninterruptible(HZ + HZ / 10);
 	KUNIT_ASSERT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 1), 0);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
-	/* All of them. */
+	/* Wait until the report is complete. */
 	schedule_timeout_uninterruptible(2 * HZ);
 	expect_report(fx, "waiter stuck", MADE_BY_FIXTURE);
 	for (i = 0; i < ARRAY_SIZE(crowd); i++)
@@ -438,7 +438,7 @@ static void many_that_are_stuck_have_one_report(struct kunit *test)
 
 static void stuck_waiter_of_a_copy_is_found(struct kunit *test)
 {
-	/* Not on the stack, of which nobody notes where a pool is made. */
+	/* Not on the stack: the creation site of a pool on the stack is not recorded. */
 	static struct mempool2 original;
 	struct fixture *fx = test->priv;
 	struct caller *caller;
@@ -472,7 +472,7 @@ static void pool_destroyed_while_elements_are_out_is_reported(struct kunit *test
 	source_free(element, &fx->src);
 }
 
-/* A shrinking resize whose elements are on their way to the free function when another one grows. */
+/* A resize to a smaller size frees elements when another resize makes the pool larger. */
 static void grow_once(struct source *src)
 {
 	struct fixture *fx = src->hook_arg;
@@ -504,7 +504,7 @@ static void pool_destroyed_while_callers_wait_is_reported(struct kunit *test)
 	struct fixture *fx = test->priv;
 
 	checked_pool(fx, 1, MEMPOOL2_CHECK_EXIT);
-	/* A real one would have nowhere to go afterwards. */
+	/* A real waiter would be lost afterwards. */
 	fx->pool.nr_waiters = 1;
 	mempool2_exit(&fx->pool);
 	expect_report(fx, "destroyed while callers wait", MADE_BY_FIXTURE);
@@ -519,7 +519,7 @@ static void pool_destroyed_in_time_is_not_reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
 	fixture_drain(fx);
 	fixture_put_all(fx);
-	/* Only filled in part, which is no element out. */
+	/* The pool is filled only in part; the missing elements are not out. */
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 5), 0);
 	mempool2_exit(&fx->pool);
 	expect_no_warning(fx);
@@ -565,7 +565,7 @@ static void memory_of_destroyed_pools_is_freed_at_last(struct kunit *test)
 	struct mempool2 *pool;
 	int i;
 
-	/* More than are remembered; kmemleak has the last word. */
+	/* More than the quarantine holds; kmemleak reports any leak. */
 	for (i = 0; i < 40; i++) {
 		pool = mempool2_create(1, source_alloc, source_free, &fx->src);
 		KUNIT_ASSERT_NOT_NULL(test, pool);
@@ -575,7 +575,7 @@ static void memory_of_destroyed_pools_is_freed_at_last(struct kunit *test)
 	expect_no_warning(fx);
 }
 
-/* What is no misuse */
+/* Correct use */
 
 static void foreign_elements_are_never_reported(struct kunit *test)
 {
@@ -591,7 +591,7 @@ static void foreign_elements_are_never_reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 	foreign = fixture_foreign(fx);
 	mempool2_free(foreign, &fx->pool);
-	/* What was the pool's is one too many now. */
+	/* The reserve is full, so the pool's own elements are surplus now. */
 	fixture_put_all(fx);
 	for (i = 0; i < 2; i++) {
 		elems[i] = mempool2_alloc_preallocated(&fx->pool);
@@ -608,7 +608,10 @@ static void element_that_comes_back_by_another_way_is_not_reported(struct kunit 
 
 	checked_pool(fx, 1, MEMPOOL2_CHECK_ALL);
 	element = fixture_foreign(fx);
-	/* It goes where it came from, may come from there again, and be freed again. */
+	/*
+	 * The element goes back to the allocator, which may give it out again, to be freed
+	 * again.
+	 */
 	mempool2_free(element, &fx->pool);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 8), 0);
@@ -651,8 +654,8 @@ static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
 }
 
 /*
- * Equal elements: permits, which all are one address. Each is as good as another, and what is
- * counted is how many there are.
+ * Equal elements: permits that all have the same address. Any permit is as good as another; only
+ * their number counts.
  */
 struct permits {
 	unsigned long	address;
@@ -678,7 +681,7 @@ static void permit_free(void *element, void *pool_data)
 	atomic_dec(&permits->nr_inflight);
 }
 
-/* How many are in the reserve, and when the checks are switched on: some are out already? */
+/* How many permits are in the reserve, and how many are out when the checks are switched on? */
 struct permit_case {
 	const char	*name;
 	int		min_nr;
@@ -773,7 +776,7 @@ static void memory_of_no_size_is_left_alone(struct kunit *test)
 	pool_of_no_size_is_left_alone(fx);
 }
 
-/* What is known of elements goes away while somebody looks at it */
+/* Owner records are freed while other CPUs look at them */
 static void caller_switches_checks(struct caller *caller)
 {
 	for (caller->ret = 0; caller->ret < 20; caller->ret++) {
@@ -784,7 +787,7 @@ static void caller_switches_checks(struct caller *caller)
 	WRITE_ONCE(caller->fx->stop, true);
 }
 
-/* Each time it waits it is looked up whether it holds an element. */
+/* Each time this caller waits, the check looks up whether the caller holds an element. */
 static void caller_waits_again_and_again(struct caller *caller)
 {
 	void *element;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: elements that are offered, since they were held for a short time
+ * Tests of mempool2: elements that are offered, as they were held for a short time
  *
- * The holder waits for an element, and has others behind it in the queue. On its CPU, which
- * it does not let go of, it then frees the element and asks for one at once. The others cannot run
- * meanwhile: it gets one if its element was offered, and none if it was handed over.
+ * The holder waits for an element, and others wait behind it. The holder then keeps its CPU, on
+ * which the others run, frees the element and at once asks for one without waiting. It gets one
+ * if its element was offered, and none if the element was handed over.
  */
 #include <linux/bits.h>
 #include <linux/completion.h>
@@ -20,15 +20,15 @@
 #include "../mempool2_debug.h"
 #include "fixture.h"
 
-/* What the holder has seen. */
+/* Results of the holder. */
 static struct {
-	int	nr_waiters;	/* how many waited when it had freed its element */
-	bool	again;		/* it had one again then */
+	int	nr_waiters;	/* after the holder had freed its element */
+	bool	again;		/* the holder got an element again */
 } holder;
 
 /*
- * From now on no other thread of the case runs on this CPU. On PREEMPT_RT the lock of the queue could
- * not be taken with preemption disabled; there the priority has to do.
+ * From now on no other thread of the case runs on this CPU. On PREEMPT_RT the lock of the queue
+ * cannot be taken with preemption disabled; there the priority of the holder must suffice.
  */
 static void keep_cpu(void)
 {
@@ -42,7 +42,7 @@ static void leave_cpu(void)
 		preempt_enable();
 }
 
-/* Wait for an element. */
+/* Wait for an element, and keep the CPU. */
 static void *hold(struct caller *caller)
 {
 	void *element;
@@ -80,8 +80,8 @@ static int first_cpu(void)
 }
 
 /*
- * When it becomes the head the youngest waiter is not to ask the alloc function of its own accord
- * before the holder has freed: from its next nap on it does so in seconds.
+ * Keep the youngest waiter from calling the alloc function by itself when it becomes the head,
+ * before the holder has freed: with a long pause its next nap takes seconds.
  */
 static void let_nap(struct fixture *fx)
 {
@@ -97,7 +97,7 @@ static void let_nap(struct fixture *fx)
 	KUNIT_ASSERT_NE(fx->test, READ_ONCE(waiter->pause), pause);
 }
 
-/* One that waits as the youngest, on the CPU of the holder. */
+/* Start a waiter on the CPU of the holder. It is the youngest in the queue. */
 static struct caller *waits_there(struct fixture *fx, void (*fn)(struct caller *caller),
 				  unsigned int count)
 {
@@ -112,7 +112,7 @@ static struct caller *waits_there(struct fixture *fx, void (*fn)(struct caller *
 	return caller;
 }
 
-/* The holder, and one behind it. */
+/* Start the holder, and one waiter behind it. */
 static struct caller *holder_and_waiter(struct fixture *fx, void (*fn)(struct caller *caller),
 					int min_nr)
 {
@@ -189,7 +189,10 @@ static void caller_is_interrupted(struct caller *caller)
 {
 	struct irq_free irq_free = { .caller = caller };
 
-	/* Else PREEMPT_RT has a thread do it; and elsewhere it would be one that may not lock, for lockdep. */
+	/*
+	 * On PREEMPT_RT only hard irq_work runs in an interrupt. Elsewhere lockdep would
+	 * complain about the lock of the queue in a hard one.
+	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		irq_free.work = IRQ_WORK_INIT_HARD(free_in_interrupt);
 	else
@@ -292,7 +295,7 @@ static void nothing_is_offered_to_a_request(struct kunit *test)
 	fixture_hold(fx, sent.waiter.element);
 }
 
-/* One element is offered to the first waiter, and then it is given another one. */
+/* The holder offers one element to the first waiter, and then hands another one over to it. */
 static void caller_offers_and_gives(struct caller *caller)
 {
 	void *element = hold(caller);
@@ -315,8 +318,8 @@ static void next_one_gets_what_was_offered_to_one_that_is_served(struct kunit *t
 }
 
 /*
- * The waiter runs on another CPU, which a third thread keeps from it until the holder has taken
- * again what it had offered.
+ * The waiter runs on another CPU. A third thread keeps it off that CPU until the holder has
+ * taken back the element that it had offered.
  */
 static bool may_look;
 
@@ -379,7 +382,7 @@ static void waiter_that_found_nothing_is_given_the_next_element(struct kunit *te
 	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
 }
 
-/* The waiter is in the alloc function, which may sleep, when the element is freed. */
+/* When the element is freed the waiter is in the alloc function, which may sleep. */
 static bool is_asking;
 
 static void ask_until_freed(struct source *src, gfp_t gfp_mask)
@@ -428,7 +431,7 @@ static void nothing_is_offered_to_one_that_asks_for_memory(struct kunit *test)
 	fx->src.hook = NULL;
 }
 
-/* All ways to hold, at once */
+/* All ways to hold an element, at once */
 
 #define ROUNDS	400
 

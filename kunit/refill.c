@@ -15,7 +15,7 @@ static void refill_fills_the_reserve(struct kunit *test)
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
-	/* Those that were out meanwhile are too many now, and go. */
+	/* The elements that were out meanwhile are surplus now. */
 	fixture_put_all(fx);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 4);
 }
@@ -68,7 +68,7 @@ static void refill_serves_those_who_wait_first(struct kunit *test)
 		callers[i] = caller_that_waits(fx);
 	fx->src.only_for = current;
 	source_allow(&fx->src, 4);
-	/* Two are missing, so two it allocates. */
+	/* Two elements are missing, so refill allocates two. */
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 2);
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
@@ -115,7 +115,7 @@ static void refill_may_be_called_anywhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 }
 
-/* Elements that a pool never had are no more missing when they were refilled. */
+/* Elements that the pool never had do not count as missing once refill has allocated them. */
 static void pool_that_was_filled_in_part_and_refilled_shrinks(struct kunit *test)
 {
 	struct fixture *fx = test->priv;

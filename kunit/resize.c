@@ -10,7 +10,7 @@
 
 #include "fixture.h"
 
-/* promise 14: resize */
+/* Resizing */
 
 static void resize_to_the_same_size_changes_nothing(struct kunit *test)
 {
@@ -53,7 +53,7 @@ static void growing_with_an_element_out_guarantees_the_new_size(struct kunit *te
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 10);
 }
 
-/* promise 4: and the mask of resize is GFP_KERNEL, unchanged */
+/* The mask of a resize is GFP_KERNEL, unchanged */
 static void growing_hands_on_gfp_kernel_unchanged(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -98,7 +98,7 @@ static void growing_returns_0_when_only_partly_filled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
 	KUNIT_EXPECT_FALSE(test, mempool2_is_saturated(&fx->pool));
 
-	/* Later frees fill it. */
+	/* Later frees fill the reserve. */
 	for (i = 0; i < 4; i++)
 		mempool2_free(fixture_foreign(fx), &fx->pool);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 10);
@@ -107,7 +107,7 @@ static void growing_returns_0_when_only_partly_filled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 }
 
-/* A pool that is known to be full is not looked at when an element is freed. */
+/* A free to a pool that is marked full does not look at the reserve. */
 static void growing_makes_room_in_a_pool_that_is_known_to_be_full(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -142,7 +142,7 @@ static void growing_wakes_waiters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
-	/* And the guarantee of the new size holds beside them. */
+	/* The guarantee of the new size holds in addition to the elements of the waiters. */
 	KUNIT_EXPECT_GE(test, mempool2_nr_reserved(&fx->pool) + 3 + fx->nr_held, 5);
 }
 
@@ -156,7 +156,7 @@ static void growing_serves_waiters_in_their_order(struct kunit *test)
 	fixture_drain(fx);
 	for (i = 0; i < 3; i++)
 		callers[i] = caller_that_waits(fx);
-	/* Memory for two: the last one goes on waiting. */
+	/* Memory for two elements: the last caller goes on waiting. */
 	fx->src.only_for = current;
 	source_allow(&fx->src, 2);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), 0);
@@ -166,7 +166,7 @@ static void growing_serves_waiters_in_their_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(callers[2]));
-	/* Three elements for four. */
+	/* The pool has three elements for a size of four. */
 	fx->incomplete = true;
 }
 
@@ -274,8 +274,8 @@ static void resize_without_memory_for_the_bookkeeping_changes_nothing(struct kun
 }
 
 /*
- * Nor does a pool that is to be smaller need any. By default failslab lets only those fail that
- * cannot sleep, so for a moment nobody can.
+ * A resize to a smaller size needs no memory either. By default failslab fails only allocations
+ * that may not sleep, so for a moment this case forbids sleeping to all of them.
  */
 #if defined(CONFIG_FAILSLAB) && !defined(MODULE)
 static void caller_drains_and_refills(struct caller *caller)
@@ -326,8 +326,8 @@ static void pool_shrinks_without_memory_for_the_bookkeeping(struct kunit *test)
 #endif
 
 /*
- * A back end for large pools: its elements are no memory, so that the time goes
- * into the pool. The sum tells whether those that came back were the right ones.
+ * A back end for large pools: its elements are numbers, not memory, so that the pool takes most
+ * of the time. The sum tells whether the right elements came back.
  */
 struct numbers {
 	unsigned long	last;
@@ -353,7 +353,7 @@ static void number_free(void *element, void *pool_data)
 	atomic_long_sub((unsigned long)element, &numbers->sum);
 }
 
-/* Around a batch of elements, and far beyond. */
+/* Around the size of a batch, and far beyond. */
 static const int big_sizes[] = { 31, 32, 33, 64, 1000, 100000 };
 
 static void big_size_name(const int *min_nr, char *name)
@@ -375,10 +375,10 @@ static void pool_grows_and_shrinks_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, *min_nr), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), *min_nr);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr);
-	/* Nothing was freed and allocated again. */
+	/* No element was freed and allocated again. */
 	KUNIT_EXPECT_EQ(test, numbers.last, (unsigned long)*min_nr);
 
-	/* Once more, with as many to move. */
+	/* Resize once more, which moves all elements. */
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, *min_nr + 1), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr + 1);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(pool, 2), 0);
@@ -391,8 +391,8 @@ static void pool_grows_and_shrinks_back(struct kunit *test)
 }
 
 /*
- * A pool goes on while its reserve is moved: another CPU gets in meanwhile, and
- * finds nothing but elements.
+ * A pool can be used while its reserve is moved: another CPU takes elements meanwhile, and gets
+ * nothing but valid elements.
  */
 #define MOVED_SIZE	4000
 
@@ -468,7 +468,7 @@ static void large_pool_keeps_all_its_elements_apart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1000);
 }
 
-/* Resize from inside a callback is legal: no lock of the pool is held there. */
+/* A callback may resize its pool: no lock of the pool is held there. */
 static void resize_once(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -500,7 +500,7 @@ static void alloc_fn_may_resize_while_its_pool_is_resized(struct kunit *test)
 	fx->src.hook = resize_once;
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 4), 0);
 	KUNIT_EXPECT_PTR_EQ(test, fx->src.hook_arg, (void *)fx);
-	/* The inner one came last. */
+	/* The inner resize began last. */
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 6);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 6);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 6);
@@ -519,7 +519,7 @@ static void free_fn_may_resize_its_own_pool(struct kunit *test)
 	fixture_pool(fx, 2);
 	fx->src.hook_arg = fx;
 	fx->src.free_hook = free_and_resize_once;
-	/* One more than the reserve has room for. */
+	/* One more element than the reserve has room for. */
 	mempool2_free(fixture_foreign(fx), &fx->pool);
 	KUNIT_EXPECT_PTR_EQ(test, fx->src.hook_arg, (void *)fx);
 	KUNIT_EXPECT_EQ(test, fx->pool.min_nr, 6);
@@ -527,7 +527,7 @@ static void free_fn_may_resize_its_own_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 6);
 }
 
-/* What others do to the pool while a resize is in the middle of its work. */
+/* Other calls in the middle of a resize. */
 static void take_and_free(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -551,8 +551,8 @@ static void growing_counts_what_others_free_meanwhile(struct kunit *test)
 }
 
 /*
- * A resize that is overtaken: in the middle of it another one begins and ends,
- * which counts in the end, as it began last.
+ * A resize is overtaken: in the middle of it another resize begins and ends. The other one
+ * decides the size, as it began last.
  */
 
 struct overtaken {
@@ -561,7 +561,7 @@ struct overtaken {
 	int	last;
 };
 
-/* Up and down, within a batch of elements and far beyond it. */
+/* Up and down, within a batch of elements and far beyond. */
 static const struct overtaken overtakens[] = {
 	{ 2, 10, 20 }, { 2, 10, 10 }, { 2, 10, 5 }, { 2, 10, 1 }, { 2, 10, 0 },
 	{ 2, 200, 300 }, { 2, 200, 100 }, { 2, 200, 3 }, { 100, 300, 70 },
@@ -580,7 +580,7 @@ KUNIT_ARRAY_PARAM(overtaken, overtakens, overtaken_name);
 static struct {
 	struct fixture	*fx;
 	int		last;
-	int		nr_left;	/* calls of the hook until it happens */
+	int		nr_left;	/* calls of the hook before the other resize */
 } overtaking;
 
 static void overtake(struct source *src)
@@ -603,7 +603,7 @@ static void later_resize_counts(struct kunit *test)
 	fixture_pool(fx, what->from);
 	overtaking.fx = fx;
 	overtaking.last = what->last;
-	/* At its first step, in the middle, and at its last one. */
+	/* In the first step of the resize, in the middle, and in the last step. */
 	for (when = 0; when < 3; when++) {
 		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, what->from), 0);
 		overtaking.nr_left = (nr_steps - 1) * when / 2;
@@ -622,8 +622,8 @@ static void later_resize_counts(struct kunit *test)
 }
 
 /*
- * Frees in the middle of a resize: at each step of it one more, and in the end
- * the pool has what it needs and no more.
+ * Frees in the middle of a resize: one more in each step. In the end the pool has all the
+ * elements that it needs, and no more.
  */
 
 static void free_one_held(struct source *src)
@@ -670,12 +670,12 @@ static void frees_in_the_middle_of_a_resize_lose_and_overfill_nothing(struct kun
 	fx->src.free_hook = NULL;
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), what->to);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), what->to);
-	/* Nothing was given away that had to be allocated anew. */
+	/* The resize freed no element that it had to allocate anew. */
 	nr_freed = what->from + atomic_read(&fx->src.nr_allocs) - what->to;
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), nr_freed);
 }
 
-/* Who comes in the middle of a resize finds what is there, and waits for no more. */
+/* A caller in the middle of a resize gets the elements that are left, and does not wait */
 
 static void take_half_of_the_rest(struct source *src)
 {
@@ -723,11 +723,11 @@ static void elements_still_to_be_moved_are_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 20), 0);
 	nr = fx->nr_held;
 	fx->nr_held = 0;
-	/* At the first surplus, which is of the first batch. */
+	/* The hook runs for the first surplus element, which is in the first batch. */
 	KUNIT_EXPECT_GE(test, nr, 300);
 }
 
-/* The reserve is dry, a waiter comes, and then an element is freed. */
+/* Empty the reserve, start a waiter, and then free an element. */
 static void let_one_wait(struct source *src)
 {
 	struct fixture *fx = src->hook_arg;
@@ -749,7 +749,7 @@ static void waiter_that_comes_in_the_middle_of_shrinking_is_served(struct kunit 
 {
 	struct fixture *fx = test->priv;
 
-	/* The first surplus is freed when most elements are still to be moved. */
+	/* When the first surplus element is freed, most elements are still in the old reserve. */
 	fixture_pool(fx, 60);
 	source_fail(&fx->src);
 	fx->src.hook_arg = fx;
@@ -763,7 +763,7 @@ static void let_one_wait_from_alloc_fn(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
 
-	/* Only one, and whatever the waiter itself asks for there is none. */
+	/* Only once, and not for the waiter's own call of the alloc function. */
 	if (fx->nr_callers || gfp_mask != GFP_KERNEL)
 		return;
 	source_fail(src);
@@ -781,11 +781,11 @@ static void waiter_that_comes_in_the_middle_of_growing_is_served(struct kunit *t
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 30), 0);
 	KUNIT_EXPECT_EQ(test, fx->nr_callers, 1);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
-	/* There was no more memory, so it has what it had. */
+	/* The back end has no more memory, so the pool keeps the elements that it had. */
 	fx->incomplete = true;
 }
 
-/* promise 10, for pools of any size: one CPU can have all, and in good time */
+/* One CPU can take all elements of a pool of any size, and soon */
 
 static const int any_sizes[] = { 1, 2, 64, 65, 128, 256, 1000, 100000 };
 
@@ -796,7 +796,7 @@ static void any_size_name(const int *min_nr, char *name)
 
 KUNIT_ARRAY_PARAM(any_size, any_sizes, any_size_name);
 
-/* The addresses are numbers, one after the other, so there is nothing to keep. */
+/* The elements are consecutive numbers, so the case need not store them. */
 static void *number(int i)
 {
 	return (void *)((i + 1UL) * sizeof(void *));
@@ -819,7 +819,7 @@ static void pool_is_drained_and_refilled_to_the_last(struct kunit *test)
 	const int *min_nr = test->param_value;
 	struct fixture *fx = test->priv;
 	struct mempool2 *pool = &fx->spare;
-	/* Each round takes long enough in a large one. */
+	/* In a large pool one round takes long enough. */
 	int round, i, nr_rounds = *min_nr > 1000 ? 1 : 3;
 	struct numbers numbers = {}, taken;
 
@@ -828,7 +828,10 @@ static void pool_is_drained_and_refilled_to_the_last(struct kunit *test)
 	for (round = 0; round < nr_rounds; round++) {
 		KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(pool));
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), *min_nr);
-		/* What is full takes no more: to free_fn, and it is as before. */
+		/*
+		 * A full reserve takes no more elements: the surplus goes to free_fn, and the
+		 * reserve is unchanged.
+		 */
 		mempool2_free(number_alloc(GFP_KERNEL, &numbers), pool);
 		numbers.last--;
 		KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.nr_live), *min_nr);
@@ -847,7 +850,7 @@ static void pool_is_drained_and_refilled_to_the_last(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.sum), 0L);
 }
 
-/* The best of two, as others have the machine too. */
+/* The best of two, as other load on the machine adds time. */
 static u64 time_to_drain_and_refill(struct kunit *test, int min_nr)
 {
 	struct fixture *fx = test->priv;
@@ -871,8 +874,8 @@ static u64 time_to_drain_and_refill(struct kunit *test, int min_nr)
 }
 
 /*
- * Not by looking through the whole reserve for each of them, which would be 25 times out of
- * proportion, each time. A busy machine is so now and then.
+ * Draining and refilling must not scan the whole reserve for each element, which would make the
+ * large pool 25 times too slow, each time. A busy machine makes it slow only now and then.
  */
 static void drain_and_refill_take_time_in_proportion(struct kunit *test)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs the suites in kernels that are built without KUnit, as stock kernels are.
- * There KUnit is a module too (see scripts/kunit-module), and the kernel's module
- * loader finds no suites in other modules: so this module finds its own and has
- * KUnit run them, as KUnit itself does elsewhere.
+ *
+ * There KUnit is a module too (see scripts/kunit-module), and the kernel's module loader finds
+ * no suites in other modules. So this module finds its own suites and passes them to KUnit.
  */
 #include <linux/glob.h>
 #include <linux/kthread.h>
@@ -18,7 +18,7 @@ static char *filter_glob = "";
 module_param(filter_glob, charp, 0444);
 MODULE_PARM_DESC(filter_glob, "SUITE or SUITE.CASE, with * and ?: run only these");
 
-/* A guest waits until this is N before it unloads the module. */
+/* The guest unloads the module when this is N. */
 static bool running = true;
 module_param(running, bool, 0444);
 MODULE_PARM_DESC(running, "Are the suites still running?");
@@ -29,7 +29,7 @@ extern struct kunit_suite *mempool2_kunit_suites_end[];
 
 static struct task_struct *runner;
 
-/* Leave only the cases that match. Returns whether there are any. */
+/* Keep only the cases that match. Returns whether there are any. */
 static bool suite_filter(struct kunit_suite *suite, const char *glob)
 {
 	struct kunit_case *from, *to = suite->test_cases;
@@ -41,7 +41,7 @@ static bool suite_filter(struct kunit_suite *suite, const char *glob)
 	return to != suite->test_cases;
 }
 
-/* Leave only the suites that match. Returns how many those are. */
+/* Keep only the suites that match. Returns their number. */
 static int suites_filter(char *glob)
 {
 	char *suite_glob = strsep(&glob, ".");
@@ -58,11 +58,11 @@ static int runner_thread(void *unused)
 {
 	int nr = suites_filter(filter_glob);
 
-	/* As those who load modules by hand find them: this one's init has returned. */
+	/* Wait, as when the module is loaded by hand, until its init function has returned. */
 	while (READ_ONCE(THIS_MODULE->state) != MODULE_STATE_LIVE && !kthread_should_stop())
 		schedule_timeout_uninterruptible(1);
 
-	/* What KUnit says first where it finds the suites itself. */
+	/* The header that KUnit prints where it finds the suites itself. */
 	pr_info("KTAP version 1\n");
 	pr_info("1..%d\n", nr);
 	suites_run(mempool2_kunit_suites, nr);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of mempool2: callers that wait for an element, and in which order they
- * get it
+ * Tests of mempool2: callers that wait for an element, and the order in which they get it
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
@@ -14,7 +13,7 @@
 
 #include "fixture.h"
 
-/* promise 6: with reclaim alloc waits, and never returns NULL */
+/* With reclaim alloc waits, and never returns NULL */
 
 static void alloc_with_reclaim_waits_until_an_element_is_freed(struct kunit *test)
 {
@@ -92,7 +91,7 @@ static void waiter_is_accounted_as_waiting_for_io(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
-	/* It says so just before it sleeps. */
+	/* The waiter sets in_iowait just before it sleeps. */
 	while (!caller->task->in_iowait && time_before(jiffies, end))
 		schedule_timeout_uninterruptible(1);
 	KUNIT_EXPECT_TRUE(test, caller->task->in_iowait);
@@ -117,7 +116,7 @@ static void no_function(struct mempool2_waiter *waiter, void **elems)
 {
 }
 
-/* One that is not the head of the queue, which asks more often. */
+/* A waiter that is not the head of the queue; the head retries more often. */
 static void waiter_looks_for_memory_again_after_five_seconds(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -134,7 +133,7 @@ static void waiter_looks_for_memory_again_after_five_seconds(struct kunit *test)
 	nr_asked = 0;
 	fx->src.hook = count_asker;
 
-	/* Nothing is freed: only the caller itself can find out. */
+	/* No element is freed: only the caller itself can find out. */
 	fx->src.only_for = caller->task;
 	source_recover(&fx->src);
 	KUNIT_EXPECT_TRUE(test, caller_returns_within(caller, 5 * HZ + TIMEOUT));
@@ -186,7 +185,7 @@ static void head_asks_at_growing_distances_and_no_other(struct kunit *test)
 	nr = atomic_read(&fx->src.nr_allocs);
 	KUNIT_EXPECT_GE(test, nr, 3);
 	KUNIT_EXPECT_LE(test, nr, 10);
-	/* They do not grow for ever. */
+	/* The pauses do not grow forever. */
 	let_pass(5 * HZ / 2);
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), nr);
 	KUNIT_EXPECT_EQ(test, nr_asked, 0);
@@ -232,9 +231,12 @@ static void waiter_behind_a_cancelled_request_asks_soon(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, caller->elems[0]);
 }
 
-/* A caller's own wake_up() on the queue cannot hurt, and asks for a retry. */
+/* A caller's own wake_up() on the queue is harmless, and makes a waiter retry */
 
-/* Two that sleep. Now there is memory, but only for the second one: the head looks by itself soon. */
+/*
+ * Start two waiters. Now there is memory, but only for the second one: the head would retry
+ * soon.
+ */
 static struct caller *second_that_waits(struct fixture *fx, struct caller **head)
 {
 	struct caller *caller;
@@ -263,7 +265,7 @@ static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
-/* The other one does not look before its own time is over. */
+/* The second waiter does not retry before its own nap is over. */
 static void bare_wake_up_is_for_the_oldest_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -277,7 +279,7 @@ static void bare_wake_up_is_for_the_oldest_waiter(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
-/* The wake-up comes while the waiter, which is the head, asks by itself. */
+/* The wake-up comes while the waiter, which is the head, calls the alloc function. */
 static void rest_and_wake_up(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -304,7 +306,7 @@ static void wake_up_while_the_waiter_looks_is_not_lost(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
-/* Others in the queue */
+/* Foreign entries in the queue */
 
 static int entry_that_stays(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
 {
@@ -341,7 +343,7 @@ static void foreign_entry_is_woken_by_an_element_that_passes_it(struct kunit *te
 	prepare_to_wait_exclusive(&fx->pool.wait, &entry, TASK_UNINTERRUPTIBLE);
 	__set_current_state(TASK_RUNNING);
 	caller = caller_that_waits(fx);
-	/* autoremove_wake_function() takes away only the entry of a task that it wakes. */
+	/* autoremove_wake_function() removes an entry only if it wakes the task. */
 	set_current_state(TASK_UNINTERRUPTIBLE);
 	fixture_put(fx);
 	__set_current_state(TASK_RUNNING);
@@ -380,7 +382,7 @@ static void retry_in_vain_keeps_the_place_in_the_queue(struct kunit *test)
 	wake_up(&fx->pool.wait);
 	while (!atomic_read(&fx->src.nr_allocs) && time_before(jiffies, end))
 		schedule_timeout_uninterruptible(1);
-	/* It may have looked by itself as well. */
+	/* The waiter may have retried by itself as well. */
 	KUNIT_EXPECT_GE(test, atomic_read(&fx->src.nr_allocs), 1);
 
 	element = fixture_put(fx);
@@ -391,7 +393,7 @@ static void retry_in_vain_keeps_the_place_in_the_queue(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, second->elems[0], element);
 }
 
-/* An element comes back just while the waiter looks for memory by itself. */
+/* An element is freed while the waiter calls the alloc function by itself. */
 static void serve_during_the_retry(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
@@ -417,13 +419,16 @@ static void waiter_served_during_its_retry_keeps_one_element(struct kunit *test)
 	fx->src.hook = serve_during_the_retry;
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
-	/* It keeps what it was given; what it found itself fills the reserve. */
+	/*
+	 * The waiter keeps the element that was handed to it; the one that it found fills the
+	 * reserve.
+	 */
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
-/* The order: oldest first, handed over directly, overtaken by nobody */
+/* Order: the oldest waiter first, by a direct hand-over, not overtaken */
 
 static void freed_elements_go_to_waiters_in_their_order(struct kunit *test)
 {
@@ -483,13 +488,13 @@ static void one_freed_element_wakes_one_waiter_once(struct kunit *test)
 	for (i = 0; i < 6; i++) {
 		KUNIT_EXPECT_TRUE(test, caller_sleeps(callers[i]));
 		fixture_put(fx);
-		/* Woken within the call, so there is nothing to wait for. */
+		/* mempool2_free() wakes the waiter itself, so the count is final. */
 		for (j = 0; j < 6; j++)
 			KUNIT_EXPECT_LE(test, wakes_of(callers[j]), j <= i);
 		nr_woken += wakes_of(callers[i]);
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
 	}
-	/* Now and then one has just looked at the queue by itself, and is still awake. */
+	/* A waiter may have just looked at the queue by itself, and still be awake. */
 	KUNIT_EXPECT_GE(test, nr_woken, 3);
 }
 
@@ -511,7 +516,7 @@ static void newcomer_does_not_overtake_a_waiter(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(newcomer));
 }
 
-/* Between the free and the waiter's first instruction nobody gets in. */
+/* Between the free and the first instruction of the waiter no other caller gets the element. */
 static void freed_element_is_the_waiters_before_it_runs(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -546,7 +551,7 @@ static void nobody_takes_from_the_reserve_while_others_wait(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
-	/* The next one is the reserve's again. */
+	/* The next freed element goes to the reserve. */
 	fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
@@ -568,7 +573,7 @@ static void healthy_allocations_go_on_beside_waiters(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
-/* promise 9: an element from elsewhere serves a waiter too */
+/* An element from elsewhere serves a waiter too */
 
 static void foreign_element_serves_a_waiter(struct kunit *test)
 {
@@ -586,7 +591,7 @@ static void foreign_element_serves_a_waiter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* promise 10: elements that waiters pass on do not leak out of the reserve */
+/* Elements that waiters free again do not leak out of the reserve */
 
 static void reserve_is_full_again_after_the_waiters(struct kunit *test)
 {
@@ -608,7 +613,7 @@ static void reserve_is_full_again_after_the_waiters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* promise 12: every element can be had on every CPU */
+/* Each CPU can get every element */
 
 static void caller_drain(struct caller *caller)
 {
@@ -683,14 +688,14 @@ static void waiter_on_one_cpu_is_served_from_every_other(struct kunit *test)
 }
 
 /*
- * Elements that are taken and put on given CPUs, one batch after the other, so
- * that it is known how many there must be.
+ * Elements that are taken and put on given CPUs, one batch after the other, so that the case
+ * knows how many are in the reserve.
  */
 struct batch {
 	struct mempool2	*pool;
 	void		**elems;
-	int		nr;	/* how many are out */
-	int		target;	/* how many shall be */
+	int		nr;	/* that are out */
+	int		target;	/* that shall be out */
 	bool		waitless;
 	bool		in_task;
 };
@@ -736,9 +741,9 @@ static int batch_put_in_task(void *arg)
 }
 
 /*
- * Returns whether as many as wanted are out then. Where the free function is to be
- * called they are put by a task: no interrupt that cannot be a thread on PREEMPT_RT
- * may free memory, and this one cannot.
+ * Returns whether @target elements are out afterwards. With @in_task a task puts the elements,
+ * as the free function will run: on PREEMPT_RT an interrupt that is not threaded may not free
+ * memory.
  */
 static bool batch_becomes(struct batch *batch, int target, int cpu)
 {
@@ -761,10 +766,10 @@ static int any_cpu(struct rnd_state *random)
 	return cpu;
 }
 
-/* A reserve of so many slots is small: a CPU looks through all of it at first. */
+/* Up to so many slots a CPU looks through all of the reserve at first. */
 #define SMALL		64
 
-/* Around that, and beyond. */
+/* Around that size, and beyond. */
 static const int reserve_sizes[] = { 1, 2, 3, 5, 16, 63, 64, 65, 129, 1000 };
 
 static void reserve_size_name(const int *min_nr, char *name)
@@ -785,7 +790,7 @@ static void any_cpu_finds_all_that_the_others_put(struct kunit *test)
 	batch_begin(fx, &batch, *min_nr);
 	prandom_seed_state(&random, *min_nr);
 	for (round = 0; round < 300; round++) {
-		/* Now to the last one or to the first, now somewhere. */
+		/* Take or put all elements, or a random number of them. */
 		target = prandom_u32_state(&random) % (*min_nr + 1);
 		if (round % 5 == 0)
 			target = 0;
@@ -805,7 +810,7 @@ static void any_cpu_finds_all_that_the_others_put(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* The same where only one is there, wherever that lies. */
+/* As above, with one element in the reserve, wherever it is. */
 static void any_cpu_finds_the_only_element(struct kunit *test)
 {
 	const int *min_nr = test->param_value;
@@ -817,13 +822,13 @@ static void any_cpu_finds_the_only_element(struct kunit *test)
 	batch_begin(fx, &batch, *min_nr);
 	prandom_seed_state(&random, *min_nr);
 	for (i = 0; i < 100; i++) {
-		/* Another slot each time: the order of the others is the pool's affair. */
+		/* Another slot each time: the pool decides in which order it fills the others. */
 		nr_wrong += !batch_becomes(&batch, *min_nr, any_cpu(&random));
 		nr_wrong += !batch_becomes(&batch, prandom_u32_state(&random) % *min_nr,
 					   any_cpu(&random));
 		nr_wrong += !batch_becomes(&batch, *min_nr - 1, any_cpu(&random));
 		nr_wrong += !batch_becomes(&batch, *min_nr, any_cpu(&random));
-		/* And then there is none on any CPU. */
+		/* No CPU gets a further element. */
 		nr_wrong += batch_becomes(&batch, *min_nr + 1, any_cpu(&random));
 	}
 	KUNIT_EXPECT_EQ(test, nr_wrong, 0);
@@ -852,7 +857,7 @@ static void first_put_on_any_cpu_ends_the_drought_on_every_other(struct kunit *t
 	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 }
 
-/* Elements that tell in which slot of a reserve they were put at first. */
+/* Elements that tell in which slot of the reserve they were put at first. */
 static void *slot_alloc(gfp_t gfp_mask, void *pool_data)
 {
 	unsigned long *nr_slots = pool_data;
@@ -881,8 +886,8 @@ static void first_slot_find(void *arg)
 #define SLOTS_IN_LINE	(SMP_CACHE_BYTES / sizeof(void *))
 
 /*
- * How many cache lines the slots of a reserve take: up to those of the largest small
- * one, as in a large one a CPU begins where it was in another.
+ * How many cache lines the slots take, up to the largest small reserve: in a large one a CPU
+ * begins where its hint from another pool points.
  */
 static const struct lines {
 	const char	*name;
@@ -916,7 +921,7 @@ static void cpus_begin_in_cache_lines_of_their_own(struct kunit *test)
 		KUNIT_ASSERT_LT(test, line, lines->nr);
 		most = max(most, ++nr_cpus[line]);
 	}
-	/* Or at least no more of them in one line than in another. */
+	/* With more CPUs than lines, the CPUs are spread evenly. */
 	KUNIT_EXPECT_EQ(test, most, DIV_ROUND_UP(num_online_cpus(), lines->nr));
 }
 
@@ -934,7 +939,7 @@ static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *tes
 		batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 		KUNIT_EXPECT_TRUE(test, mempool2_is_saturated(&fx->pool));
 
-		/* Twice: the first one finds out that it is full, the second knows. */
+		/* Twice: the first free finds that the reserve is full, the second knows it. */
 		for (nr_freed = 0; nr_freed < 2; nr_freed++) {
 			source_forget(&fx->src);
 			batch.elems[batch.nr++] = fixture_foreign(fx);
@@ -945,7 +950,10 @@ static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *tes
 	}
 }
 
-/* Whatever has overlooked it: a waiter that looks again finds it, and the oldest gets it. */
+/*
+ * Whatever has overlooked an element: a waiter that looks again finds it, and the oldest waiter
+ * gets it.
+ */
 static void element_that_rests_beside_waiters_is_found_when_one_looks_again(struct kunit *test)
 {
 	const int *min_nr = test->param_value;
@@ -956,7 +964,7 @@ static void element_that_rests_beside_waiters_is_found_when_one_looks_again(stru
 
 	batch_begin(fx, &batch, *min_nr);
 	KUNIT_EXPECT_TRUE(test, batch_becomes(&batch, *min_nr, cpumask_first(cpu_online_mask)));
-	/* So that it is known that nothing is there. */
+	/* Marks the reserve empty. */
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	oldest = caller_that_waits(fx);
 	second = caller_that_waits(fx);
@@ -977,7 +985,7 @@ static void element_that_rests_beside_a_waiter_is_no_newcomers(struct kunit *tes
 	struct fixture *fx = test->priv;
 	struct caller *caller;
 
-	/* In the only slot. */
+	/* The pool has only one slot. */
 	fixture_pool(fx, 1);
 	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 1);
 	caller = caller_that_waits(fx);
@@ -993,7 +1001,7 @@ static void newcomer_serves_all_beside_whom_elements_rest(struct kunit *test)
 	struct fixture *fx = test->priv;
 	int i;
 
-	/* One more than are served in one go. */
+	/* One more element than one batch of hand-overs serves. */
 	fixture_pool(fx, 4);
 	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 4);
 	for (i = 0; i < 3; i++)
@@ -1028,7 +1036,7 @@ static void elements_freed_on_a_cpu_that_goes_away_can_be_had(struct kunit *test
 	if (remove_cpu(cpu))
 		kunit_skip(test, "CPU %d cannot be taken away", cpu);
 	KUNIT_EXPECT_EQ(test, fixture_drain(fx), 4);
-	/* And one who begins to wait meanwhile is served as ever. */
+	/* A caller that begins to wait meanwhile is served as usual. */
 	waiter = caller_that_waits(fx);
 	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
 	element = fixture_put(fx);
@@ -1059,7 +1067,10 @@ static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* A free on its way into an interrupt of another CPU, by way of one that may take no locks. */
+/*
+ * A free in an interrupt of another CPU. The IPI queues an irq_work, as an IPI handler may take
+ * no sleeping lock on PREEMPT_RT.
+ */
 struct put_errand {
 	struct irq_work		irq_work;
 	struct completion	done;
@@ -1103,8 +1114,8 @@ static void caller_puts_in_interrupts(struct caller *caller)
 }
 
 /*
- * On PREEMPT_RT such a free may not serve waiters itself, and the CPU's own thread for
- * interrupts' work stops before the CPU takes its last interrupt.
+ * On PREEMPT_RT such a free cannot serve waiters itself, and the CPU's thread for irq_work stops
+ * before the CPU takes its last interrupt.
  */
 static void elements_freed_in_interrupts_of_a_cpu_that_goes_away_reach_waiters(struct kunit *test)
 {
@@ -1127,7 +1138,7 @@ static void elements_freed_in_interrupts_of_a_cpu_that_goes_away_reach_waiters(s
 		if (remove_cpu(cpu))
 			kunit_skip(test, "CPU %d cannot be taken away", cpu);
 		KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
-		/* All of them wait for ever if one element is lost. */
+		/* If one element is lost, all callers wait forever. */
 		for (i = 0; i < 4 * HZ && READ_ONCE(caller->ret) == before; i++)
 			schedule_timeout_uninterruptible(1);
 		KUNIT_ASSERT_GT(test, READ_ONCE(caller->ret), before);
@@ -1152,7 +1163,7 @@ static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *tes
 }
 #endif
 
-/* promise 13: waiters on a pool of nothing */
+/* Waiters on a pool with min_nr 0 */
 
 static void waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free(struct kunit *test)
 {
