@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "async": threads request elements without sleeping in the pool, and a
- * function is called with those that are not there
+ * Scenario "async": threads request elements without sleeping in the pool, and get the elements
+ * that are not available at once in a callback
  *
- * The allocator fails, so all elements come from the reserve, which has fewer of
- * them than there are threads. Each thread makes a request, waits until its
- * function was called, keeps the element for a while and frees it, which may call
- * the function of another thread's request. Some requests are cancelled at once.
+ * The back end fails, so all elements come from the reserve, which has fewer elements than there
+ * are threads. Each thread makes a request, waits for its callback, keeps the element for a
+ * while and frees it, which may run the callback of another thread's request. Some requests are
+ * cancelled at once.
  *
- * A request has to come to exactly one end: the element is there at once, or the
- * function is called, or the request is cancelled. Two ends of one request, no
- * end at all, and an element that has two owners are counted.
+ * Each request must end exactly once: with an element at once, with its callback, or with its
+ * cancellation. The scenario counts requests with two ends or none, and elements with two
+ * owners.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
@@ -25,31 +25,31 @@
 #include "../mempool2.h"
 #include "bench.h"
 
-/* Each thread cancels one in so many of its requests, if that comes in time. */
+/* Each thread cancels one in so many of its requests, unless the callback comes first. */
 #define CANCEL_ONE_IN	16
 
-/* Elements are freed all the time: a request without an end by then has none. */
+/* Elements are freed all the time, so a request that has not ended by then never will. */
 #define LOST_AFTER	(10 * HZ)
 
 struct element {
 	atomic_t	nr_owners;
 };
 
-/* What each thread requests its elements with. */
+/* A thread's request. */
 struct requester {
 	struct mempool2_waiter	waiter;
 	struct completion	called;
-	atomic_t		is_pending;	/* the request has come to no end yet */
+	atomic_t		is_pending;	/* the request has not ended yet */
 	atomic_t		nr_second_ends;
-	struct element		*element;	/* what the function was called with */
+	struct element		*element;	/* from the callback */
 	u64			start_ns;
-	u64			longest_ns;	/* until the function was called */
-	/* Requests, and the ends that they came to */
+	u64			longest_ns;	/* until the callback */
+	/* Requests, and their ends */
 	unsigned long		nr_requests;
 	unsigned long		nr_at_once;
 	unsigned long		nr_called;
 	unsigned long		nr_cancelled;
-	unsigned long		nr_lost;	/* came to no end, or were refused */
+	unsigned long		nr_lost;	/* never ended, or refused */
 	unsigned long		nr_shared;	/* elements that had another owner */
 };
 
@@ -66,7 +66,7 @@ static void note_end(struct requester *requester, unsigned long *nr_of_its_kind)
 		atomic_inc(&requester->nr_second_ends);
 }
 
-/* In a thread that frees an element, or in an interrupt. */
+/* Runs in a thread that frees an element, or in an interrupt. */
 static void element_sent(struct mempool2_waiter *waiter, void **elems)
 {
 	struct requester *requester = container_of(waiter, struct requester, waiter);
@@ -78,7 +78,7 @@ static void element_sent(struct mempool2_waiter *waiter, void **elems)
 	complete(&requester->called);
 }
 
-/* An element, or NULL if the request was cancelled or is lost. */
+/* Returns an element, or NULL if the request was cancelled or is lost. */
 static struct element *request(struct async *async, struct requester *requester)
 {
 	struct element *element;
@@ -130,7 +130,7 @@ static void async_work(struct mp2b_worker *worker)
 			requester->nr_shared++;
 		params->kind->free(async->run.pool, element);
 	}
-	/* An interrupt may have called the function, and not have left it yet. */
+	/* An interrupt may have called the callback, which may not have returned yet. */
 	mempool2_cancel_sync(&requester->waiter);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the benchmark's parts share. A scenario is one file: a function that does
- * the same work on whatever kind of pool it is given, and reports figures.
+ * What the parts of the benchmark share. A scenario is one file: a function that does the same
+ * work on any kind of pool, and reports figures.
  */
 #ifndef _MEMPOOL2_BENCH_H
 #define _MEMPOOL2_BENCH_H
@@ -21,16 +21,16 @@ enum mp2b_kind_id {
 	MP2B_MEMPOOL,		/* the kernel's mempool */
 	MP2B_MEMPOOL2,
 	MP2B_OBJPOOL,		/* the kernel's objpool: elements without an allocator */
-	MP2B_FREELIST,		/* the same with a lock, and as little as possible */
+	MP2B_FREELIST,		/* a free list with a lock, and as little as possible */
 	MP2B_BARE,		/* no pool: the allocator itself */
-	MP2B_INDIRECT,		/* the same through pointers to its functions */
+	MP2B_INDIRECT,		/* no pool: the allocator through function pointers */
 	MP2B_EMPTY,		/* nothing at all */
 	MP2B_NR_KINDS,
 };
 
 /*
- * A kind of pool. The callbacks' types are those of the kernel's mempool and of
- * mempool2 alike. A function is NULL where this kind has no such call.
+ * A kind of pool. The alloc and free functions have the same types for mempool and mempool2. A
+ * member is NULL if this kind has no such call.
  */
 struct mp2b_kind {
 	const char	*name;
@@ -51,9 +51,9 @@ struct mp2b_kind {
 
 extern const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS];
 
-/* What one pair of calls does; see pairs.c. */
+/* The work of one pair of calls; see pairs.c. */
 enum mp2b_work {
-	MP2B_NO_WORK,		/* none was asked for */
+	MP2B_NO_WORK,		/* no work= was given */
 	MP2B_NOTHING,
 	MP2B_HEALTHY_SLAB,
 	MP2B_TEN_SITES,
@@ -65,31 +65,31 @@ enum mp2b_work {
 	MP2B_NR_WORKS,
 };
 
-/* What a scenario is told; each says in its defaults what it makes of them. */
+/* The parameters of a scenario; its defaults say how it uses them. */
 struct mp2b_params {
 	const struct mp2b_kind *kind;
 	enum mp2b_work	work;
-	int	seconds;	/* how long it runs */
+	int	seconds;	/* duration of the run */
 	int	threads;	/* callers in task context */
 	int	elements;	/* the pool's min_nr */
-	int	to;		/* what else its min_nr is to be */
-	int	hold_us;	/* how long a caller keeps an element, asleep */
-	int	busy_us;	/* how long it works with it before */
-	int	irq_us;		/* after this a timer frees it in an interrupt, and the caller goes on */
+	int	to;		/* another min_nr, to resize to */
+	int	hold_us;	/* how long a caller sleeps with an element */
+	int	busy_us;	/* how long it works with the element first */
+	int	irq_us;		/* if not 0, the delay after which a timer frees the element */
 	int	depth;		/* elements in flight for a caller that does not sleep */
-	int	cpu;		/* that all threads are bound to, or one of the next two */
+	int	cpu;		/* the CPU of all threads, or one of the next two */
 	int	count;		/* elements in a bulk call */
-	int	batches;	/* how often the time is taken */
-	int	rounds;		/* pairs of calls in between */
+	int	batches;	/* number of times that are measured */
+	int	rounds;		/* pairs of calls in each batch */
 };
 
 #define MP2B_CPU_ANY	(-1)	/* threads are not bound */
-#define MP2B_CPU_EACH	(-2)	/* each is bound to a CPU of its own; for scenarios only */
+#define MP2B_CPU_EACH	(-2)	/* each thread is bound to a CPU of its own; for scenarios only */
 
 struct mp2b_scenario {
 	const char		*name;
 	struct mp2b_params	defaults;
-	/* Is there such a call in this kernel and for this kind of pool? */
+	/* Does this kernel have such a call, for this kind of pool? */
 	bool			(*supports)(const struct mp2b_params *params);
 	int			(*run)(const struct mp2b_params *params);
 };
@@ -110,22 +110,22 @@ extern const struct mp2b_scenario mp2b_stretch;
 
 bool mp2b_supports_waiting(const struct mp2b_params *params);
 
-/* Append to what the file "result" shows: one line of "key=value" words a call. */
+/* Append one line of "key=value" words to the file "result". */
 __printf(1, 2) void mp2b_report(const char *fmt, ...);
 
 extern const char *const mp2b_work_names[MP2B_NR_WORKS];
 
 /*
- * Back ends that have run dry: they serve while the pool is made or resized and
- * fail ever after, so that all that is left is the reserve. Both tell the two
- * apart by the mask, in which only an allocation has __GFP_NOMEMALLOC.
+ * Exhausted back ends: they serve while the pool is created or resized and fail ever after, so
+ * that all elements come from the reserve. They recognize an allocation by __GFP_NOMEMALLOC in
+ * its mask.
  */
 struct mp2b_dry {
 	size_t		size;		/* of an element, in bytes */
-	bool		serves;		/* everybody, from now on */
+	bool		serves;		/* all calls, from now on */
 	/* Of mp2b_queue_alloc() */
-	atomic_t	nr_came;	/* calls that it has left to the reserve */
-	atomic_t	nr_freed;	/* for those who count it: elements freed */
+	atomic_t	nr_came;	/* calls that it has refused for good */
+	atomic_t	nr_freed;	/* elements freed, in scenarios that count them */
 };
 
 void *mp2b_dry_alloc(gfp_t gfp_mask, void *dry);
@@ -137,9 +137,9 @@ void *mp2b_static_alloc(gfp_t gfp_mask, void *data);
 void mp2b_static_free(void *element, void *data);
 
 /*
- * A back end as mp2b_dry_alloc() whose elements are numbers, so that a large pool of them
- * costs next to nothing. An element that is out need not be remembered: any number is as
- * good to be freed in its place.
+ * A back end like mp2b_dry_alloc() whose elements are numbers, so that a large pool costs next
+ * to nothing. A scenario need not remember its elements: it may free any number in place of
+ * another.
  */
 #define mp2b_number(n)	((void *)(PAGE_SIZE + (unsigned long)(n)))
 
@@ -153,26 +153,26 @@ void mp2b_hist_add(struct mp2b_hist *hist, u64 ns);
 u64 mp2b_hist_quantile(const struct mp2b_hist *hist, unsigned int milli);
 
 /*
- * A crew: threads that start together, work until they are told to stop, and are
- * waited for, but not for ever.
+ * A crew: threads that start together and work until they are told to stop. The wait for them is
+ * limited.
  */
 struct mp2b_worker {
 	struct mp2b_crew	*crew;
 	struct task_struct	*task;
 	int			index;
-	/* The allocation under way */
-	unsigned int		nr_asked;	/* how often the back end was asked */
-	unsigned int		number;		/* drawn when it was refused for good */
-	unsigned int		turn;		/* elements freed by then */
-	/* All of them */
+	/* The allocation in progress */
+	unsigned int		nr_asked;	/* calls of the back end */
+	unsigned int		number;		/* drawn at the last refusal */
+	unsigned int		turn;		/* elements freed until then */
+	/* All allocations */
 	unsigned long		nr_done;	/* rounds of work done */
 	unsigned long		nr_null;	/* allocations that returned NULL */
-	unsigned long		nr_switches;	/* context switches meanwhile */
+	unsigned long		nr_switches;	/* context switches during the work */
 	u64			wait_ns;	/* time spent in allocations */
-	u64			longest_ns;	/* the longest of them */
-	u64			wait_turns;	/* the same in elements freed meanwhile */
+	u64			longest_ns;	/* the longest of these times */
+	u64			wait_turns;	/* elements freed during the waits */
 	unsigned int		longest_turns;
-	/* For those who measure it: when the work began and ended */
+	/* For scenarios that measure it: when the work began and ended */
 	u64			start_ns;
 	u64			end_ns;
 };
@@ -203,15 +203,15 @@ void mp2b_crew_destroy(struct mp2b_crew *crew);
 void mp2b_crew_abandon(struct mp2b_crew *crew);
 
 /*
- * Sleepers: threads that wait for an element of a pool with none left, keep what they get
- * (for its pool it stays out, see mp2b_number()), and wait again.
+ * Sleepers: threads that wait for an element of an empty pool, keep the element (for its pool it
+ * stays out, see mp2b_number()), and wait again.
  */
 struct mp2b_sleepers {
 	const struct mp2b_kind	*kind;
 	void			*pool;
 	bool			leave;
 	atomic_t		nr_got;
-	u64			got_ns;		/* when the last one got its element */
+	u64			got_ns;		/* when the last thread got its element */
 	int			nr;
 	struct task_struct	*tasks[3];
 };
@@ -220,7 +220,7 @@ int mp2b_sleepers_begin(struct mp2b_sleepers *sleepers, int nr);
 void mp2b_sleepers_await(const struct mp2b_sleepers *sleepers);
 void mp2b_sleepers_end(struct mp2b_sleepers *sleepers);
 
-/* The end of a thread that kthread_stop() is to find: sleeps until then. */
+/* For the end of a thread function: sleep until kthread_stop(). */
 int mp2b_await_stop(void);
 
 void mp2b_hold(const struct mp2b_params *params);
@@ -228,9 +228,9 @@ void *mp2b_timed_alloc(struct mp2b_worker *worker, const struct mp2b_kind *kind,
 		       void *pool, gfp_t gfp_mask, u64 *wait_ns);
 
 /*
- * What scenarios in which a crew works on one dry pool have in common. At the
- * start of a scenario's own structure, which must not be on the stack: threads
- * that are stuck go on using it.
+ * The state of a scenario in which a crew works on a pool with an exhausted back end. The first
+ * member of the scenario's own structure, which must not be on the stack: stuck threads go on
+ * using it.
  */
 struct mp2b_run {
 	struct mp2b_params	params;

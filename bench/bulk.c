@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "bulk": one caller wants all elements at once, beside many that want
- * one each. Will it ever get them?
+ * Scenario "bulk": one caller wants all elements at once, beside many callers that want one
+ * each. Does it ever get them?
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -16,7 +16,7 @@ struct bulk {
 	void		**elems;
 };
 
-/* Worker 0 is the one that wants them all. */
+/* Worker 0 is the one that wants all elements. */
 static void bulk_work(struct mp2b_worker *worker)
 {
 	struct bulk *bulk = worker->crew->private;
@@ -27,7 +27,7 @@ static void bulk_work(struct mp2b_worker *worker)
 	void *one;
 	int i;
 
-	/* The others are at work when it comes. */
+	/* Let the others begin first. */
 	if (!worker->index)
 		msleep(50);
 
@@ -49,7 +49,7 @@ static void bulk_work(struct mp2b_worker *worker)
 		}
 		wait_ns = ktime_get_ns() - wait_ns;
 		worker->longest_ns = max(worker->longest_ns, wait_ns);
-		/* Not the one that succeeds because all others have gone home. */
+		/* Do not count a bulk that succeeds because all other workers have stopped. */
 		if (!mp2b_stopping(worker->crew))
 			worker->nr_done++;
 		mp2b_hold(params);

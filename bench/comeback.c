@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "comeback": memory comes back while a caller waits, and nobody frees
+ * Scenario "comeback": memory comes back while a caller waits and no element is freed
  *
- * The only element of the pool is out and the allocator fails. A caller waits, sleeping or
- * with a request. After hold_us= the allocator has memory again. How long does the wait go
- * on? After seconds= it is taken to go on for ever, and reported as so long.
+ * The only element of the pool is out and the back end fails. A caller waits, asleep or with a
+ * request. After hold_us= the back end has memory again. How much longer does the caller wait? A
+ * wait of seconds= counts as endless, and is reported with this length.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -27,7 +27,7 @@ struct comeback {
 	u64			called_ns;
 };
 
-/* The allocator has memory again; returns when that was. */
+/* Let the back end succeed again; returns the time. */
 static u64 memory_comes_back(struct comeback *comeback)
 {
 	u64 now;
@@ -56,7 +56,7 @@ static int comeback_sleeping(struct comeback *comeback)
 	u64 since;
 
 	if (!err) {
-		/* Once is enough: what comes next would be served at once. */
+		/* Once is enough: the next wait would end at once. */
 		WRITE_ONCE(sleepers->leave, true);
 		since = memory_comes_back(comeback);
 		while (!atomic_read(&sleepers->nr_got) && time_before(jiffies, end))
@@ -95,7 +95,7 @@ static int comeback_async(struct comeback *comeback)
 	return 0;
 }
 
-/* A pool whose only element is out, for each of the two. */
+/* Measure with a new pool whose only element is out. */
 static int comeback_with(struct comeback *comeback, int (*wait)(struct comeback *comeback))
 {
 	const struct mp2b_kind *kind = comeback->params.kind;

@@ -19,8 +19,8 @@
 #define TICK_MS		10
 
 /*
- * Both kinds of pool look for memory again after waiting for 5 s: longer than
- * that, and somebody is stuck.
+ * In both kinds of pool a waiter looks for memory again after 5 s: a longer wait means a stuck
+ * thread.
  */
 #define GRACE		(12 * HZ)
 
@@ -59,11 +59,11 @@ static int crew_fn(void *data)
 }
 
 /**
- * mp2b_crew_create() - make the threads, which then wait for mp2b_crew_run()
- * @nr_workers: how many
- * @cpu: CPU to bind them to, %MP2B_CPU_ANY, or %MP2B_CPU_EACH: the n-th worker to
- *	the n-th CPU that is online
- * @work: what each of them does, until mp2b_stopping()
+ * mp2b_crew_create() - create the threads, which then wait for mp2b_crew_run()
+ * @nr_workers: number of threads
+ * @cpu: CPU to bind them to, %MP2B_CPU_ANY, or %MP2B_CPU_EACH: the n-th worker to the n-th CPU
+ *	that is online
+ * @work: what each thread runs, until mp2b_stopping()
  * @private: for @work
  *
  * Return: the crew, or an ERR_PTR(): %-EINVAL if there are too few CPUs.
@@ -105,7 +105,7 @@ struct mp2b_crew *mp2b_crew_create(int nr_workers, int cpu,
 			kthread_bind(task, cpu);
 		crew->workers[i].task = task;
 	}
-	/* Each runs up to its wait for @go, on whichever CPU it will work. */
+	/* Each thread runs up to its wait for @go, on the CPU of its work. */
 	for (i = 0; i < nr_workers; i++)
 		wake_up_process(crew->workers[i].task);
 	return crew;
@@ -122,12 +122,10 @@ static void crew_stop(struct mp2b_crew *crew)
  * @crew: the crew
  * @seconds: for how long
  * @each_tick: called every few milliseconds with the crew's @private, or NULL
- * @rescue: set to true when workers do not finish, in the hope that it lets
- *	them, or NULL
+ * @rescue: set to true when workers do not finish, which may let them finish, or NULL
  *
- * Return: 0, %-EINTR if a signal cut it short, or %-ETIMEDOUT if workers are
- * stuck: then neither the crew nor anything that it uses may be freed, see
- * mp2b_crew_abandon().
+ * Return: 0, %-EINTR if a signal ended the run early, or %-ETIMEDOUT if workers are stuck. After
+ * %-ETIMEDOUT neither the crew nor anything that it uses may be freed, see mp2b_crew_abandon().
  */
 int mp2b_crew_run(struct mp2b_crew *crew, int seconds, void (*each_tick)(void *private),
 		  bool *rescue)
@@ -162,7 +160,7 @@ int mp2b_crew_run(struct mp2b_crew *crew, int seconds, void (*each_tick)(void *p
 }
 
 /**
- * mp2b_crew_destroy() - end the threads, all of which have finished or not begun
+ * mp2b_crew_destroy() - end the threads, which have all finished or not begun
  * @crew: the crew
  */
 void mp2b_crew_destroy(struct mp2b_crew *crew)
@@ -187,14 +185,14 @@ void mp2b_crew_abandon(struct mp2b_crew *crew)
 }
 
 /**
- * mp2b_run_crew() - make a dry pool, if there is one, let a crew work on it, and report
+ * mp2b_run_crew() - create a pool, let a crew work on it, and report
  * @run: with the parameters and the size of an element; the crew's @private
- * @nr_workers: how many
- * @alloc_fn: where the pool's elements come from, until it runs dry
- * @work: what each of them does, until mp2b_stopping()
- * @report: tells what they have done
+ * @nr_workers: number of threads
+ * @alloc_fn: an exhausted back end
+ * @work: what each thread runs, until mp2b_stopping()
+ * @report: reports the figures
  *
- * Return: 0, or an error; at %-ETIMEDOUT nothing that the crew uses may be freed.
+ * Return: 0, or an error; after %-ETIMEDOUT nothing that the crew uses may be freed.
  */
 int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
 		  void *(*alloc_fn)(gfp_t gfp_mask, void *dry),
@@ -230,8 +228,8 @@ destroy:
 }
 
 /**
- * mp2b_hold() - keep an element for as long as @params say
- * @params: with the time, which may be none
+ * mp2b_hold() - keep an element for the time in @params
+ * @params: with the time, which may be 0
  */
 void mp2b_hold(const struct mp2b_params *params)
 {
@@ -244,12 +242,12 @@ void mp2b_hold(const struct mp2b_params *params)
 }
 
 /**
- * mp2b_timed_alloc() - allocate and account for it in @worker
- * @worker: who allocates
+ * mp2b_timed_alloc() - allocate, and add the time to the figures of @worker
+ * @worker: the calling thread
  * @kind: kind of @pool
- * @pool: from where
- * @gfp_mask: how
- * @wait_ns: how long it took
+ * @pool: the pool
+ * @gfp_mask: for the allocation
+ * @wait_ns: the time that the allocation took
  *
  * Return: the element.
  */

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "exhaust": threads, a timer (softirq) and an hrtimer (hardirq) keep
- * requests of one page in flight, more than there is memory for
+ * Scenario "exhaust": threads, a timer (softirq) and an hrtimer (hardirq) keep requests of one
+ * page in flight, more than there is memory for
  *
- * Nothing is simulated: somebody else has to take the machine's memory first
- * (memhog.c does, in a guest). The two timers then eat what is left, down to
- * what the page allocator refuses even to GFP_ATOMIC, and the pool's reserve is
- * what keeps all three going. Requests are completed, and freed, in another
- * context than the one that allocated them, as with real devices.
+ * Nothing is simulated: another process must take the machine's memory first (memhog.c does, in
+ * a guest). The two timers then use up what is left, until the page allocator refuses even
+ * GFP_ATOMIC, and only the pool's reserve keeps all three going. As with real devices, a request
+ * is completed and freed in another context than the one that allocated it.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -28,14 +27,14 @@
 #include "bench.h"
 
 /*
- * The timers work in short bursts, so that a slow machine (an emulated one) has
- * time left for everything else.
+ * The timers work in short bursts, so that a slow (emulated) machine has time left for other
+ * work.
  */
 #define PERIOD_MS	2
 #define BURST_NS	(500 * NSEC_PER_USEC)
 #define BURST_MAX	64
 
-/* A thread waits for a completion before it has more than this in flight. */
+/* With more than this in flight a thread waits for a completion. */
 #define THREAD_DEPTH	4
 
 #define DRAIN_MS	10000
@@ -98,7 +97,7 @@ static void *page_alloc(gfp_t gfp_mask, void *data)
 	struct lane *lane;
 
 	if (!READ_ONCE(run->pool_ready)) {
-		/* Filling the reserve. */
+		/* The pool is filling its reserve. */
 		if (req)
 			req->fresh = false;
 		return req;
@@ -118,7 +117,7 @@ static void page_free(void *element, void *data)
 	free_page((unsigned long)element);
 }
 
-/* Account for what the pool returned, and send it off. */
+/* Account for the element that the pool returned, and send it off. */
 static bool submit(struct exhaust *run, struct lane *lane, struct request *req,
 		   atomic_t *in_flight)
 {
@@ -129,7 +128,7 @@ static bool submit(struct exhaust *run, struct lane *lane, struct request *req,
 		return false;
 	}
 	atomic_long_inc(req->fresh ? &lane->nr_fresh : &lane->nr_reserve);
-	/* Should it come out of the pool again, it comes from the reserve. */
+	/* If the pool returns this element again, it comes from the reserve. */
 	req->fresh = false;
 	req->due_ns = ktime_get_ns() + run->params.hold_us * NSEC_PER_USEC;
 	req->in_flight = in_flight;
@@ -276,7 +275,7 @@ static bool drained(struct exhaust *run)
 	return true;
 }
 
-/* The timers complete what is in flight, and are then stopped. */
+/* The timers complete the requests in flight, and are then stopped. */
 static int drain(struct exhaust *run)
 {
 	int i;
@@ -321,7 +320,7 @@ static int exhaust_run(const struct mp2b_params *params)
 	run->crew = crew;
 	mod_timer(&run->timer, jiffies + 1);
 	hrtimer_start(&run->hrtimer, ms_to_ktime(PERIOD_MS), HRTIMER_MODE_REL);
-	/* When it stops, the timers go on completing what threads may wait for. */
+	/* The timers go on completing requests afterwards, as threads may wait for them. */
 	err = mp2b_crew_run(crew, params->seconds, watch_memory, NULL);
 	undrained = drain(run);
 	if (err == -ETIMEDOUT || undrained) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "flat": calls that may have to know of the whole reserve whether it is full or
- * empty. Do they cost more where the reserve is large?
+ * Scenario "flat": calls that may have to find out whether the whole reserve is full or empty.
+ * Do they cost more if the reserve is large?
  *
  *	work=		is the cost of
  *	full_again	a free that finds the reserve full, after one was taken and came back
@@ -9,9 +9,9 @@
  *			was freed and taken
  *	hand_over	a free while three callers sleep for an element
  *
- * All three are measured in one run, with interrupts disabled, and each by itself; the median of
- * batches= counts, as to wake a task takes more than one way, without what it costs to read the
- * clock. For a guest with one CPU and an exact clock.
+ * One run measures all three, each by itself and with interrupts disabled. Reported is the
+ * median of batches=, as waking a task takes one of several paths; the cost of reading the clock
+ * is subtracted. For a guest with one CPU and an exact clock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -29,7 +29,7 @@
 #define NR_SLEEPERS	3
 #define MAX_TIMES	1000
 
-/* What is freed and has not come from the pool: legal for all pools. */
+/* An element that does not come from the pool: legal for all pools. */
 #define FOREIGN		mp2b_number(0)
 
 struct flat {
@@ -37,7 +37,7 @@ struct flat {
 	struct mp2b_dry		dry;
 	void			*pool;
 	struct mp2b_sleepers	sleepers;
-	u64			clock_ns;	/* to read the clock takes */
+	u64			clock_ns;	/* cost of reading the clock */
 	u64			full_again_ns;
 	u64			refused_ns;
 	u64			hand_over_ns;

@@ -7,7 +7,7 @@
 
 #include "freelist.h"
 
-/* The elements are numbers: nothing ever looks at them, and nothing is to be freed. */
+/* The elements are numbers: nothing dereferences or frees them. */
 void *mp2b_freelist_create(int min_nr, void *(*alloc_fn)(gfp_t gfp_mask, void *data),
 			   void (*free_fn)(void *element, void *data), void *data)
 {

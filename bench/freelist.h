@@ -2,9 +2,9 @@
 /*
  * The leanest locked free list: a spin lock, a count and an array
  *
- * What anybody would write who needs a few elements on several CPUs and nothing else.
- * It has no allocator behind it and nobody can wait for it. The lock, the count and the
- * first elements share a cache line.
+ * The obvious code for a few elements that several CPUs share. It has no allocator behind it,
+ * and no caller can wait for an element. The lock, the count and the first elements share a
+ * cache line.
  */
 #ifndef _MEMPOOL2_BENCH_FREELIST_H
 #define _MEMPOOL2_BENCH_FREELIST_H
@@ -22,9 +22,9 @@ struct mp2b_freelist {
 } ____cacheline_aligned;
 
 /*
- * A pool may be used in interrupts, so its lock disables them. In User-Mode Linux with
- * several CPUs that is a system call, which would be all that is measured; the benchmark's
- * threads alone use the list there, and the plain lock is right.
+ * A pool may be used in interrupts, so its lock disables them. In User-Mode Linux with several
+ * CPUs this takes a system call, which would dominate the figure. There only threads of the
+ * benchmark use the list, so a plain lock is right.
  */
 #ifdef CONFIG_UML
 #define mp2b_freelist_lock(list, flags)		\
@@ -48,7 +48,7 @@ static __always_inline void *mp2b_freelist_alloc(struct mp2b_freelist *list)
 	return element;
 }
 
-/* The element has come from the list, so there is room for it. */
+/* The element came from the list, so the list has room for it. */
 static __always_inline void mp2b_freelist_free(struct mp2b_freelist *list, void *element)
 {
 	unsigned long flags;

@@ -2,8 +2,7 @@
 /*
  * Histograms of times, for "all but a thousandth were shorter than that"
  *
- * Each power of two is cut into 64 bins, so what is read back is at most 1.6 %
- * too short.
+ * Each power of two is cut into 64 bins, so a time that is read back is at most 1.6 % too short.
  */
 #include <linux/bitops.h>
 #include <linux/math64.h>
@@ -57,13 +56,13 @@ void mp2b_hist_clear(struct mp2b_hist *hist)
 	memset(hist, 0, sizeof(*hist));
 }
 
-/* In any context. */
+/* Safe in any context. */
 void mp2b_hist_add(struct mp2b_hist *hist, u64 ns)
 {
 	atomic_inc(&hist->bins[bin_of(ns)]);
 }
 
-/* What @milli thousandths of all that was added do not exceed, or 0 for nothing. */
+/* The time that @milli thousandths of the added times do not exceed, or 0 if none were added. */
 u64 mp2b_hist_quantile(const struct mp2b_hist *hist, unsigned int milli)
 {
 	u64 nr = 0, wanted;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "latency": how long after an element was freed in a hardirq does the
- * thread that sleeps for it have it?
+ * Scenario "latency": how long after a free in a hardirq does the thread that sleeps for the
+ * element have it?
  *
- * One thread and a pool with one element. The thread hands its element to an
- * hrtimer, which frees it once the thread sleeps in the next allocation.
+ * One thread and a pool with one element. The thread hands its element to an hrtimer, which
+ * frees it once the thread sleeps in the next allocation.
  */
 #include <linux/err.h>
 #include <linux/gfp.h>
@@ -17,7 +17,7 @@
 #include "../examples/hrtimer_compat.h"
 #include "bench.h"
 
-/* Enough for the thread to fall asleep; where it is not, the timer comes again. */
+/* Enough for the thread to fall asleep; if it is not enough, the timer comes again. */
 #define SLEEP_NS	(200 * NSEC_PER_USEC)
 #define AGAIN_NS	(50 * NSEC_PER_USEC)
 
@@ -58,7 +58,7 @@ static void latency_work(struct mp2b_worker *worker)
 		hrtimer_start(&latency->timer, ns_to_ktime(SLEEP_NS), HRTIMER_MODE_REL);
 		element = kind->alloc(pool, GFP_NOIO);
 		ns = ktime_get_ns();
-		/* It has been here, or there would be no element, but may not be through. */
+		/* The timer has freed the element, but its function may not have returned. */
 		hrtimer_cancel(&latency->timer);
 		ns -= latency->freed_ns;
 

@@ -8,10 +8,10 @@
  *		 [to=N] [hold_us=N] [busy_us=N] [irq_us=N] [depth=N] [cpu=N] [count=N]
  *		 [batches=N] [rounds=N]
  *
- * The write returns when the scenario is over. mempool2_bench/result then has
- * its figures, lines of "key=value" words, after those of earlier runs; the line
- * "clear" empties it. The buffer is fixed, so that reading it needs no memory:
- * a scenario may have been run because there is none.
+ * The write returns when the scenario is over. mempool2_bench/result then shows its figures,
+ * lines of "key=value" words, after those of earlier runs; the line "clear" empties it. The
+ * buffer is fixed, so that reading the result needs no memory: a scenario may have run because
+ * there is none.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -88,7 +88,7 @@ static const struct {
 	{ "cpu",	offsetof(struct mp2b_params, cpu),	MP2B_CPU_ANY,	8191 },
 	{ "count",	offsetof(struct mp2b_params, count),	1,	4096 },
 	{ "batches",	offsetof(struct mp2b_params, batches),	1,	1 << 20 },
-	/* Interrupts may be off for so many. */
+	/* Interrupts may be disabled for so many pairs. */
 	{ "rounds",	offsetof(struct mp2b_params, rounds),	1,	10000 },
 };
 
@@ -230,7 +230,7 @@ static const struct file_operations result_fops = {
 static int __init mempool2_bench_init(void)
 {
 	debugfs_dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
-	/* There is no other way in: without debugfs the module is useless. */
+	/* debugfs is the only interface: without it the module is useless. */
 	if (IS_ERR(debugfs_dir))
 		return PTR_ERR(debugfs_dir);
 	debugfs_create_file("run", 0200, debugfs_dir, NULL, &run_fops);

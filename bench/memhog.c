@@ -4,11 +4,10 @@
  *
  * memhog LEAVE_KIB RUN-FILE LINE...
  *
- * Takes and locks memory until only LEAVE_KIB are free and nothing more comes
- * back from the kernel's caches; writes each LINE to RUN-FILE, which returns when
- * what it asks for is over; then exits. All that it needs itself it has before
- * that: a process that allocates while there is nothing makes the kernel kill
- * processes. For a virtual machine without swap, linked statically, as root.
+ * Takes and locks memory until only LEAVE_KIB are free and the kernel's caches give back no
+ * more. Then writes each LINE to RUN-FILE, which returns when the scenario is over, and exits.
+ * memhog allocates all that it needs itself before: with no memory left an allocation would
+ * invoke the OOM killer. For a virtual machine without swap, linked statically, as root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +43,7 @@ static unsigned long free_bytes(void)
 	return info.freeram * info.mem_unit;
 }
 
-/* Every page is locked before the next is touched: nothing can be taken back. */
+/* Lock each page before touching the next one, so that the kernel cannot reclaim any. */
 static size_t take_down_to(char *memory, size_t size, size_t taken, unsigned long leave)
 {
 	while (taken + STEP <= size && free_bytes() > leave + STEP) {
@@ -55,7 +54,7 @@ static size_t take_down_to(char *memory, size_t size, size_t taken, unsigned lon
 	return taken;
 }
 
-/* kswapd gives back some of what it finds in caches: take that too. */
+/* kswapd frees some pages of the caches: take these too. */
 static size_t settle(char *memory, size_t size, size_t taken, unsigned long leave)
 {
 	int i;
@@ -81,7 +80,7 @@ int main(int argc, char **argv)
 	}
 	leave = strtoul(argv[1], NULL, 0) << 10;
 	fd = open(argv[2], O_WRONLY);
-	/* The first write makes debugfs allocate: have that behind us. */
+	/* The first write makes debugfs allocate memory: do it now. */
 	if (fd < 0 || write(fd, "clear", 5) != 5)
 		die(argv[2]);
 	if (mlockall(MCL_CURRENT))

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "memory": what a pool takes for itself, without its elements
+ * Scenario "memory": the memory that a pool takes for itself, without its elements
  *
- * Nothing says that for a pool whose insides are its own, so pools are made, all
- * with the same one element, until many pages are gone: these by the number of
- * pools. It covers whatever a pool allocates, and what allocators waste on it.
- * The first of the pools do not count: allocators keep lists for each CPU, whose
- * pages are not free; ours, as we stay on it, are used up by then, and still are
- * at the end. In an idle guest that has just booted the figure is exact to a few
- * per cent; other scenarios leave holes in slabs, which small pools would fill.
+ * A pool with private internals does not tell, so the scenario creates pools, all with the same
+ * one element, until many pages are used, and divides the pages by the number of pools. The
+ * figure covers all that a pool allocates, and what the allocators waste. The first pools do not
+ * count: the allocators keep per-CPU lists whose pages are not free. The scenario stays on its
+ * CPU, so that the lists of this CPU are used up by then, and still are at the end. In an idle
+ * guest that has just booted the figure is exact to a few per cent; other scenarios leave holes
+ * in slabs, which small pools would fill.
  *
- * objpool cannot be had without elements: it has one of 8 bytes in each place.
+ * An objpool has elements of its own, so each slot has an element of 8 bytes.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,7 +37,7 @@ static long free_pages_now(void)
 	return global_zone_page_state(NR_FREE_PAGES);
 }
 
-/* Until there are only @free pages free. */
+/* Create pools until only @free pages are free. */
 static int make_pools(const struct mp2b_params *params, struct pools *made, long free)
 {
 	static u64 element;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One allocation and the free that goes with it, for each kind of pool
+ * One allocation and its free, for each kind of pool
  *
- * For loops that are timed: every call is written out for the compiler, as in a
- * driver, so that what a pool has inline counts as inline. Each function tells
- * whether it got what it should have, which a driver would look at as well.
+ * For timed loops: each call is written out for the compiler, as in a driver, so that the inline
+ * parts of a pool count as inline. Each function returns whether the allocation succeeded, which
+ * a driver would check as well.
  */
 #ifndef _MEMPOOL2_BENCH_PAIR_H
 #define _MEMPOOL2_BENCH_PAIR_H
@@ -18,7 +18,7 @@
 #include "../mempool2.h"
 #include "freelist.h"
 
-/* Never sleeps, so that pairs may run with interrupts off. */
+/* Never sleeps, so that pairs may run with interrupts disabled. */
 #define MP2B_PAIR_GFP	GFP_NOWAIT
 
 static __always_inline bool mp2b_mempool_pair(void *pool)

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "pairs": what one allocation and its free cost a CPU that has nothing
- * else to do
+ * Scenario "pairs": the cost of one allocation and its free on an otherwise idle CPU
  *
- * The clock is read around a batch of pairs, and the least of many batches is
- * reported: what disturbs a batch only ever adds to it. In a guest of QEMU with
- * -icount shift=0 a nanosecond is an instruction, and the figure is exact.
- * Interrupts are off during a batch and all kinds allocate with GFP_NOWAIT, which
- * is legal then; but bulk calls may sleep, so their batches run with interrupts
- * on, and the least of them is one that no interrupt has hit. The loop itself
- * and the clock cost what "pool=empty work=empty" reports.
+ * The clock is read around a batch of pairs, and the least of many batches is reported: a
+ * disturbance only ever makes a batch longer. In a guest of QEMU with -icount shift=0 a
+ * nanosecond is an instruction, and the figure is exact. Interrupts are disabled during a batch,
+ * so all kinds allocate with GFP_NOWAIT. Bulk calls may sleep, so their batches run with
+ * interrupts enabled, and the least of them is one without an interrupt. "pool=empty work=empty"
+ * reports the cost of the loop and the clock.
  *
  *	work=		each pair is
  *	empty		nothing
  *	healthy_slab	an object of a slab cache, of which there are plenty
- *	ten_sites	the same from ten places in one function, in turn
- *	healthy_custom	the only element of a back end of our own, always to be had
+ *	ten_sites	the same from ten call sites in one function, in turn
+ *	healthy_custom	the only element of a back end of our own that never fails
  *	reserve		an element of the reserve, as the back end refuses
- *	preallocated	the same without asking the back end
+ *	preallocated	an element of the reserve without asking the back end
  *	checked		as reserve, with all checks on
  *	bulk		count= elements at once from a reserve that has as many
  *
- * pool=bare does without a pool, and calls the back end in its place (in
- * "reserve": the back end that refuses, once); pool=indirect does the same
- * through pointers, as every pool has to call functions that it does not know.
+ * pool=bare calls the back end without a pool (in "reserve": the back end that refuses, once).
+ * pool=indirect calls the back end through pointers, as a pool has to call functions that it
+ * does not know.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,7 +47,7 @@ struct pairs {
 	struct kmem_cache	*cache;
 	void			*pool;
 	void			**elems;
-	/* The pool, or what takes its place */
+	/* The pool, or its replacement */
 	void			*from;
 };
 
@@ -60,8 +58,8 @@ struct back_end {
 };
 
 /*
- * Inlined into each loop together with @pair, so that nothing but the calls in
- * question is called. Returns 0 when a pair failed.
+ * Inlined into each loop together with @pair, so that the loop makes no other calls. Returns 0
+ * if a pair failed.
  */
 static __always_inline u64
 least_ns(const struct pairs *run, bool irqs_off,
@@ -89,7 +87,7 @@ least_ns(const struct pairs *run, bool irqs_off,
 			return 0;
 		least = min(least, ns);
 	}
-	/* A clock can be too coarse for it, and 0 means something else. */
+	/* A clock can be too coarse for the time, and 0 means that a pair failed. */
 	return max(least, 1ULL);
 }
 
@@ -138,7 +136,7 @@ PAIR(bare_custom)
 
 LOOP(bare_custom)
 
-/* As in a driver that calls a pool from many places: what is inline is there ten times. */
+/* As in a driver that calls a pool from many sites: each has a copy of the inline parts. */
 #define SITES		10
 
 #define TEN_SITES(pair)								\
@@ -249,7 +247,7 @@ PAIR(mempool2_preallocated)
 
 LOOP(mempool2_preallocated)
 
-/* The kernel's mempool has bulk in 7.x: allocating is a macro. */
+/* The kernel's mempool has bulk calls since 7.x: allocating is a macro. */
 #ifdef mempool_alloc_bulk
 PAIR(mempool_bulk)
 {
@@ -312,7 +310,7 @@ static u64 (*const loops[MP2B_NR_KINDS][MP2B_NR_WORKS])(const struct pairs *run)
 
 static bool pairs_supports(const struct mp2b_params *params)
 {
-	/* Which is a misuse_once, and told as one. */
+	/* Let the run report the missing work=. */
 	if (!params->work)
 		return true;
 	return loops[params->kind - mp2b_kinds][params->work];
@@ -323,7 +321,7 @@ static bool works_on_slab(const struct pairs *run)
 	return run->params.work == MP2B_HEALTHY_SLAB || run->params.work == MP2B_TEN_SITES;
 }
 
-/* Make run->from, and what it needs. */
+/* Create run->from, and what it needs. */
 static int pairs_begin(struct pairs *run, struct back_end *back_end)
 {
 	const struct mp2b_kind *kind = run->params.kind;
@@ -388,7 +386,10 @@ static int pairs_run(const struct mp2b_params *params)
 		back_end.alloc_fn = mp2b_static_alloc;
 		back_end.free_fn = mp2b_static_free;
 	} else if (params->work == MP2B_CHECKED) {
-		/* Records are found by a hash, so addresses at random would make a difference. */
+		/*
+		 * The owner records are hashed by address, so random addresses would change the
+		 * figure.
+		 */
 		back_end.alloc_fn = mp2b_number_alloc;
 		back_end.free_fn = mp2b_number_free;
 	}

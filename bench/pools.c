@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kinds of pool that are compared, and where their elements come from
+ * The kinds of pool that are compared, and their back ends
  */
 #include <linux/atomic.h>
 #include <linux/kernel.h>
@@ -42,7 +42,7 @@ static void mainline_free(void *pool, void *element)
 	mempool_free(element, pool);
 }
 
-/* The kernel's mempool has bulk in 7.3, as a macro. */
+/* The kernel's mempool has bulk calls since 7.3: allocating is a macro. */
 #ifdef mempool_alloc_bulk
 static int mainline_alloc_bulk(void *pool, void **elems, unsigned int count)
 {
@@ -100,8 +100,8 @@ static int mempool2_kind_resize(void *pool, int new_min_nr)
 }
 
 /*
- * objpool (6.7) has no allocator behind it, and elements of its own. It comes
- * with no waiting, so it has no calls but those in pair.h.
+ * objpool (6.7) has elements of its own and no allocator behind it. No caller can wait for an
+ * element, so it has only the calls in pair.h.
  */
 #ifdef HAVE_OBJPOOL
 #define OBJPOOL_SIZE	sizeof(struct objpool_head)
@@ -185,8 +185,8 @@ bool mp2b_supports_waiting(const struct mp2b_params *params)
 }
 
 /*
- * The back ends are in this file and the loops that call them in others, so that
- * the compiler knows nothing of them there.
+ * The back ends are not in the files of the loops that call them, so that the compiler cannot
+ * inline them there.
  */
 
 void *mp2b_static_alloc(gfp_t gfp_mask, void *data)
@@ -207,7 +207,7 @@ void *mp2b_dry_alloc(gfp_t gfp_mask, void *data)
 	return kzalloc(dry->size, gfp_mask);
 }
 
-/* For a crew that waits: it can tell in which order its workers came. */
+/* For a crew that waits: records the order in which its workers came. */
 void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
 {
 	struct mp2b_dry *dry = data;
@@ -217,8 +217,8 @@ void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
 		return kzalloc(dry->size, gfp_mask);
 
 	/*
-	 * Pools ask twice before they wait, and again whenever they have waited.
-	 * The second time is as close as one gets to joining the queue.
+	 * A pool calls its back end twice before the caller waits, and again after each wait.
+	 * The second call is the closest point before the caller joins the queue.
 	 */
 	worker = kthread_data(current);
 	if (++worker->nr_asked == 2) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenarios "resize" and "resize_irq": a thread makes the pool large and small
- * again, while somebody else allocates from its reserve
+ * Scenarios "resize" and "resize_irq": a thread resizes the pool up and down, while another
+ * context allocates from its reserve
  *
- * How long is the other one held up? It never keeps anything, so it has to get an
- * element each time. In "resize" it is a thread on another CPU, in "resize_irq"
- * an interrupt on the same CPU. Other interrupts lengthen some of its pairs too,
- * hence it works for as long with nobody resizing first.
+ * How long is the allocating context held up? It keeps no element, so each allocation must
+ * succeed. In "resize" it is a thread on another CPU, in "resize_irq" an interrupt on the same
+ * CPU. Other interrupts lengthen some pairs too, hence a run of the same length without resizes
+ * comes first.
  *
- * On a busy host the longest pair of all tells of the host. So "resize" notes the
- * longest pair within each single growing resize as well, and reports the median
- * of these as the stall (when nobody resizes: of each stretch of some 17 ms).
- * And "resize_irq" is for a guest with one CPU and an exact clock.
+ * On a busy host the longest pair of all depends on the host. So "resize" also notes the longest
+ * pair during each growing resize, and reports the median of these as the stall (without
+ * resizes: of each stretch of some 17 ms). "resize_irq" is for a guest with one CPU and an exact
+ * clock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,7 +26,7 @@
 #include "../examples/hrtimer_compat.h"
 #include "bench.h"
 
-/* Between two looks at whether it is time to stop. */
+/* Pairs between two checks for the end. */
 #define BATCH		256
 
 #define STRETCH_SHIFT	24
@@ -42,7 +42,7 @@ struct resize {
 	u64			idle_stall_ns;
 };
 
-/* Which stretch of time @now is in: an odd number when the pool shrinks. */
+/* The number of the stretch of time that @now is in; odd while the pool shrinks. */
 static u64 stretch_of(struct mp2b_crew *crew, u64 now)
 {
 	if (crew->nr_workers == 1)
@@ -101,7 +101,7 @@ static void back_and_forth(struct mp2b_worker *worker)
 		}
 		ns = ktime_get_ns() - ns;
 		worker->longest_ns = max(worker->longest_ns, ns);
-		/* A stretch of time ends for the other one. */
+		/* Begin a new stretch of time for the allocating worker. */
 		WRITE_ONCE(worker->nr_done, worker->nr_done + 1);
 		nr = nr == params->to ? params->elements : params->to;
 		cond_resched();
@@ -210,8 +210,8 @@ struct resize_irq {
 	struct mp2b_hist	*late;
 	struct hrtimer		timer;
 	bool			resizes;
-	/* From the time the interrupt was due to when it has had its element */
-	u64			late_ns;	/* all of them */
+	/* From the due time of the interrupt to the end of its allocation */
+	u64			late_ns;	/* sum of all */
 	u64			longest_ns;
 	u64			idle_longest_ns;
 	unsigned long		nr_done;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scenario "scaling": threads, each on a CPU of its own, allocate from one
- * pool's reserve and free again, as fast as they can
+ * Scenario "scaling": threads, each on a CPU of its own, allocate from one pool's reserve and
+ * free again, as fast as they can
  *
- * Their back end refuses everybody. With at least as many elements as threads
- * there is always one for each, and none may get NULL; a pair that got NULL is none.
- * The floor is threads that share nothing: how much faster more CPUs are at all.
+ * The back end refuses all calls. With at least as many elements as threads no allocation may
+ * return NULL; a pair with NULL does not count. The baseline is threads that share nothing: it
+ * shows how much faster more CPUs can be.
  */
 #include <linux/atomic.h>
 #include <linux/cache.h>
@@ -19,9 +19,8 @@
 #include "bench.h"
 
 /*
- * objpool disables interrupts, which is a system call in User-Mode Linux with several
- * CPUs. No interrupt uses it here, so what is left of that is that nobody else may run on
- * the CPU in between. See freelist.h.
+ * objpool disables interrupts, which takes a system call in User-Mode Linux with several CPUs.
+ * No interrupt uses the objpool here, so disabling preemption suffices. See freelist.h.
  */
 #if defined(CONFIG_UML) && defined(HAVE_OBJPOOL)
 #include <linux/irqflags.h>
@@ -39,10 +38,10 @@
 
 #include "pair.h"
 
-/* Between two looks at whether it is time to stop. */
+/* Pairs between two checks for the end. */
 #define BATCH	1000
 
-/* What the reserve of a thread of its own would be at least. */
+/* The least that a reserve of its own would take for a thread. */
 struct slot {
 	atomic_long_t	element;
 } ____cacheline_aligned_in_smp;
@@ -53,7 +52,7 @@ struct scaling {
 	struct slot	*slots;		/* one for each thread */
 };
 
-/* All begin at once: none is through with its work before another has begun. */
+/* Wait for all threads, so that none finishes before another one has begun. */
 static void meet(struct mp2b_worker *worker)
 {
 	struct scaling *scaling = worker->crew->private;

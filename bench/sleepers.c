@@ -25,9 +25,9 @@ static int sleeper_fn(void *data)
 /**
  * mp2b_sleepers_begin() - start the threads, and wait until all of them sleep
  * @sleepers: with @kind and @pool, which has no element, and the rest zeroed
- * @nr: how many
+ * @nr: number of threads
  *
- * Return: 0, or an error. Either way mp2b_sleepers_end() is to be called.
+ * Return: 0, or an error. In both cases the caller must call mp2b_sleepers_end().
  */
 int mp2b_sleepers_begin(struct mp2b_sleepers *sleepers, int nr)
 {
@@ -45,7 +45,7 @@ int mp2b_sleepers_begin(struct mp2b_sleepers *sleepers, int nr)
 
 /**
  * mp2b_sleepers_await() - wait until all of the threads sleep
- * @sleepers: the threads, none of which is to get an element meanwhile
+ * @sleepers: the threads, none of which may get an element meanwhile
  */
 void mp2b_sleepers_await(const struct mp2b_sleepers *sleepers)
 {

@@ -2,25 +2,25 @@
 /*
  * Scenario "stretch": for how long does a call disable interrupts or preemption?
  *
- * A timer interrupts the CPU every few microseconds, at random distances, and wakes a
- * thread of the highest priority. How late the interrupt comes tells for how long
- * interrupts were disabled; how late the thread runs, where the interrupt came while
- * preemption was disabled, tells for how long that was. Both are charged to the call that
- * the measured task was in, in excess of how late they are while it does nothing.
+ * A timer interrupts the CPU every few microseconds, at random distances, and wakes a thread of
+ * the highest priority. The delay of the interrupt shows for how long interrupts were disabled.
+ * The delay of the thread, after an interrupt with preemption disabled, shows for how long
+ * preemption was disabled. Both are charged to the current call of the measured task, less their
+ * delay while the task does nothing.
  *
- * For a guest with one CPU, an exact clock and preempt=full on its command line. A stretch
- * that is shorter than the distance of two interrupts is not hit each time, and hit
- * somewhere in its middle: so calls are repeated until many interrupts came in them, and
- * the longest of what was seen is a few per cent too short.
+ * For a guest with one CPU, an exact clock and preempt=full on its command line. An interrupt
+ * may miss a stretch that is shorter than the distance of two interrupts, or hit it in the
+ * middle. So the calls are repeated until many interrupts have hit them, and the longest stretch
+ * seen is a few per cent too short.
  *
- * What else makes them late: the timer tick and what the kernel does in its wake, which is
- * told by the jiffies. Such an interrupt does not count, unless it is later than these ever
- * are. Softirqs and other tasks do not count either: the calls are ours alone.
+ * The timer tick, and the work of the kernel after it, also delay interrupts; jiffies shows when
+ * it came. Such an interrupt does not count, unless its delay exceeds all that a tick takes.
+ * Softirqs and other tasks do not count either: only this task makes the calls.
  *
- * Of a call's stretches, those of the kernel's memory allocator are told apart: it disables
- * interrupts for some ten thousand instructions now and then, whoever allocates or frees, and
- * for longer where much is freed. pool=bare allocates and frees the memory that a pool of
- * elements= has for its slots, and as much in single pages.
+ * Stretches in the kernel's memory allocator are reported apart: the allocator disables
+ * interrupts for some ten thousand instructions now and then, for any caller, and for longer if
+ * much is freed. pool=bare allocates and frees as much memory as a pool of elements= needs for
+ * its slots, and as much again in single pages.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -47,17 +47,17 @@
 #include "../mempool2_debug.h"
 #include "bench.h"
 
-/* From the thread's going to sleep to the next interrupt: so much, and up to as much more. */
+/* From the time the thread goes to sleep to the next interrupt: between this and twice as long. */
 #define PROBE_NS	6000
 
-/* In a call that takes long, interrupts come at greater distances after so many. */
+/* In a long call the distances grow after so many interrupts. */
 #define DENSE		1000
 #define SPARSE_TIMES	4
 
-/* What the timer tick may take. */
+/* A timer tick takes at most this. */
 #define TICK_NS		(100 * NSEC_PER_USEC)
 
-/* A short call is repeated until so many interrupts came in it, but not for longer. */
+/* A short call is repeated until so many interrupts have hit it, but not for longer. */
 #define WANTED		250
 #define REPEAT_NS	(60 * NSEC_PER_MSEC)
 
@@ -75,7 +75,7 @@ struct call {
 	unsigned int	nr_probes;
 	struct longest	irqs_off;
 	struct longest	preempt_off;
-	struct longest	in_memory;	/* of both, in the kernel's allocator */
+	struct longest	in_memory;	/* of both kinds, in the kernel's allocator */
 };
 
 #define MAX_CALLS	64
@@ -86,22 +86,22 @@ struct stretch {
 	void			*pool;
 	int			nr_calls;
 	struct call		calls[MAX_CALLS];
-	/* Of the probe */
+	/* State of the probe */
 	struct hrtimer		timer;
 	struct task_struct	*thread;
 	struct task_struct	*target;
 	struct rnd_state	random;
-	struct call		*in;		/* which the target is in */
-	struct call		*hit;		/* which the interrupt came in */
+	struct call		*in;		/* the call that the target is in */
+	struct call		*hit;		/* the call that the interrupt hit */
 	bool			preempt_off;
 	unsigned long		jiffies;
 	u64			due_ns;
-	u64			spent_ns;	/* on finding out where */
+	u64			spent_ns;	/* on finding the function */
 	unsigned int		nr_entries;
-	unsigned int		first_entry;	/* not of the probe */
+	unsigned int		first_entry;	/* the first that is not of the probe */
 	unsigned long		entries[48];
 	char			where[KSYM_SYMBOL_LEN];
-	/* The least, mostly of what is done first, which is nothing */
+	/* The least delays, mostly of the first call, which does nothing */
 	u64			irq_least_ns;
 	u64			thread_least_ns;
 };
@@ -111,7 +111,7 @@ static bool tick_has_come(const struct stretch *stretch, u64 late)
 	return late < TICK_NS && READ_ONCE(jiffies) != stretch->jiffies;
 }
 
-/* As the names of the kernel's memory allocator begin, of what is called and of what does it. */
+/* Prefixes of the names of functions in the kernel's memory allocator. */
 static const char *const memory_names[] = {
 	"kmalloc", "__kmalloc", "kvmalloc", "__kvmalloc", "vmalloc", "__vmalloc",
 	"kmem_cache", "__kmem_cache", "alloc_pages", "__alloc_pages", "get_free_pages",
@@ -131,8 +131,8 @@ static bool is_of_memory(const char *name)
 }
 
 /*
- * What the interrupt came in: the innermost function of mempool2, or the kernel's one that
- * this module has called. Is the allocator at work below it?
+ * Find the interrupted function: the innermost function of mempool2, or the kernel's function
+ * that this module has called. Returns whether the allocator was at work below it.
  */
 static bool find_where(struct stretch *stretch)
 {
@@ -156,7 +156,7 @@ static bool find_where(struct stretch *stretch)
 	return is_memory;
 }
 
-/* Of what was interrupted. */
+/* Save the stack of the interrupted task. */
 static void find_stack(struct stretch *stretch)
 {
 	struct pt_regs *regs = get_irq_regs();
@@ -256,7 +256,7 @@ static struct call *call_new(struct stretch *stretch, const char *name)
 {
 	struct call *call = &stretch->calls[stretch->nr_calls];
 
-	/* The last one takes all that have no room of their own. */
+	/* The last entry takes all calls for which there is no room. */
 	if (stretch->nr_calls < MAX_CALLS - 1)
 		stretch->nr_calls++;
 	strscpy(call->name, name, sizeof(call->name));
@@ -440,7 +440,10 @@ static int do_resize(struct stretch *stretch)
 			CHARGE(stretch, grow, err = params->kind->resize(stretch->pool,
 									 params->elements));
 	}
-	/* What there is besides the elements, often enough to be hit. */
+	/*
+	 * The part of a resize that does not depend on the elements, often enough for the
+	 * interrupts to hit it.
+	 */
 	if (!err)
 		err = params->kind->resize(stretch->pool, SMALL);
 	since = ktime_get_ns();
@@ -468,7 +471,7 @@ static void do_looks(struct stretch *stretch)
 	REPEAT(stretch, is, mempool2_is_saturated(stretch->pool));
 }
 
-/* Leaves both on. */
+/* Leaves both switched on. */
 static int do_switches(struct stretch *stretch)
 {
 	struct call *statistics = call_new(stretch, "set_statistics");
@@ -489,8 +492,8 @@ static int do_switches(struct stretch *stretch)
 }
 
 /*
- * The files in debugfs, which only a task with memory of its own can read: the one that
- * runs the scenario.
+ * The files in debugfs. Only a task with memory of its own can read them: the one that runs the
+ * scenario.
  */
 
 #define POOLS_DIR	"/sys/kernel/debug/mempool2"
@@ -531,7 +534,7 @@ static ssize_t file_read(const char *path, char __user *to, struct stretch *stre
 	return len ?: all;
 }
 
-/* The directory of the pool: pools have numbers, and their names are in there. */
+/* Find the directory of the pool: directories have numbers, and a file in each has the name. */
 static int find_directory(char *path, size_t size, char __user *page, struct stretch *stretch,
 			  struct call *table)
 {
@@ -539,7 +542,7 @@ static int find_directory(char *path, size_t size, char __user *page, struct str
 	ssize_t len;
 	int i;
 
-	/* Nobody makes a directory before somebody looks. */
+	/* Reading the table creates the directories. */
 	len = file_read(POOLS_DIR "/pools", page, stretch, table);
 	if (len < 0)
 		return len;
@@ -611,7 +614,7 @@ static int do_files(struct stretch *stretch)
 	return err;
 }
 
-/* Only mempool2 has these. Begins and ends with a full reserve. */
+/* Calls that only mempool2 has. Begins and ends with a full reserve. */
 static int do_more(struct stretch *stretch)
 {
 	int err;
@@ -651,7 +654,7 @@ static int do_pool(struct stretch *stretch)
 		do_requests(stretch);
 		do_refill(stretch);
 	} else if (!err) {
-		/* What is to be destroyed is full, in one as in the other. */
+		/* Fill the pool, so that each kind destroys as much. */
 		err = params->kind->resize(stretch->pool, SMALL) ?:
 		      params->kind->resize(stretch->pool, params->elements);
 	}

@@ -2,27 +2,25 @@
 /*
  * Scenario "waiters": many threads share a few elements and nothing else
  *
- * Who is served in which order? Each caller draws a number just before it joins
- * the queue, and each element is marked with a number of its own when it is
- * freed, which tells in which order elements became free, whoever runs first
- * afterwards. A caller has been overtaken by those that came after it and got an
- * element that was freed before its own. How many elements were freed from its
- * coming to its own is the length of its wait in turns, which a busy host cannot
- * blur as it blurs time.
+ * In which order are they served? Each caller draws a number just before it joins the queue.
+ * Each element is marked with a number when it is freed, so these numbers tell in which order
+ * elements became free, whichever thread runs first afterwards. A caller has been overtaken by
+ * the callers that came after it and got an element that was freed before its own. The number of
+ * elements freed between its arrival and its own element is the length of its wait in turns,
+ * which a busy host cannot blur as it blurs time.
  *
- * With all threads bound to one CPU these numbers are exact, but for a thread
- * that is preempted between drawing its number and joining the queue, or between
- * marking an element and freeing it: stretches without a voluntary preemption
- * point, in which the timer tick of a preemptible kernel rarely strikes. On
- * several CPUs that many stretches overlap, and a few per cent of the calls seem
- * overtaken that are not.
+ * With all threads bound to one CPU these numbers are exact, unless a thread is preempted
+ * between drawing its number and joining the queue, or between marking an element and freeing
+ * it. These stretches have no voluntary preemption point, and the timer tick of a preemptible
+ * kernel rarely hits them. On several CPUs such stretches overlap, and a few per cent of the
+ * calls seem overtaken although they are not.
  *
- * With hold_us=0 no thread sleeps over an element, but it may work with it (busy_us=): it
- * keeps the CPU until its time slice is over, or until it has to wait, and lets go of it
- * only where the scheduler asks it to, while it holds an element and between two allocations.
+ * With hold_us=0 no thread sleeps with an element, but it may work with it (busy_us=). It keeps
+ * the CPU until its time slice is over or until it has to wait. It yields only where the
+ * scheduler asks it to, while it holds an element and between two allocations.
  *
  * With irq_us= a timer frees the element, in an interrupt, as the end of an I/O does, and the
- * thread goes on to allocate the next one at once.
+ * thread goes on to allocate the next element at once.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -37,11 +35,11 @@
 #include "../examples/hrtimer_compat.h"
 #include "bench.h"
 
-/* Calls that are remembered; the ones after them are only counted. */
+/* Calls that are recorded; later ones are only counted. */
 #define LOG_MAX		262144U
 
 struct element {
-	unsigned int	nr_freed;	/* as how many-th it was freed, from 1 */
+	unsigned int	nr_freed;	/* its position among all frees, from 1 */
 };
 
 /* An element that a timer will free. */
@@ -54,18 +52,18 @@ struct flight {
 struct waiters {
 	struct mp2b_run		run;
 	struct mp2b_hist	*waits;
-	/* [n]: who got the element that was freed as n-th, counted from 1 */
+	/* [n]: number of the caller that got the n-th freed element, from 1 */
 	unsigned int		*served;
-	/* for count_overtakes() */
+	/* For count_overtakes() */
 	unsigned int		*tree;
-	struct flight		*flights;	/* for each element one */
+	struct flight		*flights;	/* one for each element */
 	atomic_t		nr_flying;
 };
 
 struct overtakes {
-	unsigned int	calls;		/* whose order is known */
-	unsigned int	overtaken;	/* of these, overtaken at least once */
-	unsigned int	worst;		/* how often the worst of them was */
+	unsigned int	calls;		/* calls that were recorded */
+	unsigned int	overtaken;	/* how many of these were overtaken */
+	unsigned int	worst;		/* how often the worst of these was overtaken */
 	u64		total;
 };
 
@@ -75,7 +73,7 @@ static void note_service(struct waiters *waiters, struct mp2b_worker *worker,
 	unsigned int number = worker->number, turns;
 
 	if (worker->nr_asked < 2) {
-		/* It did not wait, but has come and been served all the same. */
+		/* This caller did not wait, but it came and was served all the same. */
 		number = atomic_inc_return(&waiters->run.dry.nr_came);
 	} else if (element->nr_freed > worker->turn) {
 		turns = element->nr_freed - worker->turn;
@@ -102,7 +100,7 @@ static enum hrtimer_restart flight_end(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Each element keeps the flight that it had at first. */
+/* An element keeps the flight of its first use. */
 static void flight_begin(struct waiters *waiters, struct element *element)
 {
 	struct flight *flight = waiters->flights;
@@ -137,10 +135,9 @@ static void waiters_work(struct mp2b_worker *worker)
 
 	while (!mp2b_stopping(worker->crew)) {
 		/*
-		 * Waking the next one may have made this thread due for
-		 * preemption. Have that happen here: allocations begin with a
-		 * voluntary preemption point, and waiting for the CPU in there
-		 * would look like waiting for an element.
+		 * Waking the next waiter may have set need_resched for this thread. Reschedule
+		 * here: an allocation begins with a voluntary preemption point, and waiting for
+		 * the CPU there would count as waiting for an element.
 		 */
 		cond_resched();
 		element = mp2b_timed_alloc(worker, params->kind, waiters->run.pool,
@@ -160,8 +157,8 @@ static void waiters_work(struct mp2b_worker *worker)
 }
 
 /*
- * Jain's index of how even the threads' shares are, in thousandths: 1000 when
- * all have had the same, 1000 / threads when one has had everything.
+ * Jain's index of the fairness of the threads' shares, in thousandths: 1000 if all shares are
+ * equal, 1000 / threads if one thread has had everything.
  */
 static u64 jain_milli(const struct mp2b_crew *crew)
 {
@@ -180,8 +177,8 @@ static u64 jain_milli(const struct mp2b_crew *crew)
 }
 
 /*
- * Go through the calls in the order of service, with a binary indexed tree of
- * those served so far by the number that they drew.
+ * Go through the calls in the order of service, with a binary indexed tree over the numbers of
+ * the callers served so far.
  */
 static void count_overtakes(struct waiters *waiters, struct overtakes *found)
 {
@@ -262,7 +259,7 @@ static int waiters_run(const struct mp2b_params *params)
 	if (!waiters)
 		return -ENOMEM;
 	waiters->waits = mp2b_hist_create();
-	/* [0] takes whoever gets an element that nobody has freed yet. */
+	/* [0] is for elements that have not been freed yet. */
 	waiters->served = kvcalloc(LOG_MAX + 1, sizeof(*waiters->served), GFP_KERNEL);
 	waiters->tree = kvcalloc(LOG_MAX + 1, sizeof(*waiters->tree), GFP_KERNEL);
 	waiters->flights = kvcalloc(params->elements, sizeof(*waiters->flights), GFP_KERNEL);

@@ -4,10 +4,10 @@
  *
  * hog MIB PAGES
  *
- * Fills MIB of memory with pages that each say which one they are; then, until it
- * is terminated, visits PAGES of them at random every millisecond and compares.
- * MIB is more than there is, so what it visits was often swapped out. Ends with
- * the number of pages that it compared, or at the first that is not as it was.
+ * Fills MIB of memory with pages, each marked with its number. Then, until it is terminated,
+ * visits PAGES of them at random every millisecond and compares the marks. MIB exceeds the
+ * memory of the guest, so many of the visited pages were swapped out. Ends with the number of
+ * compared pages, or at the first page with a wrong mark.
  */
 #include <errno.h>
 #include <signal.h>
@@ -33,7 +33,7 @@ static uint64_t *page_at(char *memory, size_t page)
 	return (uint64_t *)(memory + page * PAGE);
 }
 
-/* What the page says, after so many visits. */
+/* The mark of a page after @visits visits. */
 static uint64_t mark(size_t page, uint64_t visits)
 {
 	return (uint64_t)page << 32 | visits;
@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "hog: mmap: %s\n", strerror(errno));
 		return 1;
 	}
-	/* Huge pages would be swapped out as such. */
+	/* Huge pages would be swapped out as a whole. */
 	madvise(memory, nr_pages * PAGE, MADV_NOHUGEPAGE);
 	for (page = 0; page < nr_pages && !stop; page++)
 		*page_at(memory, page) = mark(page, 0);

@@ -2,45 +2,44 @@
 /*
  * An unmodified driver on mempool2
  *
- * Given to the compiler with -include, before the first line of a driver that uses
- * the kernel's mempool, this makes it use mempool2 instead: the types mempool_t and
- * struct mempool, all calls with their variants for allocation profiling, and the
- * stock alloc and free functions. In the driver's Kbuild:
+ * The compiler gets this file with -include, before the first line of a driver that uses the
+ * kernel's mempool, and the driver then uses mempool2 instead: the types mempool_t and struct
+ * mempool, all calls with their variants for allocation profiling, and the stock alloc and free
+ * functions. In the driver's Kbuild:
  *
  *	ccflags-y += -include $(MEMPOOL2)/dropin/mempool2_dropin.h
  *
- * Pools that belong to the kernel stay the kernel's: those in a bio_set, in a
- * gendisk, of fsnotify, of netfs, of the btree library. Their headers are read here
- * first. A driver that hands one of them to a call of its own fails to compile, as
- * does one that hands a pool of its own to a function of the kernel that wants the
- * kernel's.
+ * Pools that belong to the kernel stay the kernel's: those in a bio_set, in a gendisk, of
+ * fsnotify, of netfs, of the btree library. Their headers are included here first. A driver that
+ * passes one of them to a call of its own fails to compile, as does a driver that passes a pool
+ * of its own to a function of the kernel that expects the kernel's.
  *
  * What cannot be replaced this way:
  *
- * - A pool that two modules share, when only one of them is built with this header:
- *   both have to be. The md drivers do it (mddev->serial_info_pool: md-mod makes it,
- *   raid1 uses it), and ceph with libceph. Where the other one cannot be rebuilt,
- *   name the header that declares the pool, -DMEMPOOL2_COMPAT_KEEP='"$(src)/md.h"':
- *   the pools in it then are the kernel's, and what mixes the two fails to compile.
- * - A driver that looks into a pool: at curr_nr (mempool2_nr_reserved() tells it),
- *   elements or lock. It fails to compile. The members min_nr, pool_data, alloc,
- *   free and wait are there, see &struct mempool2 for what may be done with them.
- * - A driver that is not under the GPL: the calls are exported to such only.
+ * - A pool that two modules share, when only one of them is built with this header: both must be.
+ *   Examples are the md drivers (md-mod creates mddev->serial_info_pool, raid1 uses it), and ceph
+ *   with libceph. Where the other module cannot be rebuilt, name the header that declares the
+ *   pool, -DMEMPOOL2_COMPAT_KEEP='"$(src)/md.h"': the pools in it are then the kernel's, and code
+ *   that mixes the two fails to compile.
+ * - A driver that looks into a pool: at curr_nr (use mempool2_nr_reserved()), elements or lock. It
+ *   fails to compile. The members min_nr, pool_data, alloc, free and wait exist, see
+ *   &struct mempool2 for their use.
+ * - A driver that is not under the GPL: the calls are EXPORT_SYMBOL_GPL.
  * - mm/mempool.c itself.
  *
- * As kernel headers are read before the driver's first line, macros by which a driver
- * tells them something come too late. One matters: a source file that defines pr_fmt
- * wants -DMEMPOOL2_COMPAT_OWN_PR_FMT, or gcc says that it is redefined.
+ * As kernel headers are included before the driver's first line, macros by which a driver
+ * configures them come too late. One matters: a source file that defines pr_fmt needs
+ * -DMEMPOOL2_COMPAT_OWN_PR_FMT, or gcc reports a redefinition.
  *
- * In a whole kernel on mempool2 there is nothing to keep: include/linux/mempool.h is
- * replaced by one that defines MEMPOOL2_COMPAT_WHOLE_KERNEL and includes this file.
+ * A whole kernel on mempool2 has no other mempool: its include/linux/mempool.h is replaced by
+ * one that defines MEMPOOL2_COMPAT_WHOLE_KERNEL and includes this file.
  */
 #ifndef _MEMPOOL2_COMPAT_H
 #define _MEMPOOL2_COMPAT_H
 
 /*
- * The kernel's own pool, under another tag: that of mempool_t was mempool_s until it
- * became mempool in 7.x. Then all that embeds or takes such a pool and is no driver's.
+ * Rename the kernel's own pool: the tag of mempool_t was mempool_s until it became mempool in
+ * 7.x. Then include all headers of the kernel that embed or take such a pool.
  */
 #ifdef MEMPOOL2_COMPAT_WHOLE_KERNEL
 #define _LINUX_MEMPOOL_H
@@ -65,7 +64,7 @@
 #undef mempool_s
 #endif
 
-/* In what follows the tag of mempool2's pool is the one that drivers know. */
+/* From here on the tag of mempool2's pool is the tag that drivers use. */
 #ifndef _MEMPOOL2_H
 #define mempool2			mempool
 #define mempool_s			mempool
@@ -78,7 +77,7 @@
 #define mempool_alloc_t			mempool2_alloc_t
 #define mempool_free_t			mempool2_free_t
 
-/* Where the kernel has macros, they are not wanted any more. */
+/* Remove the kernel's macros. */
 #undef mempool_init_node
 #undef mempool_init
 #undef mempool_create_node
@@ -96,7 +95,7 @@
 #undef mempool_init_page_pool
 #undef mempool_create_page_pool
 
-/* Life */
+/* Creating and destroying */
 #define mempool_initialized		mempool2_initialized
 #define mempool_is_saturated		mempool2_is_saturated
 #define mempool_init_node		mempool2_init_node
@@ -113,7 +112,7 @@
 #define mempool_exit			mempool2_exit
 #define mempool_destroy			mempool2_destroy
 
-/* Use */
+/* Allocating and freeing */
 #define mempool_alloc			mempool2_alloc
 #define mempool_alloc_noprof		mempool2_alloc_noprof
 #define mempool_alloc_bulk		mempool2_alloc_bulk
@@ -142,7 +141,7 @@
 #define mempool_create_page_pool	mempool2_create_page_pool
 
 #ifndef MEMPOOL2_COMPAT_WHOLE_KERNEL
-/* Evaluates to @pool, which must not be the kernel's. */
+/* Evaluates to @pool; does not compile for a pool of the kernel. */
 #define mempool2_compat_own(pool)						\
 ({										\
 	static_assert(!__builtin_types_compatible_p(typeof(pool),		\
@@ -151,7 +150,7 @@
 	(pool);									\
 })
 
-/* In front of the functions that all calls end in. */
+/* Wrap the functions that all calls end in. */
 #define mempool2_initialized(pool)		mempool2_initialized(mempool2_compat_own(pool))
 #define mempool2_is_saturated(pool)		mempool2_is_saturated(mempool2_compat_own(pool))
 #define mempool2_nr_reserved(pool)		mempool2_nr_reserved(mempool2_compat_own(pool))

@@ -2,12 +2,11 @@
 /*
  * squeeze - while it is loaded, allocations that cannot reclaim memory fail
  *
- * Every millisecond a thread takes what pages are free, down to the watermark
- * below which the page allocator refuses those who do not reclaim, and a little
- * more. Whoever may reclaim still gets memory, so nobody is killed for lack of
- * it; but the first try of a pool's alloc function is for what can be had at
- * once, and there is nothing. Several times a second, and when max_mib are held,
- * all is given back, for others to come to rest.
+ * Every millisecond a thread takes the free pages, down to the watermark below which the page
+ * allocator refuses callers that do not reclaim, and a few more. Callers that may reclaim still
+ * get memory, so the OOM killer does not run. But the first try of a pool's alloc function asks
+ * only for memory that is available at once, and there is none. Several times a second, and when
+ * it holds max_mib, the thread gives back all pages, so that other tasks can recover.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -25,7 +24,7 @@ MODULE_PARM_DESC(max_mib, "most memory to hold, in MiB [48]");
 #define PRESS_MS	160
 #define REST_MS		20
 
-/* So far below the watermark, in pages; interrupts may take more than twice that. */
+/* So far below the watermark, in pages; interrupts may take more than twice as many. */
 #define BELOW		64
 
 static struct task_struct *squeezer;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A disk with a limit to the size of its requests. Since 6.9 limits are given to
- * blk_mq_alloc_disk(); before that they were set afterwards. The Kbuild beside this
- * file finds out which way it is.
+ * A disk with a limit to the size of its requests. Since 6.9 blk_mq_alloc_disk() takes the
+ * limits; before that they were set afterwards. The Kbuild beside this file finds out which of
+ * the two applies.
  */
 #ifndef _MEMPOOL2_BLK_MQ_COMPAT_H
 #define _MEMPOOL2_BLK_MQ_COMPAT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * hrtimer_setup() for kernels before 6.13, which brought it. hrtimer_init() went
- * in 6.15. The Kbuild beside this file finds out which one there is.
+ * hrtimer_setup() for kernels before 6.13, which introduced it. 6.15 removed hrtimer_init(). The
+ * Kbuild beside this file finds out which one the kernel has.
  */
 #ifndef _MEMPOOL2_HRTIMER_COMPAT_H
 #define _MEMPOOL2_HRTIMER_COMPAT_H

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A request queue that waits for memory without sleeping and without polling: a
- * block driver to copy from.
+ * A request queue that waits for memory without sleeping and without polling: a block driver to
+ * copy from.
  *
- * Each request needs a command, which comes from a pool. Where there is none a driver
- * returns BLK_STS_RESOURCE today, and the block layer tries again after some
- * milliseconds (blk_mq_delay_run_hw_queue()), whether a command is free then or not.
- * This one asks the pool to send it the next one, and stops the queue; the command
- * comes to command_sent(), in turn with everybody else who waits, and starts it again.
+ * Each request needs a command, which comes from a pool. If there is none a driver today returns
+ * BLK_STS_RESOURCE, and the block layer tries again after some milliseconds
+ * (blk_mq_delay_run_hw_queue()), whether a command is free then or not. This driver requests the
+ * next command from the pool, and stops the queue. The callback command_sent() gets the command,
+ * in turn with all other waiters, and starts the queue again.
  *
- * The disk is memory, as slow as a disk. To see requests wait on a machine with plenty
- * of memory the number of commands is limited, by mempool2_set_limit(). The figures are
- * in mempool2_blkq/stats in debugfs, as "name value" lines.
+ * The disk is memory, as slow as a disk. To make requests wait on a machine with plenty of
+ * memory, mempool2_set_limit() limits the number of commands. The figures are in
+ * mempool2_blkq/stats in debugfs, as "name value" lines.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -35,7 +35,7 @@
 #define DISK_SIZE	SZ_2M
 #define MAX_SECTORS	8	/* small requests, so that there are many */
 #define QUEUE_DEPTH	32
-#define FLIGHT_MS	5	/* so long a request takes */
+#define FLIGHT_MS	5	/* how long a request takes */
 
 static int limit = 4;
 module_param(limit, int, 0444);
@@ -53,7 +53,7 @@ struct command {
 static struct kmem_cache *command_cache;
 static struct mempool2 command_pool;
 
-/* Protects @sent_command, and that the queue is stopped only before that arrives. */
+/* Protects @sent_command; the queue is only stopped while no command has arrived. */
 static DEFINE_SPINLOCK(queue_lock);
 static struct mempool2_waiter command_waiter;
 static struct command *sent_command;
@@ -70,9 +70,9 @@ static struct dentry *debugfs_dir;
 static atomic_long_t nr_requests, nr_waits, nr_sent;
 
 /*
- * A command for a request that found none: called by whoever freed it, which is
- * complete_commands() here, or could be another user of the pool. It must not sleep,
- * and whoever frees commands must not hold queue_lock.
+ * Callback with a command for a request that found none. It runs in the context of a CPU that
+ * frees a command: in complete_commands() here, or in another user of the pool. It must not
+ * sleep, and no CPU may free a command with queue_lock held.
  */
 static void command_sent(struct mempool2_waiter *waiter, void **elems)
 {
@@ -85,7 +85,7 @@ static void command_sent(struct mempool2_waiter *waiter, void **elems)
 	spin_unlock_irqrestore(&queue_lock, flags);
 }
 
-/* A command, or NULL, and the queue is stopped until there is one. */
+/* Returns a command, or NULL; then the queue is stopped until there is one. */
 static struct command *command_get(struct blk_mq_hw_ctx *hctx)
 {
 	struct command *command;
@@ -95,10 +95,10 @@ static struct command *command_get(struct blk_mq_hw_ctx *hctx)
 	command = sent_command;
 	sent_command = NULL;
 	if (!command) {
-		/* Does not call command_sent(), so the lock may be held. */
+		/* Does not run command_sent(), so the lock may be held. */
 		command = mempool2_alloc_async(&command_pool, GFP_ATOMIC, &command_waiter);
 		if (IS_ERR(command)) {
-			/* -EBUSY: one was asked for before, and has not come yet. */
+			/* -EBUSY: the last request has not got its command yet. */
 			command = NULL;
 			atomic_long_inc(&nr_waits);
 			blk_mq_stop_hw_queue(hctx);
@@ -114,7 +114,10 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
 	struct command *command = command_get(hctx);
 	unsigned long flags;
 
-	/* "I shall run the queue again": not "try again", as BLK_STS_RESOURCE says. */
+	/*
+	 * BLK_STS_DEV_RESOURCE: the driver runs the queue again. BLK_STS_RESOURCE would ask for
+	 * retries.
+	 */
 	if (!command)
 		return BLK_STS_DEV_RESOURCE;
 
@@ -166,7 +169,7 @@ static void complete_commands(void)
 
 	list_for_each_entry_safe(command, next, &done, entry) {
 		blk_mq_end_request(command->request, request_do(command->request));
-		/* Goes to the next request that waits, if there is one. */
+		/* The next request that waits gets the command. */
 		mempool2_free(command, &command_pool);
 	}
 }
@@ -246,7 +249,7 @@ static int __init mempool2_blkq_init(void)
 	if (err)
 		goto err_timer;
 
-	/* Figures only: the module is of use without them, so errors are ignored. */
+	/* The module works without the figures, so errors are ignored. */
 	debugfs_dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("stats", 0444, debugfs_dir, NULL, &stats_fops);
 	return 0;
@@ -267,9 +270,9 @@ static void __exit mempool2_blkq_exit(void)
 	debugfs_remove(debugfs_dir);
 	/* When this returns all requests are done ... */
 	del_gendisk(disk);
-	/* ... so are their commands when the timer is ... */
+	/* ... their commands are freed once the timer is off ... */
 	timer_shutdown_sync(&complete_timer);
-	/* ... but one may have been sent, or be on its way, to nobody. */
+	/* ... but one may still be in sent_command, or on its way there. */
 	mempool2_cancel_sync(&command_waiter);
 	mempool2_free(sent_command, &command_pool);
 	put_disk(disk);

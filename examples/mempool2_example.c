@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver without a device, to copy from: requests are allocated in a kernel
- * thread, a timer (softirq) and an hrtimer (hardirq), stay in flight for a while
- * as on a disk, and are completed and freed by another timer.
+ * A driver without a device, to copy from: a kernel thread, a timer (softirq) and an hrtimer
+ * (hardirq) allocate requests. These stay in flight for a while as on a disk, and another timer
+ * completes and frees them.
  *
- * All of them come from one pool. When the machine runs out of memory, the
- * thread still gets each of its requests, if need be after waiting for one that
- * is in flight; the timers cannot wait and have to cope with %NULL.
+ * All requests come from one pool. When the machine runs out of memory, the thread still gets
+ * each of its requests, if need be after waiting for a request in flight. The timers cannot wait
+ * and have to cope with %NULL.
  *
  * The figures are in mempool2_example/stats in debugfs, as "name value" lines.
  */
@@ -25,18 +25,18 @@
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 
-/* A module outside this tree says "mempool2.h"; README.md shows its Kbuild. */
+/* A module outside this tree includes "mempool2.h"; README.md shows its Kbuild. */
 #include "../mempool2.h"
 #include "hrtimer_compat.h"
 
 /*
- * Enough for progress, not for speed: one request of each submitter plus one,
- * so that a burst in the timers does not make the thread wait at once.
+ * Enough for progress, not for speed: one request for each submitter plus one, so that a burst
+ * in the timers does not make the thread wait at once.
  */
 #define MIN_REQUESTS	4
 
-#define PERIOD_MS	10	/* each submitter sends a request that often */
-#define FLIGHT_MS	20	/* and it takes that long */
+#define PERIOD_MS	10	/* between two requests of a submitter */
+#define FLIGHT_MS	20	/* and how long a request takes */
 
 struct request {
 	struct list_head	entry;
@@ -44,7 +44,7 @@ struct request {
 	u8			payload[200];
 };
 
-/* Each is written by one submitter only, and read by anybody. */
+/* One submitter writes its counters; any context may read them. */
 struct submitter {
 	const char		*name;
 	atomic_long_t		nr_allocated;
@@ -78,7 +78,7 @@ static bool submit(struct submitter *from, gfp_t gfp_mask)
 	}
 	atomic_long_inc(&from->nr_allocated);
 
-	/* Whatever its last user left is still there: set every member. */
+	/* The element has the contents of its last use: set every member. */
 	req->due = jiffies + msecs_to_jiffies(FLIGHT_MS);
 	memset(req->payload, 0, sizeof(req->payload));
 
@@ -92,9 +92,9 @@ static int submit_fn(void *unused)
 {
 	while (!kthread_should_stop()) {
 		/*
-		 * A thread that others need in order to get memory back may not
-		 * start I/O in order to get memory: GFP_NOIO. It may sleep, and
-		 * therefore never gets NULL.
+		 * This thread stands for one that memory reclaim depends on, so it must not
+		 * start I/O to get memory: GFP_NOIO. It may sleep, and therefore never gets
+		 * NULL.
 		 */
 		submit(&from_task, GFP_NOIO);
 		msleep(PERIOD_MS);
@@ -163,12 +163,12 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 static void stop_submitters(void)
 {
 	/*
-	 * The thread first, while complete_timer still runs: it may be waiting
-	 * for a request in flight, and only a free ends that wait.
+	 * Stop the thread first, while complete_timer still runs: it may wait for a request in
+	 * flight, and only a free ends that wait.
 	 */
 	kthread_stop(submit_task);
 	hrtimer_cancel(&submit_hrtimer);
-	/* The timers arm themselves again: shut down, not just delete. */
+	/* The timers arm themselves again: shut them down, do not just delete them. */
 	timer_shutdown_sync(&submit_timer);
 	timer_shutdown_sync(&complete_timer);
 	complete_requests(true);
@@ -186,7 +186,7 @@ static int __init mempool2_example_init(void)
 	if (err)
 		goto err_cache;
 
-	/* On PREEMPT_RT this mode runs in softirq, where pools are allowed. */
+	/* On PREEMPT_RT this mode runs in softirq, where pools may be used. */
 	hrtimer_setup(&submit_hrtimer, submit_hrtimer_fn, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
 	timer_setup(&submit_timer, submit_timer_fn, 0);
@@ -201,7 +201,7 @@ static int __init mempool2_example_init(void)
 	mod_timer(&submit_timer, jiffies + 1);
 	hrtimer_start(&submit_hrtimer, ms_to_ktime(PERIOD_MS), HRTIMER_MODE_REL);
 
-	/* Figures only: the module is of use without them, so errors are ignored. */
+	/* The module works without the figures, so errors are ignored. */
 	debugfs_dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("stats", 0444, debugfs_dir, NULL, &stats_fops);
 	return 0;
@@ -217,7 +217,7 @@ static void __exit mempool2_example_exit(void)
 {
 	debugfs_remove(debugfs_dir);
 	stop_submitters();
-	/* All requests are back. The pool goes before the cache it draws from. */
+	/* All requests are back. Destroy the pool before its cache. */
 	mempool2_exit(&request_pool);
 	kmem_cache_destroy(request_cache);
 }
