@@ -137,8 +137,8 @@ void *mp2b_static_alloc(gfp_t gfp_mask, void *data);
 void mp2b_static_free(void *element, void *data);
 
 /*
- * A back end like mp2b_dry_alloc() whose elements are numbers, so that a large pool costs next
- * to nothing. A scenario need not remember its elements: it may free any number in place of
+ * A back end like mp2b_dry_alloc(), but with numbers as elements, so that a large pool costs
+ * next to nothing. A scenario need not remember its elements: it may free any number in place of
  * another.
  */
 #define mp2b_number(n)	((void *)(PAGE_SIZE + (unsigned long)(n)))

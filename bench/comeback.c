@@ -95,7 +95,7 @@ static int comeback_async(struct comeback *comeback)
 	return 0;
 }
 
-/* Measure with a new pool whose only element is out. */
+/* Measure with a new pool; its only element is out. */
 static int comeback_with(struct comeback *comeback, int (*wait)(struct comeback *comeback))
 {
 	const struct mp2b_kind *kind = comeback->params.kind;

@@ -5,10 +5,10 @@
  * A pool with private internals does not tell, so the scenario creates pools, all with the same
  * one element, until many pages are used, and divides the pages by the number of pools. The
  * figure covers all that a pool allocates, and what the allocators waste. The first pools do not
- * count: the allocators keep per-CPU lists whose pages are not free. The scenario stays on its
- * CPU, so that the lists of this CPU are used up by then, and still are at the end. In an idle
- * guest that has just booted the figure is exact to a few per cent; other scenarios leave holes
- * in slabs, which small pools would fill.
+ * count: the allocators keep pages in per-CPU lists, and these do not count as free. The
+ * scenario stays on its CPU, so that the lists of this CPU are used up by then, and still are at
+ * the end. In an idle guest that has just booted the figure is exact to a few per cent; other
+ * scenarios leave holes in slabs, which small pools would fill.
  *
  * An objpool has elements of its own, so each slot has an element of 8 bytes.
  */

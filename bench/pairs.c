@@ -91,7 +91,7 @@ least_ns(const struct pairs *run, bool irqs_off,
 	return max(least, 1ULL);
 }
 
-/* LOOP(name): the loop whose pair is name_pair(), a function of its own. */
+/* LOOP(name): a function with a loop over name_pair(). */
 #define LOOP_IRQS(name, irqs_off)					\
 static noinline u64 name##_loop(const struct pairs *run)		\
 {									\

@@ -178,7 +178,7 @@ const struct mp2b_kind mp2b_kinds[MP2B_NR_KINDS] = {
 	[MP2B_EMPTY]	= { .name = "empty" },
 };
 
-/* For scenarios whose callers may have to wait for an element. */
+/* For scenarios in which callers may have to wait for an element. */
 bool mp2b_supports_waiting(const struct mp2b_params *params)
 {
 	return params->kind->alloc;

@@ -1059,7 +1059,7 @@ static void cancel_sync_waits_for_the_last_of_many(struct kunit *test)
 }
 
 /*
- * Two requests whose callbacks free the element and request again: each serves the other,
+ * The callbacks of two requests free the element and request again: each serves the other,
  * without end.
  */
 #define MANY_CALLS	5000

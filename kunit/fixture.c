@@ -253,7 +253,7 @@ static struct {
 	atomic_t		nr;
 } wakes[MAX_CALLERS];
 
-/* The task whose wake-ups count: a waiter is also woken by its own timer. */
+/* Only wake-ups by this task count: a waiter is also woken by its own timer. */
 static struct task_struct *waker;
 
 #ifdef CONFIG_TRACEPOINTS
