@@ -177,12 +177,12 @@ static int async_run(const struct mp2b_params *params)
 	if (!async)
 		return -ENOMEM;
 	async->run.params = *params;
-	async->run.dry.size = sizeof(struct element);
+	async->run.exhausted.size = sizeof(struct element);
 	for (i = 0; i < params->threads; i++) {
 		mempool2_waiter_init(&async->requesters[i].waiter, element_sent);
 		init_completion(&async->requesters[i].called);
 	}
-	err = mp2b_run_crew(&async->run, params->threads, mp2b_dry_alloc, async_work,
+	err = mp2b_run_crew(&async->run, params->threads, mp2b_exhausted_alloc, async_work,
 			    async_report);
 	if (err != -ETIMEDOUT)
 		kvfree(async);

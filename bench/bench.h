@@ -120,7 +120,7 @@ extern const char *const mp2b_work_names[MP2B_NR_WORKS];
  * that all elements come from the reserve. They recognize an allocation by __GFP_NOMEMALLOC in
  * its mask.
  */
-struct mp2b_dry {
+struct mp2b_exhausted {
 	size_t		size;		/* of an element, in bytes */
 	bool		serves;		/* all calls, from now on */
 	/* Of mp2b_queue_alloc() */
@@ -128,23 +128,23 @@ struct mp2b_dry {
 	atomic_t	nr_freed;	/* elements freed, in scenarios that count them */
 };
 
-void *mp2b_dry_alloc(gfp_t gfp_mask, void *dry);
-void *mp2b_queue_alloc(gfp_t gfp_mask, void *dry);
-void mp2b_dry_free(void *element, void *dry);
+void *mp2b_exhausted_alloc(gfp_t gfp_mask, void *exhausted);
+void *mp2b_queue_alloc(gfp_t gfp_mask, void *exhausted);
+void mp2b_exhausted_free(void *element, void *exhausted);
 
 /* A back end that costs next to nothing and never fails: its one element is @data. */
 void *mp2b_static_alloc(gfp_t gfp_mask, void *data);
 void mp2b_static_free(void *element, void *data);
 
 /*
- * A back end like mp2b_dry_alloc(), but with numbers as elements, so that a large pool costs
+ * A back end like mp2b_exhausted_alloc(), but with numbers as elements, so that a large pool costs
  * next to nothing. A scenario need not remember its elements: it may free any number in place of
  * another.
  */
 #define mp2b_number(n)	((void *)(PAGE_SIZE + (unsigned long)(n)))
 
-void *mp2b_number_alloc(gfp_t gfp_mask, void *dry);
-void mp2b_number_free(void *element, void *dry);
+void *mp2b_number_alloc(gfp_t gfp_mask, void *exhausted);
+void mp2b_number_free(void *element, void *exhausted);
 
 struct mp2b_hist *mp2b_hist_create(void);
 void mp2b_hist_destroy(struct mp2b_hist *hist);
@@ -234,12 +234,12 @@ void *mp2b_timed_alloc(struct mp2b_worker *worker, const struct mp2b_kind *kind,
  */
 struct mp2b_run {
 	struct mp2b_params	params;
-	struct mp2b_dry		dry;
+	struct mp2b_exhausted	exhausted;
 	void			*pool;
 };
 
 int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
-		  void *(*alloc_fn)(gfp_t gfp_mask, void *dry),
+		  void *(*alloc_fn)(gfp_t gfp_mask, void *exhausted),
 		  void (*work)(struct mp2b_worker *worker),
 		  void (*report)(struct mp2b_crew *crew));
 

@@ -89,7 +89,7 @@ static bool bulk_supports(const struct mp2b_params *params)
 static int bulk_run(const struct mp2b_params *params)
 {
 	const struct bulk begin = {
-		.run = { .params = *params, .dry = { .size = sizeof(u64) } },
+		.run = { .params = *params, .exhausted = { .size = sizeof(u64) } },
 	};
 	struct bulk *bulk;
 	int err = -ENOMEM;

@@ -19,7 +19,7 @@
 
 struct comeback {
 	struct mp2b_params	params;
-	struct mp2b_dry		dry;
+	struct mp2b_exhausted	exhausted;
 	void			*pool;
 	struct mp2b_sleepers	sleepers;
 	struct mempool2_waiter	waiter;
@@ -34,7 +34,7 @@ static u64 memory_comes_back(struct comeback *comeback)
 
 	usleep_range(comeback->params.hold_us, comeback->params.hold_us + 1);
 	now = ktime_get_ns();
-	WRITE_ONCE(comeback->dry.serves, true);
+	WRITE_ONCE(comeback->exhausted.serves, true);
 	return now;
 }
 
@@ -101,8 +101,8 @@ static int comeback_with(struct comeback *comeback, int (*wait)(struct comeback 
 	const struct mp2b_kind *kind = comeback->params.kind;
 	int err;
 
-	comeback->dry.serves = false;
-	comeback->pool = kind->create(1, mp2b_number_alloc, mp2b_number_free, &comeback->dry);
+	comeback->exhausted.serves = false;
+	comeback->pool = kind->create(1, mp2b_number_alloc, mp2b_number_free, &comeback->exhausted);
 	if (!comeback->pool)
 		return -ENOMEM;
 	comeback->sleepers.kind = kind;

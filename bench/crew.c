@@ -195,7 +195,7 @@ void mp2b_crew_abandon(struct mp2b_crew *crew)
  * Return: 0, or an error; after %-ETIMEDOUT nothing that the crew uses may be freed.
  */
 int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
-		  void *(*alloc_fn)(gfp_t gfp_mask, void *dry),
+		  void *(*alloc_fn)(gfp_t gfp_mask, void *exhausted),
 		  void (*work)(struct mp2b_worker *worker),
 		  void (*report)(struct mp2b_crew *crew))
 {
@@ -205,7 +205,7 @@ int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
 
 	if (params->kind->create) {
 		run->pool = params->kind->create(params->elements, alloc_fn,
-						 mp2b_dry_free, &run->dry);
+						 mp2b_exhausted_free, &run->exhausted);
 		if (!run->pool)
 			return -ENOMEM;
 	}
@@ -214,7 +214,7 @@ int mp2b_run_crew(struct mp2b_run *run, int nr_workers,
 		err = PTR_ERR(crew);
 		goto destroy;
 	}
-	err = mp2b_crew_run(crew, params->seconds, NULL, &run->dry.serves);
+	err = mp2b_crew_run(crew, params->seconds, NULL, &run->exhausted.serves);
 	if (err == -ETIMEDOUT) {
 		mp2b_crew_abandon(crew);
 		return err;

@@ -34,7 +34,7 @@
 
 struct flat {
 	struct mp2b_params	params;
-	struct mp2b_dry		dry;
+	struct mp2b_exhausted	exhausted;
 	void			*pool;
 	struct mp2b_sleepers	sleepers;
 	u64			clock_ns;	/* cost of reading the clock */
@@ -176,7 +176,7 @@ static int flat_run(const struct mp2b_params *params)
 		return -ENOMEM;
 	flat->params = *params;
 	flat->pool = params->kind->create(params->elements, mp2b_number_alloc,
-					  mp2b_number_free, &flat->dry);
+					  mp2b_number_free, &flat->exhausted);
 	if (!flat->pool) {
 		kfree(flat);
 		return -ENOMEM;

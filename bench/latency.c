@@ -91,7 +91,7 @@ static void latency_report(struct mp2b_crew *crew)
 static int latency_run(const struct mp2b_params *params)
 {
 	const struct latency begin = {
-		.run		= { .params = *params, .dry = { .size = sizeof(u64) } },
+		.run		= { .params = *params, .exhausted = { .size = sizeof(u64) } },
 		.least_ns	= U64_MAX,
 	};
 	struct latency *latency;
@@ -104,7 +104,7 @@ static int latency_run(const struct mp2b_params *params)
 	latency->run.params.elements = 1;
 	latency->hist = mp2b_hist_create();
 	if (latency->hist)
-		err = mp2b_run_crew(&latency->run, 1, mp2b_dry_alloc,
+		err = mp2b_run_crew(&latency->run, 1, mp2b_exhausted_alloc,
 				    latency_work, latency_report);
 	if (err != -ETIMEDOUT) {
 		mp2b_hist_destroy(latency->hist);

@@ -43,7 +43,7 @@
 
 struct pairs {
 	struct mp2b_params	params;
-	struct mp2b_dry		dry;
+	struct mp2b_exhausted	exhausted;
 	struct kmem_cache	*cache;
 	void			*pool;
 	void			**elems;
@@ -182,7 +182,7 @@ LOOP(indirect_custom)
 
 PAIR(bare_reserve)
 {
-	return !mp2b_dry_alloc(MP2B_PAIR_GFP | __GFP_NOMEMALLOC, from);
+	return !mp2b_exhausted_alloc(MP2B_PAIR_GFP | __GFP_NOMEMALLOC, from);
 }
 
 LOOP(bare_reserve)
@@ -368,12 +368,12 @@ static int pairs_run(const struct mp2b_params *params)
 {
 	struct pairs run = {
 		.params	= *params,
-		.dry	= { .size = sizeof(u64) },
+		.exhausted	= { .size = sizeof(u64) },
 	};
 	struct back_end back_end = {
-		.alloc_fn	= mp2b_dry_alloc,
-		.free_fn	= mp2b_dry_free,
-		.data		= &run.dry,
+		.alloc_fn	= mp2b_exhausted_alloc,
+		.free_fn	= mp2b_exhausted_free,
+		.data		= &run.exhausted,
 	};
 	u64 least;
 	int err;

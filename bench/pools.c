@@ -198,23 +198,23 @@ void mp2b_static_free(void *element, void *data)
 {
 }
 
-void *mp2b_dry_alloc(gfp_t gfp_mask, void *data)
+void *mp2b_exhausted_alloc(gfp_t gfp_mask, void *data)
 {
-	struct mp2b_dry *dry = data;
+	struct mp2b_exhausted *exhausted = data;
 
 	if (gfp_mask & __GFP_NOMEMALLOC)
 		return NULL;
-	return kzalloc(dry->size, gfp_mask);
+	return kzalloc(exhausted->size, gfp_mask);
 }
 
 /* For a crew that waits: records the order in which its workers came. */
 void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
 {
-	struct mp2b_dry *dry = data;
+	struct mp2b_exhausted *exhausted = data;
 	struct mp2b_worker *worker;
 
-	if (!(gfp_mask & __GFP_NOMEMALLOC) || READ_ONCE(dry->serves))
-		return kzalloc(dry->size, gfp_mask);
+	if (!(gfp_mask & __GFP_NOMEMALLOC) || READ_ONCE(exhausted->serves))
+		return kzalloc(exhausted->size, gfp_mask);
 
 	/*
 	 * A pool calls its back end twice before the caller waits, and again after each wait.
@@ -222,8 +222,8 @@ void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
 	 */
 	worker = kthread_data(current);
 	if (++worker->nr_asked == 2) {
-		worker->number = atomic_inc_return(&dry->nr_came);
-		worker->turn = atomic_read(&dry->nr_freed);
+		worker->number = atomic_inc_return(&exhausted->nr_came);
+		worker->turn = atomic_read(&exhausted->nr_freed);
 	}
 	return NULL;
 }
@@ -231,9 +231,9 @@ void *mp2b_queue_alloc(gfp_t gfp_mask, void *data)
 void *mp2b_number_alloc(gfp_t gfp_mask, void *data)
 {
 	static atomic_long_t next = ATOMIC_LONG_INIT(0);
-	const struct mp2b_dry *dry = data;
+	const struct mp2b_exhausted *exhausted = data;
 
-	if ((gfp_mask & __GFP_NOMEMALLOC) && !READ_ONCE(dry->serves))
+	if ((gfp_mask & __GFP_NOMEMALLOC) && !READ_ONCE(exhausted->serves))
 		return NULL;
 	return mp2b_number(atomic_long_inc_return(&next) & (LONG_MAX >> 1));
 }
@@ -242,7 +242,7 @@ void mp2b_number_free(void *element, void *data)
 {
 }
 
-void mp2b_dry_free(void *element, void *data)
+void mp2b_exhausted_free(void *element, void *data)
 {
 	kfree(element);
 }

@@ -162,7 +162,7 @@ static bool resize_supports(const struct mp2b_params *params)
 static int resize_run(const struct mp2b_params *params)
 {
 	const struct resize begin = {
-		.run = { .params = *params, .dry = { .size = sizeof(u64) } },
+		.run = { .params = *params, .exhausted = { .size = sizeof(u64) } },
 	};
 	struct resize *resize;
 	int err = -ENOMEM;
@@ -178,12 +178,12 @@ static int resize_run(const struct mp2b_params *params)
 	if (!resize->pairs || !resize->stalls)
 		goto free;
 
-	err = mp2b_run_crew(&resize->run, 1, mp2b_dry_alloc, resize_work, idle_report);
+	err = mp2b_run_crew(&resize->run, 1, mp2b_exhausted_alloc, resize_work, idle_report);
 	if (err)
 		goto free;
 	mp2b_hist_clear(resize->pairs);
 	mp2b_hist_clear(resize->stalls);
-	err = mp2b_run_crew(&resize->run, 2, mp2b_dry_alloc, resize_work, resize_report);
+	err = mp2b_run_crew(&resize->run, 2, mp2b_exhausted_alloc, resize_work, resize_report);
 free:
 	if (err != -ETIMEDOUT) {
 		mp2b_hist_destroy(resize->stalls);
@@ -282,7 +282,7 @@ static void resize_irq_report(struct mp2b_crew *crew)
 static int resize_irq_run(const struct mp2b_params *params)
 {
 	const struct resize_irq begin = {
-		.run = { .params = *params, .dry = { .size = sizeof(u64) } },
+		.run = { .params = *params, .exhausted = { .size = sizeof(u64) } },
 	};
 	struct resize_irq *resize;
 	int err = -ENOMEM;
@@ -299,12 +299,12 @@ static int resize_irq_run(const struct mp2b_params *params)
 	if (!resize->late)
 		goto free;
 
-	err = mp2b_run_crew(&resize->run, 1, mp2b_dry_alloc, resize_irq_work,
+	err = mp2b_run_crew(&resize->run, 1, mp2b_exhausted_alloc, resize_irq_work,
 			    idle_irq_report);
 	if (err)
 		goto free;
 	resize->resizes = true;
-	err = mp2b_run_crew(&resize->run, 1, mp2b_dry_alloc, resize_irq_work,
+	err = mp2b_run_crew(&resize->run, 1, mp2b_exhausted_alloc, resize_irq_work,
 			    resize_irq_report);
 free:
 	if (err != -ETIMEDOUT) {

@@ -169,7 +169,7 @@ static void scaling_report(struct mp2b_crew *crew)
 static int scaling_run(const struct mp2b_params *params)
 {
 	const struct scaling begin = {
-		.run = { .params = *params, .dry = { .size = sizeof(u64) } },
+		.run = { .params = *params, .exhausted = { .size = sizeof(u64) } },
 	};
 	struct scaling *scaling;
 	int err;
@@ -185,7 +185,7 @@ static int scaling_run(const struct mp2b_params *params)
 	scaling->run.params.cpu = MP2B_CPU_EACH;
 	atomic_set(&scaling->nr_missing, params->threads);
 
-	err = mp2b_run_crew(&scaling->run, params->threads, mp2b_dry_alloc,
+	err = mp2b_run_crew(&scaling->run, params->threads, mp2b_exhausted_alloc,
 			    works[params->kind - mp2b_kinds], scaling_report);
 	if (err == -ETIMEDOUT)
 		return err;

@@ -82,7 +82,7 @@ struct call {
 
 struct stretch {
 	struct mp2b_params	params;
-	struct mp2b_dry		dry;
+	struct mp2b_exhausted	exhausted;
 	void			*pool;
 	int			nr_calls;
 	struct call		calls[MAX_CALLS];
@@ -636,7 +636,7 @@ static int do_pool(struct stretch *stretch)
 
 	CHARGE(stretch, call,
 	       stretch->pool = params->kind->create(params->elements, mp2b_number_alloc,
-						    mp2b_number_free, &stretch->dry));
+						    mp2b_number_free, &stretch->exhausted));
 	if (!stretch->pool)
 		return -ENOMEM;
 	do_pairs(stretch);

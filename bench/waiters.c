@@ -74,7 +74,7 @@ static void note_service(struct waiters *waiters, struct mp2b_worker *worker,
 
 	if (worker->nr_asked < 2) {
 		/* This caller did not wait, but it came and was served all the same. */
-		number = atomic_inc_return(&waiters->run.dry.nr_came);
+		number = atomic_inc_return(&waiters->run.exhausted.nr_came);
 	} else if (element->nr_freed > worker->turn) {
 		turns = element->nr_freed - worker->turn;
 		worker->wait_turns += turns;
@@ -86,7 +86,7 @@ static void note_service(struct waiters *waiters, struct mp2b_worker *worker,
 
 static void element_free(struct waiters *waiters, struct element *element)
 {
-	element->nr_freed = atomic_inc_return(&waiters->run.dry.nr_freed);
+	element->nr_freed = atomic_inc_return(&waiters->run.exhausted.nr_freed);
 	waiters->run.params.kind->free(waiters->run.pool, element);
 }
 
@@ -250,7 +250,7 @@ static void waiters_report(struct mp2b_crew *crew)
 static int waiters_run(const struct mp2b_params *params)
 {
 	const struct waiters begin = {
-		.run = { .params = *params, .dry = { .size = sizeof(struct element) } },
+		.run = { .params = *params, .exhausted = { .size = sizeof(struct element) } },
 	};
 	struct waiters *waiters;
 	int err = -ENOMEM, i;

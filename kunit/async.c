@@ -16,7 +16,7 @@
 
 KUNIT_ARRAY_PARAM(context, contexts, context_name);
 
-static enum place here(struct kunit *test)
+static enum test_context param_context(struct kunit *test)
 {
 	const struct context *context = test->param_value;
 
@@ -106,7 +106,7 @@ static void request_queue(struct fixture *fx, struct request *request, unsigned 
 }
 
 /* Has the callback run once, or does it run within TIMEOUT? */
-static bool is_called(struct request *request)
+static bool callback_ran(struct request *request)
 {
 	unsigned long end = jiffies + TIMEOUT;
 
@@ -119,7 +119,7 @@ static bool is_called(struct request *request)
 }
 
 /* Has the callback not run, even after all CPUs have drained their completion lists? */
-static bool is_not_called(struct request *request)
+static bool callback_did_not_run(struct request *request)
 {
 	schedule_timeout_uninterruptible(2);
 	return !atomic_read(&request->nr_calls);
@@ -148,7 +148,7 @@ static void async_alloc_returns_fresh_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0),
 			bits((GFP_NOWAIT | ADDED_GFP) & ~LATER_GFP));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
 }
 
@@ -163,7 +163,7 @@ static void async_alloc_returns_the_reserve(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, request_make(&request), 0);
 	fixture_hold(fx, request.elems[0]);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 }
 
 static void async_alloc_with_reclaim_reclaims_and_does_not_wait(struct kunit *test)
@@ -206,7 +206,7 @@ static void element_that_comes_before_the_request_queues_is_returned(struct kuni
 	request_init(fx, &request, 1);
 	KUNIT_EXPECT_PTR_EQ(test, mempool2_alloc_async(&fx->pool, GFP_KERNEL, &request.waiter),
 			    element);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	fixture_hold(fx, element);
@@ -225,12 +225,12 @@ static void bulk_async_returns_what_memory_and_reserve_have(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		fixture_hold(fx, request.elems[i]);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 }
 
 /* A request that cannot be met at once gets its elements in a callback */
 
-static void deed_put(void *arg)
+static void job_put(void *arg)
 {
 	fixture_put(arg);
 }
@@ -244,10 +244,10 @@ static void freed_element_is_sent(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 	element = fx->held[0];
-	run_in(fx, here(test), deed_put, fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	run_in(fx, param_context(test), job_put, fx);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
@@ -257,7 +257,7 @@ static void freed_element_is_sent(struct kunit *test)
 
 static void function_is_called_where_the_element_is_freed(struct kunit *test)
 {
-	enum place where = here(test);
+	enum test_context where = param_context(test);
 	struct fixture *fx = test->priv;
 	struct request request;
 
@@ -266,7 +266,7 @@ static void function_is_called_where_the_element_is_freed(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
-	run_in(fx, where, deed_put, fx);
+	run_in(fx, where, job_put, fx);
 	/* The callback runs within the call; a deferred one would not have run yet. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
 	KUNIT_EXPECT_EQ(test, request.irqs_off,
@@ -286,14 +286,14 @@ static void function_may_take_locks_that_sleep_on_preempt_rt(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
-	run_in(fx, here(test), deed_put, fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	run_in(fx, param_context(test), job_put, fx);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	KUNIT_EXPECT_FALSE(test, request.irqs_off);
 	KUNIT_EXPECT_FALSE(test, request.in_hardirq);
 	request_keep(fx, &request);
 }
 
-static void deed_request(void *arg)
+static void job_request(void *arg)
 {
 	struct request *request = arg;
 
@@ -309,11 +309,11 @@ static void request_may_be_made_anywhere(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_init(fx, &request, 1);
-	run_in(fx, here(test), deed_request, &request);
+	run_in(fx, param_context(test), job_request, &request);
 	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
 	element = fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
 	request_keep(fx, &request);
 }
@@ -326,22 +326,22 @@ static void request_made_anywhere_gets_the_reserve(struct kunit *test)
 	fixture_pool(fx, 1);
 	source_fail(&fx->src);
 	request_init(fx, &request, 1);
-	run_in(fx, here(test), deed_request, &request);
+	run_in(fx, param_context(test), job_request, &request);
 	KUNIT_ASSERT_EQ(test, request.result, 0);
 	fixture_hold(fx, request.elems[0]);
 }
 
-static void deed_cancel(void *arg)
+static void job_cancel(void *arg)
 {
 	struct request *request = arg;
 
 	request->cancelled = mempool2_cancel(&request->waiter);
 }
 
-static void deed_request_and_cancel(void *arg)
+static void job_request_and_cancel(void *arg)
 {
-	deed_request(arg);
-	deed_cancel(arg);
+	job_request(arg);
+	job_cancel(arg);
 }
 
 static void request_may_be_cancelled_anywhere(struct kunit *test)
@@ -352,13 +352,13 @@ static void request_may_be_cancelled_anywhere(struct kunit *test)
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_queue(fx, &request, 1);
-	run_in(fx, here(test), deed_cancel, &request);
+	run_in(fx, param_context(test), job_cancel, &request);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
 	/* On PREEMPT_RT a cancelled request may stay in the queue for a moment. */
 	mempool2_cancel_sync(&request.waiter);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
@@ -370,23 +370,23 @@ static void request_made_and_cancelled_anywhere_leaves_nothing(struct kunit *tes
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	request_init(fx, &request, 1);
-	run_in(fx, here(test), deed_request_and_cancel, &request);
+	run_in(fx, param_context(test), job_request_and_cancel, &request);
 	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
 	mempool2_cancel_sync(&request.waiter);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
 /* Cancel a request and free an element before the request is dequeued. */
-static void deed_cancel_and_put(void *arg)
+static void job_cancel_and_put(void *arg)
 {
 	struct request *request = arg;
 
-	deed_cancel(request);
+	job_cancel(request);
 	fixture_put(request->fx);
 }
 
@@ -402,12 +402,12 @@ static void element_freed_after_a_cancel_is_not_lost(struct kunit *test)
 	element = fx->held[0];
 	request_queue(fx, &request, 1);
 	caller = caller_that_waits(fx);
-	run_in(fx, here(test), deed_cancel_and_put, &request);
+	run_in(fx, param_context(test), job_cancel_and_put, &request);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 	mempool2_cancel_sync(&request.waiter);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 }
 
 /* As above, but the freeing CPU holds the lock of the queue when the request is cancelled. */
@@ -455,7 +455,7 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	if (other->ret) {
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	} else {
-		KUNIT_EXPECT_TRUE(test, is_called(&request));
+		KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 		mempool2_free(element, &fx->pool);
 	}
 }
@@ -477,19 +477,19 @@ static void requests_and_sleepers_are_served_in_turn(struct kunit *test)
 	request_queue(fx, &fifth, 1);
 
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&first));
 	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&third));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&third));
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&third));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&third));
 	KUNIT_EXPECT_FALSE(test, caller_has_returned(fourth));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(fourth));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&fifth));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&fifth));
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&fifth));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&fifth));
 	request_keep(fx, &first);
 	request_keep(fx, &third);
 	request_keep(fx, &fifth);
@@ -510,7 +510,7 @@ static void functions_are_called_in_the_order_of_their_requests(struct kunit *te
 	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, fx->held, nr), nr);
 	fx->nr_held = 0;
 	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_TRUE(test, is_called(&requests[i]));
+		KUNIT_EXPECT_TRUE(test, callback_ran(&requests[i]));
 	for (i = 1; i < nr; i++)
 		KUNIT_EXPECT_EQ(test, requests[i].turn, requests[i - 1].turn + 1);
 	for (i = 0; i < nr; i++)
@@ -529,8 +529,8 @@ static void nobody_overtakes_a_request(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
 	request_queue(fx, &second, 1);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&first));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&first));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&second));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&second.waiter));
 	request_keep(fx, &first);
 }
@@ -550,7 +550,7 @@ static void bare_wake_up_passes_over_requests(struct kunit *test)
 	source_allow(&fx->src, 1);
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 }
 
@@ -565,7 +565,7 @@ static void larger_pool_serves_requests(struct kunit *test)
 	fx->src.only_for = current;
 	source_recover(&fx->src);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 2), 0);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
@@ -580,7 +580,7 @@ static void refill_serves_requests(struct kunit *test)
 	fx->src.only_for = current;
 	source_allow(&fx->src, 1);
 	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 1);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
@@ -598,7 +598,7 @@ static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
 	for (i = 0; i < 3; i++)
 		caller_that_waits(fx);
 	while (fx->nr_held)
-		rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+		park_unseen(&fx->pool, fx->held[--fx->nr_held]);
 	request_init(fx, &request, 1);
 	KUNIT_EXPECT_EQ(test, request_make(&request), 0);
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
@@ -624,7 +624,7 @@ static void bulk_request_collects_elements_and_is_called_once(struct kunit *test
 		elems[i] = fixture_put(fx);
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	}
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_PTR_EQ(test, request.got[i], elems[i]);
 	request_keep(fx, &request);
@@ -640,7 +640,7 @@ static void bulk_request_keeps_what_memory_there_was(struct kunit *test)
 	source_allow(&fx->src, 2);
 	request_queue(fx, &request, 3);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
@@ -658,7 +658,7 @@ static void bulk_request_takes_what_is_there_when_it_queues(struct kunit *test)
 	fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
@@ -673,12 +673,12 @@ static void bulk_request_is_served_in_its_turn(struct kunit *test)
 	request_queue(fx, &bulk, 2);
 	request_queue(fx, &younger, 1);
 	fixture_put_all(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&single));
-	KUNIT_EXPECT_TRUE(test, is_called(&bulk));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&younger));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&single));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&bulk));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&younger));
 	request_keep(fx, &bulk);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&younger));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&younger));
 	request_keep(fx, &single);
 	request_keep(fx, &younger);
 }
@@ -693,7 +693,7 @@ static void bulk_request_for_nothing_is_met(struct kunit *test)
 	request_init(fx, &request, 0);
 	KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, request.elems,
 							0, &request.waiter), 0);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 }
 
 /* Cancelling */
@@ -711,9 +711,9 @@ static void cancelled_request_is_not_called(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&first.waiter));
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
 	element = fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&second));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&second));
 	KUNIT_EXPECT_PTR_EQ(test, second.got[0], element);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&first));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&first));
 	request_keep(fx, &second);
 }
 
@@ -759,11 +759,11 @@ static void cancelled_bulk_request_passes_on_what_it_has(struct kunit *test)
 	third = caller_that_waits(fx);
 	fixture_put(fx);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&second));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&bulk.waiter));
-	KUNIT_EXPECT_TRUE(test, is_called(&second));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&second));
 	KUNIT_EXPECT_TRUE(test, caller_returns(third));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&bulk));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&bulk));
 	request_keep(fx, &second);
 }
 
@@ -781,7 +781,7 @@ static void cancelled_waiter_can_be_used_again(struct kunit *test)
 	}
 	KUNIT_ASSERT_EQ(test, request_make(&request), -EINPROGRESS);
 	fixture_put_all(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
@@ -798,7 +798,7 @@ static void waiter_in_use_is_refused(struct kunit *test)
 							1, &request.waiter), -EBUSY);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);
 }
 
@@ -879,7 +879,7 @@ static void function_may_free_and_request_again(struct kunit *test)
 	request_queue(fx, &request, 1);
 	request.then = request_again;
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	/* The callback freed the element and got it again at once. */
 	KUNIT_EXPECT_EQ(test, request.result, 0);
 	request_keep(fx, &request);
@@ -900,7 +900,7 @@ static void function_may_free_the_waiter(struct kunit *test)
 	struct request *request;
 	int i;
 
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) && here(test) != IN_TASK)
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && param_context(test) != IN_TASK)
 		kunit_skip(test, "PREEMPT_RT: the same thread calls it for all");
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -910,7 +910,7 @@ static void function_may_free_the_waiter(struct kunit *test)
 		request_queue(fx, request, 1);
 		request->then = free_itself;
 	}
-	run_in(fx, here(test), deed_put, fx);
+	run_in(fx, param_context(test), job_put, fx);
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
 	schedule_timeout_uninterruptible(2);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
@@ -951,7 +951,7 @@ static void functions_that_free_do_not_nest(struct kunit *test)
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
 	for (i = 0; i < nr; i++)
-		if (!is_called(&requests[i]))
+		if (!callback_ran(&requests[i]))
 			break;
 	KUNIT_EXPECT_EQ(test, i, nr);
 	for (i = 1; i < nr; i++)
@@ -1242,8 +1242,8 @@ static void request_does_not_call_the_functions_of_others(struct kunit *test)
 	preempt_enable();
 	KUNIT_EXPECT_EQ(test, second.result, -EINPROGRESS);
 	KUNIT_EXPECT_FALSE(test, second.cancelled);
-	KUNIT_EXPECT_TRUE(test, is_called(&first));
-	KUNIT_EXPECT_TRUE(test, is_not_called(&second));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&first));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&second));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
 	request_keep(fx, &first);
 }
@@ -1275,7 +1275,7 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->spare, GFP_NOWAIT, &other.waiter)),
 			(long)-EINPROGRESS);
 	request_queue(fx, &first, 1);
-	rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+	park_unseen(&fx->pool, fx->held[--fx->nr_held]);
 	request_init(fx, &second, 1);
 
 	/* As with a lock that callbacks take in interrupts too. */
@@ -1289,7 +1289,7 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
 	KUNIT_EXPECT_EQ(test, second.result, -EINPROGRESS);
 	KUNIT_EXPECT_EQ(test, nr_calls, 0);
 	KUNIT_EXPECT_TRUE(test, other_done);
-	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&first));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
 	mempool2_cancel_sync(&other.waiter);
 	mempool2_free(other.waiter.element, &fx->spare);
@@ -1661,7 +1661,7 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	request->then = await_other_pool;
 	other_has_made_one = false;
 	element = fx->held[--fx->nr_held];
-	rest_unseen(&fx->pool, element);
+	park_unseen(&fx->pool, element);
 	other = caller_add(fx, caller_makes_a_pool);
 	other->elems[0] = request;
 	caller_run(other, cpu);
@@ -1669,7 +1669,7 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	caller_run(resize, cpumask_next(cpu, cpu_online_mask));
 	KUNIT_EXPECT_TRUE(test, caller_returns(resize));
 	KUNIT_EXPECT_TRUE(test, caller_returns(other));
-	KUNIT_EXPECT_TRUE(test, is_called(request));
+	KUNIT_EXPECT_TRUE(test, callback_ran(request));
 	KUNIT_EXPECT_EQ(test, request->result, 1);
 	KUNIT_EXPECT_FALSE(test, request->irqs_off);
 	request_keep(fx, request);
@@ -1692,7 +1692,7 @@ static void request_queue_with(struct fixture *fx, struct request *request, gfp_
 	source_forget(&fx->src);
 }
 
-static bool is_called_soon(struct request *request)
+static bool callback_runs_soon(struct request *request)
 {
 	unsigned long end = jiffies + SOON;
 
@@ -1732,7 +1732,7 @@ static void memory_that_comes_back_is_sent_soon(struct kunit *test)
 	request_queue_with(fx, &request, mask->gfp);
 	let_pass(HZ / 10);
 	source_recover(&fx->src);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	KUNIT_EXPECT_PTR_NE(test, request.got[0], fx->held[0]);
 	KUNIT_EXPECT_FALSE(test, request.locked);
 	nr = atomic_read(&fx->src.nr_allocs);
@@ -1760,7 +1760,7 @@ static void retry_of_a_request_keeps_to_its_tasks_scope(struct kunit *test)
 	request_queue_with(fx, &request, GFP_KERNEL);
 	memalloc_noio_restore(flags);
 	source_recover(&fx->src);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0), bits(GFP_NOIO | ADDED_GFP));
 	request_keep(fx, &request);
 }
@@ -1839,7 +1839,7 @@ static void request_behind_a_caller_that_gives_up_is_retried(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
 	source_recover(&fx->src);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	request_keep(fx, &request);
 }
 
@@ -1853,10 +1853,10 @@ static void request_behind_one_that_is_served_is_retried(struct kunit *test)
 	request_queue_with(fx, &first, GFP_NOWAIT);
 	request_queue_with(fx, &second, GFP_NOWAIT);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called(&first));
+	KUNIT_EXPECT_TRUE(test, callback_ran(&first));
 	request_keep(fx, &first);
 	source_recover(&fx->src);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&second));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&second));
 	request_keep(fx, &second);
 }
 
@@ -1875,7 +1875,7 @@ static void bulk_request_collects_memory_that_comes_back(struct kunit *test)
 	let_pass(HZ / 10);
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
 	source_recover(&fx->src);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
 	request_keep(fx, &request);
 }
@@ -1891,7 +1891,7 @@ static void element_that_rests_beside_a_request_is_found(struct kunit *test)
 	fixture_drain(fx);
 	request_queue_with(fx, &request, GFP_NOWAIT);
 	element = fx->held[--fx->nr_held];
-	rest_unseen(&fx->pool, element);
+	park_unseen(&fx->pool, element);
 	for (end = jiffies + 5 * HZ + TIMEOUT; time_before(jiffies, end);) {
 		if (atomic_read(&request.nr_calls))
 			break;
@@ -1964,7 +1964,7 @@ static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 
 	fixture_pool(fx, 1);
 	request_being_retried(fx, &request);
-	run_in(fx, here(test), deed_cancel, &request);
+	run_in(fx, param_context(test), job_cancel, &request);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
 	KUNIT_EXPECT_FALSE(test, READ_ONCE(asking_has_ended));
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -1998,7 +1998,7 @@ static void what_is_found_for_a_cancelled_request_goes_to_the_next(struct kunit 
 	source_allow(&fx->src, 1);
 	fx->src.only_for = NULL;
 	complete_all(&asking_may_end);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&second));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&second));
 	KUNIT_EXPECT_EQ(test, atomic_read(&first.nr_calls), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	mempool2_cancel_sync(&first.waiter);
@@ -2070,10 +2070,10 @@ static void request_served_while_it_is_retried_is_called_after_that(struct kunit
 	request_being_retried(fx, &request);
 	element = fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
-	KUNIT_EXPECT_TRUE(test, is_not_called(&request));
+	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel(&request.waiter));
 	complete_all(&asking_may_end);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
@@ -2105,7 +2105,7 @@ static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
 	fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
 	complete_all(&asking_may_end);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	mempool2_cancel_sync(&request.waiter);
 	KUNIT_EXPECT_EQ(test, request.result, 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
@@ -2126,7 +2126,7 @@ static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit 
 	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
 	/* Any CPU may serve this request: the alloc function is being called for the last one. */
 	element = fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, is_called_soon(&request));
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
 	KUNIT_EXPECT_FALSE(test, READ_ONCE(asking_has_ended));
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
 	complete_all(&asking_may_end);

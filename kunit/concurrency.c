@@ -66,13 +66,13 @@ static bool rule_is_kept(struct mempool2 *pool)
  * A snapshot of the queue. A caller counts its steps in ret and waits at most once in a step, so
  * a caller and its step identify one wait.
  */
-struct place_in_queue {
+struct queue_position {
 	int	index;
 	long	step;
 };
 
 struct queue {
-	struct place_in_queue	places[MAX_CALLERS];
+	struct queue_position	positions[MAX_CALLERS];
 	int			nr;
 };
 
@@ -91,14 +91,14 @@ static void queue_look(struct fixture *fx, struct queue *queue)
 				break;
 		if (i == fx->nr_callers || queue->nr == MAX_CALLERS)
 			break;
-		queue->places[queue->nr].index = i;
-		queue->places[queue->nr].step = READ_ONCE(fx->callers[i].ret);
+		queue->positions[queue->nr].index = i;
+		queue->positions[queue->nr].step = READ_ONCE(fx->callers[i].ret);
 		queue->nr++;
 	}
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 }
 
-static bool same_place(const struct place_in_queue *a, const struct place_in_queue *b)
+static bool same_position(const struct queue_position *a, const struct queue_position *b)
 {
 	return a->index == b->index && a->step == b->step;
 }
@@ -112,17 +112,17 @@ static bool queue_went_on(const struct queue *old, const struct queue *new)
 	int left, i, j;
 
 	for (left = 0; left < old->nr; left++)
-		if (new->nr && same_place(&old->places[left], &new->places[0]))
+		if (new->nr && same_position(&old->positions[left], &new->positions[0]))
 			break;
 	/* The rest of the old queue is the beginning of the new one ... */
 	for (i = left; i < old->nr; i++)
 		if (i - left >= new->nr ||
-		    !same_place(&old->places[i], &new->places[i - left]))
+		    !same_position(&old->positions[i], &new->positions[i - left]))
 			return false;
 	/* ... and no caller that has left is in the new one. */
 	for (i = 0; i < left; i++)
 		for (j = 0; j < new->nr; j++)
-			if (same_place(&old->places[i], &new->places[j]))
+			if (same_position(&old->positions[i], &new->positions[j]))
 				return false;
 	return true;
 }

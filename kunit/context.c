@@ -10,7 +10,7 @@
 KUNIT_ARRAY_PARAM(context, contexts, context_name);
 
 /* The context in which this case runs. */
-static enum place here(struct kunit *test)
+static enum test_context param_context(struct kunit *test)
 {
 	const struct context *context = test->param_value;
 
@@ -18,7 +18,7 @@ static enum place here(struct kunit *test)
 }
 
 /* Arguments and results of a job in the other context, where KUnit expectations are not allowed. */
-struct deed {
+struct job {
 	struct fixture	*fx;
 	gfp_t		gfp;
 	void		*elems[4];
@@ -26,41 +26,41 @@ struct deed {
 	unsigned int	ret;
 };
 
-static void deed_alloc(void *arg)
+static void job_alloc(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 
-	deed->elems[0] = mempool2_alloc(&deed->fx->pool, deed->gfp);
+	job->elems[0] = mempool2_alloc(&job->fx->pool, job->gfp);
 }
 
-static void deed_alloc_preallocated(void *arg)
+static void job_alloc_preallocated(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 
-	deed->elems[0] = mempool2_alloc_preallocated(&deed->fx->pool);
+	job->elems[0] = mempool2_alloc_preallocated(&job->fx->pool);
 }
 
-static void deed_alloc_noreserve(void *arg)
+static void job_alloc_noreserve(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 
-	deed->elems[0] = mempool2_alloc_noreserve(&deed->fx->pool, deed->gfp);
+	job->elems[0] = mempool2_alloc_noreserve(&job->fx->pool, job->gfp);
 }
 
-static void deed_free(void *arg)
+static void job_free(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 	unsigned int i;
 
-	for (i = 0; i < deed->count; i++)
-		mempool2_free(deed->elems[i], &deed->fx->pool);
+	for (i = 0; i < job->count; i++)
+		mempool2_free(job->elems[i], &job->fx->pool);
 }
 
-static void deed_free_bulk(void *arg)
+static void job_free_bulk(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 
-	deed->ret = mempool2_free_bulk(&deed->fx->pool, deed->elems, deed->count);
+	job->ret = mempool2_free_bulk(&job->fx->pool, job->elems, job->count);
 }
 
 /* Alloc without reclaim, in any context */
@@ -68,11 +68,11 @@ static void deed_free_bulk(void *arg)
 static void gfp_atomic_gets_fresh_memory(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+	struct job job = { .fx = fx, .gfp = GFP_ATOMIC };
 
 	fixture_pool(fx, 2);
-	run_in(fx, here(test), deed_alloc, &deed);
-	fixture_hold(fx, deed.elems[0]);
+	run_in(fx, param_context(test), job_alloc, &job);
+	fixture_hold(fx, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
 }
@@ -80,51 +80,51 @@ static void gfp_atomic_gets_fresh_memory(struct kunit *test)
 static void gfp_atomic_gets_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+	struct job job = { .fx = fx, .gfp = GFP_ATOMIC };
 
 	fixture_pool(fx, 2);
 	source_fail(&fx->src);
-	run_in(fx, here(test), deed_alloc, &deed);
-	fixture_hold(fx, deed.elems[0]);
+	run_in(fx, param_context(test), job_alloc, &job);
+	fixture_hold(fx, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
 static void gfp_nowait_gets_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_NOWAIT };
+	struct job job = { .fx = fx, .gfp = GFP_NOWAIT };
 
 	fixture_pool(fx, 2);
 	source_fail(&fx->src);
-	run_in(fx, here(test), deed_alloc, &deed);
-	fixture_hold(fx, deed.elems[0]);
+	run_in(fx, param_context(test), job_alloc, &job);
+	fixture_hold(fx, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
 static void gfp_atomic_gets_null_when_all_is_gone(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+	struct job job = { .fx = fx, .gfp = GFP_ATOMIC };
 
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
-	deed.elems[0] = &deed;
-	run_in(fx, here(test), deed_alloc, &deed);
-	KUNIT_EXPECT_NULL(test, deed.elems[0]);
+	job.elems[0] = &job;
+	run_in(fx, param_context(test), job_alloc, &job);
+	KUNIT_EXPECT_NULL(test, job.elems[0]);
 }
 
 static void gfp_atomic_gets_null_when_others_wait(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+	struct job job = { .fx = fx, .gfp = GFP_ATOMIC };
 	struct caller *caller;
 
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
-	deed.elems[0] = &deed;
-	run_in(fx, here(test), deed_alloc, &deed);
-	KUNIT_EXPECT_NULL(test, deed.elems[0]);
+	job.elems[0] = &job;
+	run_in(fx, param_context(test), job_alloc, &job);
+	KUNIT_EXPECT_NULL(test, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
@@ -135,26 +135,26 @@ static void gfp_atomic_gets_null_when_others_wait(struct kunit *test)
 static void alloc_preallocated_gets_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx };
+	struct job job = { .fx = fx };
 
 	fixture_pool(fx, 1);
-	run_in(fx, here(test), deed_alloc_preallocated, &deed);
-	fixture_hold(fx, deed.elems[0]);
+	run_in(fx, param_context(test), job_alloc_preallocated, &job);
+	fixture_hold(fx, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 
-	run_in(fx, here(test), deed_alloc_preallocated, &deed);
-	KUNIT_EXPECT_NULL(test, deed.elems[0]);
+	run_in(fx, param_context(test), job_alloc_preallocated, &job);
+	KUNIT_EXPECT_NULL(test, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 0);
 }
 
 static void alloc_noreserve_gets_fresh_memory(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC };
+	struct job job = { .fx = fx, .gfp = GFP_ATOMIC };
 
 	fixture_pool(fx, 1);
-	run_in(fx, here(test), deed_alloc_noreserve, &deed);
-	fixture_hold(fx, deed.elems[0]);
+	run_in(fx, param_context(test), job_alloc_noreserve, &job);
+	fixture_hold(fx, job.elems[0]);
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0), bits(GFP_ATOMIC));
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
@@ -164,16 +164,16 @@ static void alloc_noreserve_gets_fresh_memory(struct kunit *test)
 static void free_fills_the_reserve_and_then_calls_free_fn(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 3 };
+	struct job job = { .fx = fx, .count = 3 };
 	int i;
 
 	fixture_pool(fx, 2);
-	deed.elems[2] = mempool2_alloc(&fx->pool, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, deed.elems[2]);
+	job.elems[2] = mempool2_alloc(&fx->pool, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, job.elems[2]);
 	for (i = 0; i < 2; i++)
-		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+		job.elems[i] = mempool2_alloc_preallocated(&fx->pool);
 
-	run_in(fx, here(test), deed_free, &deed);
+	run_in(fx, param_context(test), job_free, &job);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 }
@@ -181,13 +181,13 @@ static void free_fills_the_reserve_and_then_calls_free_fn(struct kunit *test)
 static void callbacks_get_the_interrupts_as_the_caller_had_them(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_ATOMIC, .count = 1 };
-	enum place where = here(test);
+	struct job job = { .fx = fx, .gfp = GFP_ATOMIC, .count = 1 };
+	enum test_context where = param_context(test);
 	bool irqs_are_off = where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ;
 
 	fixture_pool(fx, 1);
-	run_in(fx, where, deed_alloc, &deed);
-	run_in(fx, where, deed_free, &deed);
+	run_in(fx, where, job_alloc, &job);
+	run_in(fx, where, job_free, &job);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irqs_off),
@@ -200,7 +200,7 @@ static void callbacks_get_the_interrupts_as_the_caller_had_them(struct kunit *te
  * On PREEMPT_RT the lock of the queue cannot be taken in every context. Where it cannot, a freed
  * element goes into the reserve, and a deferred irq_work hands it to a waiter.
  */
-static bool serves_later(enum place where)
+static bool serves_later(enum test_context where)
 {
 	return IS_ENABLED(CONFIG_PREEMPT_RT) &&
 	       (where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ);
@@ -209,54 +209,54 @@ static bool serves_later(enum place where)
 static void free_serves_a_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 1 };
+	struct job job = { .fx = fx, .count = 1 };
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
 	source_fail(&fx->src);
-	deed.elems[0] = mempool2_alloc_preallocated(&fx->pool);
+	job.elems[0] = mempool2_alloc_preallocated(&fx->pool);
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
 
-	run_in(fx, here(test), deed_free, &deed);
-	if (!serves_later(here(test))) {
+	run_in(fx, param_context(test), job_free, &job);
+	if (!serves_later(param_context(test))) {
 		KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 	}
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
-	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], deed.elems[0]);
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], job.elems[0]);
 }
 
 static void free_serves_several_waiters_in_order(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 3 };
+	struct job job = { .fx = fx, .count = 3 };
 	struct caller *callers[3];
 	int i;
 
 	fixture_pool(fx, 3);
 	source_fail(&fx->src);
 	for (i = 0; i < 3; i++)
-		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+		job.elems[i] = mempool2_alloc_preallocated(&fx->pool);
 	for (i = 0; i < 3; i++)
 		callers[i] = caller_that_waits(fx);
 
-	run_in(fx, here(test), deed_free, &deed);
+	run_in(fx, param_context(test), job_free, &job);
 	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
 		KUNIT_EXPECT_NOT_NULL(test, callers[i]->elems[0]);
 		/* Elements that have gone through the reserve are not in order any more. */
-		if (!serves_later(here(test)))
-			KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], deed.elems[i]);
+		if (!serves_later(param_context(test)))
+			KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], job.elems[i]);
 	}
 }
 
 static void free_serves_the_oldest_of_several_waiters(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 1 };
+	struct job job = { .fx = fx, .count = 1 };
 	struct caller *callers[3];
 	void *elems[3];
 	int i, j;
@@ -269,8 +269,8 @@ static void free_serves_the_oldest_of_several_waiters(struct kunit *test)
 		callers[i] = caller_that_waits(fx);
 
 	for (i = 0; i < 3; i++) {
-		deed.elems[0] = elems[i];
-		run_in(fx, here(test), deed_free, &deed);
+		job.elems[0] = elems[i];
+		run_in(fx, param_context(test), job_free, &job);
 		KUNIT_EXPECT_TRUE(test, caller_returns(callers[i]));
 		KUNIT_EXPECT_PTR_EQ(test, callers[i]->elems[0], elems[i]);
 		for (j = i + 1; j < 3; j++)
@@ -281,51 +281,51 @@ static void free_serves_the_oldest_of_several_waiters(struct kunit *test)
 static void free_serves_a_bulk_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 3 };
+	struct job job = { .fx = fx, .count = 3 };
 	struct caller *bulk;
 	int i;
 
 	fixture_pool(fx, 3);
 	source_fail(&fx->src);
 	for (i = 0; i < 3; i++)
-		deed.elems[i] = mempool2_alloc_preallocated(&fx->pool);
+		job.elems[i] = mempool2_alloc_preallocated(&fx->pool);
 	bulk = caller_that_waits_for(fx, 3);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(bulk));
 
-	run_in(fx, here(test), deed_free, &deed);
+	run_in(fx, param_context(test), job_free, &job);
 	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
 	KUNIT_EXPECT_EQ(test, bulk->ret, 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
 /* Take both elements of a pool of two, and two more from its back end, which fails afterwards. */
-static void take_four_of_two(struct deed *deed)
+static void take_four_of_two(struct job *job)
 {
-	struct mempool2 *pool = &deed->fx->pool;
+	struct mempool2 *pool = &job->fx->pool;
 	int i;
 
-	fixture_pool(deed->fx, 2);
+	fixture_pool(job->fx, 2);
 	for (i = 2; i < 4; i++)
-		deed->elems[i] = mempool2_alloc(pool, GFP_KERNEL);
-	source_fail(&deed->fx->src);
+		job->elems[i] = mempool2_alloc(pool, GFP_KERNEL);
+	source_fail(&job->fx->src);
 	for (i = 0; i < 2; i++)
-		deed->elems[i] = mempool2_alloc_preallocated(pool);
+		job->elems[i] = mempool2_alloc_preallocated(pool);
 }
 
 /* The reserve is full, and yet a caller waits: for two elements of a pool of two. */
 static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 4 };
+	struct job job = { .fx = fx, .count = 4 };
 	struct caller *bulk;
 
-	take_four_of_two(&deed);
+	take_four_of_two(&job);
 	bulk = caller_that_waits_for(fx, 2);
 
-	run_in(fx, here(test), deed_free, &deed);
+	run_in(fx, param_context(test), job_free, &job);
 	KUNIT_EXPECT_TRUE(test, caller_returns(bulk));
 	/* Deferred hand-overs leave less room in the reserve at the time of the free. */
-	if (!serves_later(here(test))) {
+	if (!serves_later(param_context(test))) {
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 		KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 	}
@@ -336,27 +336,27 @@ static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .count = 4 };
+	struct job job = { .fx = fx, .count = 4 };
 	struct caller *caller;
 	int i;
 
-	take_four_of_two(&deed);
+	take_four_of_two(&job);
 	caller = caller_that_waits(fx);
 
-	run_in(fx, here(test), deed_free_bulk, &deed);
+	run_in(fx, param_context(test), job_free_bulk, &job);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
-	if (serves_later(here(test))) {
+	if (serves_later(param_context(test))) {
 		/* At the time of the free the reserve had room for two or three. */
-		KUNIT_EXPECT_GE(test, deed.ret, 2u);
-		KUNIT_EXPECT_LE(test, deed.ret, 3u);
+		KUNIT_EXPECT_GE(test, job.ret, 2u);
+		KUNIT_EXPECT_LE(test, job.ret, 3u);
 	} else {
-		KUNIT_EXPECT_EQ(test, deed.ret, 3u);
-		KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], deed.elems[0]);
+		KUNIT_EXPECT_EQ(test, job.ret, 3u);
+		KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], job.elems[0]);
 	}
-	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), (int)deed.ret - 1);
-	for (i = deed.ret; i < 4; i++)
-		mempool2_free(deed.elems[i], &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), (int)job.ret - 1);
+	for (i = job.ret; i < 4; i++)
+		mempool2_free(job.elems[i], &fx->pool);
 }
 
 /*
@@ -366,34 +366,34 @@ static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
  * them again once they are back.
  */
 
-static void deed_take_all(void *arg)
+static void job_take_all(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 	void *element;
 
-	deed->ret = 0;
-	while (deed->ret < ARRAY_SIZE(deed->elems)) {
-		element = mempool2_alloc(&deed->fx->pool, deed->gfp);
+	job->ret = 0;
+	while (job->ret < ARRAY_SIZE(job->elems)) {
+		element = mempool2_alloc(&job->fx->pool, job->gfp);
 		if (!element)
 			break;
-		deed->elems[deed->ret++] = element;
+		job->elems[job->ret++] = element;
 	}
-	deed->count = deed->ret;
+	job->count = job->ret;
 }
 
 static void reserve_can_be_had_to_the_last_and_refilled(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_NOWAIT };
+	struct job job = { .fx = fx, .gfp = GFP_NOWAIT };
 	int round;
 
 	fixture_pool(fx, 3);
 	source_fail(&fx->src);
 	for (round = 0; round < 3; round++) {
-		run_in(fx, here(test), deed_take_all, &deed);
-		KUNIT_EXPECT_EQ(test, deed.ret, 3u);
+		run_in(fx, param_context(test), job_take_all, &job);
+		KUNIT_EXPECT_EQ(test, job.ret, 3u);
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
-		run_in(fx, here(test), deed_free, &deed);
+		run_in(fx, param_context(test), job_free, &job);
 		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
@@ -402,45 +402,45 @@ static void reserve_can_be_had_to_the_last_and_refilled(struct kunit *test)
 static void first_free_after_null_makes_the_next_alloc_succeed(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .gfp = GFP_NOWAIT, .count = 1 };
+	struct job job = { .fx = fx, .gfp = GFP_NOWAIT, .count = 1 };
 	void *element;
 
 	fixture_pool(fx, 1);
 	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 1);
 	element = fx->held[0];
 	fx->nr_held = 0;
-	run_in(fx, here(test), deed_alloc, &deed);
-	KUNIT_EXPECT_NULL(test, deed.elems[0]);
-	deed.elems[0] = element;
-	run_in(fx, here(test), deed_free, &deed);
-	run_in(fx, here(test), deed_alloc, &deed);
-	KUNIT_EXPECT_PTR_EQ(test, deed.elems[0], element);
+	run_in(fx, param_context(test), job_alloc, &job);
+	KUNIT_EXPECT_NULL(test, job.elems[0]);
+	job.elems[0] = element;
+	run_in(fx, param_context(test), job_free, &job);
+	run_in(fx, param_context(test), job_alloc, &job);
+	KUNIT_EXPECT_PTR_EQ(test, job.elems[0], element);
 	fixture_hold(fx, element);
 }
 
 /* The functions that report on the pool */
 
-static void deed_ask(void *arg)
+static void job_ask(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 
-	deed->count = mempool2_nr_reserved(&deed->fx->pool);
-	deed->ret = mempool2_is_saturated(&deed->fx->pool);
+	job->count = mempool2_nr_reserved(&job->fx->pool);
+	job->ret = mempool2_is_saturated(&job->fx->pool);
 }
 
 static void nr_reserved_can_be_asked(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx };
+	struct job job = { .fx = fx };
 
 	fixture_pool(fx, 3);
-	run_in(fx, here(test), deed_ask, &deed);
-	KUNIT_EXPECT_EQ(test, deed.count, 3u);
-	KUNIT_EXPECT_TRUE(test, deed.ret);
+	run_in(fx, param_context(test), job_ask, &job);
+	KUNIT_EXPECT_EQ(test, job.count, 3u);
+	KUNIT_EXPECT_TRUE(test, job.ret);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
-	run_in(fx, here(test), deed_ask, &deed);
-	KUNIT_EXPECT_EQ(test, deed.count, 2u);
-	KUNIT_EXPECT_FALSE(test, deed.ret);
+	run_in(fx, param_context(test), job_ask, &job);
+	KUNIT_EXPECT_EQ(test, job.count, 2u);
+	KUNIT_EXPECT_FALSE(test, job.ret);
 }
 
 /*
@@ -473,22 +473,22 @@ static void depot_spend(void)
 }
 #endif
 
-static void deed_take_from_a_new_place(void *arg)
+static void job_take_from_a_new_place(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 	unsigned int nr_before;
 
 	/* No other code runs on this CPU from here to the end. */
 	depot_spend();
 	nr_before = pages_asked_here();
-	deed->elems[0] = mempool2_alloc_preallocated(&deed->fx->pool);
-	deed->count = pages_asked_here() - nr_before;
+	job->elems[0] = mempool2_alloc_preallocated(&job->fx->pool);
+	job->count = pages_asked_here() - nr_before;
 }
 
 static void take_without_a_page(struct kunit *test, unsigned int checks)
 {
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx };
+	struct job job = { .fx = fx };
 
 	if (!pages_are_watched())
 		kunit_skip(test, "no mm_page_alloc tracepoint in this kernel");
@@ -496,9 +496,9 @@ static void take_without_a_page(struct kunit *test, unsigned int checks)
 		kunit_skip(test, "the depot of stacks of this kernel cannot be spent");
 	fixture_pool(fx, 1);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, checks), 0);
-	run_in(fx, IN_RAW_HARDIRQ, deed_take_from_a_new_place, &deed);
-	fixture_hold(fx, deed.elems[0]);
-	KUNIT_EXPECT_EQ(test, deed.count, 0u);
+	run_in(fx, IN_RAW_HARDIRQ, job_take_from_a_new_place, &job);
+	fixture_hold(fx, job.elems[0]);
+	KUNIT_EXPECT_EQ(test, job.count, 0u);
 }
 
 static void reserve_asks_for_no_memory_in_hardirq(struct kunit *test)

@@ -690,7 +690,7 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
 	mempool2_free(hand.element, pool);
 }
 
-void rest_unseen(struct mempool2 *pool, void *element)
+void park_unseen(struct mempool2 *pool, void *element)
 {
 	void **slot = rcu_access_pointer(pool->reserve)->slots;
 
@@ -745,81 +745,81 @@ const struct context contexts[NR_CONTEXTS] = {
 	{ "hardirq", IN_HARDIRQ },
 };
 
-static void errand_call(struct errand *errand)
+static void deferred_call_run(struct deferred_call *call)
 {
 	bool irqs_were_off = irqs_disabled();
 
-	errand->was_hardirq = in_hardirq();
-	errand->was_softirq = in_serving_softirq() && !in_hardirq();
-	errand->fn(errand->arg);
+	call->was_hardirq = in_hardirq();
+	call->was_softirq = in_serving_softirq() && !in_hardirq();
+	call->fn(call->arg);
 	/* irqs_disabled() does not return 1 on every architecture. */
-	errand->irqs_restored = !!irqs_disabled() == irqs_were_off;
+	call->irqs_restored = !!irqs_disabled() == irqs_were_off;
 }
 
-static void errand_tasklet(struct tasklet_struct *tasklet)
+static void deferred_call_tasklet(struct tasklet_struct *tasklet)
 {
-	struct errand *errand = container_of(tasklet, struct errand, tasklet);
+	struct deferred_call *call = container_of(tasklet, struct deferred_call, tasklet);
 
-	errand_call(errand);
-	complete(&errand->done);
+	deferred_call_run(call);
+	complete(&call->done);
 }
 
-static void errand_irq_work(struct irq_work *irq_work)
+static void deferred_call_irq_work(struct irq_work *irq_work)
 {
-	struct errand *errand = container_of(irq_work, struct errand, irq_work);
+	struct deferred_call *call = container_of(irq_work, struct deferred_call, irq_work);
 
-	errand_call(errand);
-	complete(&errand->done);
+	deferred_call_run(call);
+	complete(&call->done);
 }
 
-void allocators_are_legal(struct kunit *test, enum place where)
+void allocators_are_legal(struct kunit *test, enum test_context where)
 {
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) &&
 	    (where == IN_TASK_IRQS_OFF || where == IN_HARDIRQ))
 		kunit_skip(test, "PREEMPT_RT: the kernel's allocators may sleep for a lock");
 }
 
-void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *arg)
+void run_in(struct fixture *fx, enum test_context where, void (*fn)(void *arg), void *arg)
 {
-	struct errand *errand = &fx->errand;
+	struct deferred_call *call = &fx->call;
 	struct kunit *test = fx->test;
 
-	*errand = (struct errand) { .fn = fn, .arg = arg };
-	init_completion(&errand->done);
+	*call = (struct deferred_call) { .fn = fn, .arg = arg };
+	init_completion(&call->done);
 
 	switch (where) {
 	case IN_TASK:
-		errand_call(errand);
+		deferred_call_run(call);
 		break;
 	case IN_TASK_IRQS_OFF:
 		local_irq_disable();
-		errand_call(errand);
+		deferred_call_run(call);
 		local_irq_enable();
 		break;
 	case IN_TASK_BH_OFF:
 		local_bh_disable();
-		errand_call(errand);
+		deferred_call_run(call);
 		local_bh_enable();
 		break;
 	case IN_SOFTIRQ:
-		tasklet_setup(&errand->tasklet, errand_tasklet);
-		tasklet_schedule(&errand->tasklet);
-		wait_for_completion(&errand->done);
-		tasklet_kill(&errand->tasklet);
+		tasklet_setup(&call->tasklet, deferred_call_tasklet);
+		tasklet_schedule(&call->tasklet);
+		wait_for_completion(&call->done);
+		tasklet_kill(&call->tasklet);
 		break;
 	case IN_HARDIRQ:
 	case IN_RAW_HARDIRQ:
-		errand->irq_work = where == IN_HARDIRQ ? HARDIRQ_WORK_INIT(errand_irq_work) :
-							 IRQ_WORK_INIT_HARD(errand_irq_work);
-		irq_work_queue(&errand->irq_work);
-		wait_for_completion(&errand->done);
-		irq_work_sync(&errand->irq_work);
+		call->irq_work = where == IN_HARDIRQ ? HARDIRQ_WORK_INIT(deferred_call_irq_work) :
+							 IRQ_WORK_INIT_HARD(deferred_call_irq_work);
+		irq_work_queue(&call->irq_work);
+		wait_for_completion(&call->done);
+		irq_work_sync(&call->irq_work);
 		break;
 	}
-	KUNIT_EXPECT_EQ(test, errand->was_softirq, where == IN_SOFTIRQ);
-	KUNIT_EXPECT_EQ(test, errand->was_hardirq,
+	KUNIT_EXPECT_EQ(test, call->was_softirq, where == IN_SOFTIRQ);
+	KUNIT_EXPECT_EQ(test, call->was_hardirq,
 			where == IN_HARDIRQ || where == IN_RAW_HARDIRQ);
-	KUNIT_EXPECT_TRUE(test, errand->irqs_restored);
+	KUNIT_EXPECT_TRUE(test, call->irqs_restored);
 }
 
 /*
@@ -937,7 +937,7 @@ void fixture_exit(struct kunit *test)
 	}
 	mempool2_exit(&fx->spare);
 	mempool2_exit(&fx->pool);
-	mempool2_exit(&fx->watched);
+	mempool2_exit(&fx->instrumented);
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_live), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_strangers), 0);
@@ -965,8 +965,8 @@ void patch_no_code(struct fixture *fx)
 
 	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
 		return;
-	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->watched, 0, sizeof(long)), 0);
-	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->watched, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->instrumented, 0, sizeof(long)), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->instrumented, 1), 0);
 }
 
 void fixture_hold(struct fixture *fx, void *element)

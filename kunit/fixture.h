@@ -187,7 +187,7 @@ struct caller {
 };
 
 /**
- * struct errand - a function that another context calls
+ * struct deferred_call - a function that another context calls
  *
  * @fn: the function
  * @arg: for @fn
@@ -198,7 +198,7 @@ struct caller {
  * @was_hardirq: @fn ran in a hardirq
  * @irqs_restored: @fn left the interrupts as it found them
  */
-struct errand {
+struct deferred_call {
 	void			(*fn)(void *arg);
 	void			*arg;
 	struct completion	done;
@@ -216,14 +216,14 @@ struct errand {
  * @src: a back end that always succeeds
  * @pool: zeroed; initialized by fixture_pool()
  * @spare: zeroed, for cases with two pools
- * @watched: for patch_no_code()
+ * @instrumented: for patch_no_code()
  * @incomplete: the case ends with elements of @pool lost or never allocated
  * @stop: tells callers that run in a loop to end
  * @callers: the threads
  * @nr_callers: how many they are
  * @held: elements of @pool that the case itself holds, oldest first
  * @nr_held: how many they are
- * @errand: for run_in()
+ * @call: for run_in()
  * @watcher: the task of the case, for hooks that must tell it from others
  */
 struct fixture {
@@ -231,14 +231,14 @@ struct fixture {
 	struct source	src;
 	struct mempool2	pool;
 	struct mempool2	spare;
-	struct mempool2	watched;
+	struct mempool2	instrumented;
 	bool		incomplete;
 	bool		stop;
 	struct caller	callers[MAX_CALLERS];
 	int		nr_callers;
 	void		*held[MAX_HELD];
 	int		nr_held;
-	struct errand	errand;
+	struct deferred_call call;
 	struct task_struct *watcher;
 };
 
@@ -309,7 +309,7 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
  * Put an element into the reserve of a pool without telling the waiters, as if a free had
  * stopped right before it looks for waiters. The pool must not be resized meanwhile.
  */
-void rest_unseen(struct mempool2 *pool, void *element);
+void park_unseen(struct mempool2 *pool, void *element);
 
 int nr_waiters(const struct mempool2 *pool);
 bool waiters_become(const struct mempool2 *pool, int nr);
@@ -332,7 +332,7 @@ unsigned int pages_asked_here(void);
  * Contexts. In a raw hardirq lockdep applies the rules of PREEMPT_RT in any kernel, so no case
  * may call the kernel's allocators there.
  */
-enum place {
+enum test_context {
 	IN_TASK,
 	IN_TASK_IRQS_OFF,
 	IN_TASK_BH_OFF,
@@ -343,7 +343,7 @@ enum place {
 
 struct context {
 	const char	*name;
-	enum place	where;
+	enum test_context where;
 };
 
 #define NR_CONTEXTS	5
@@ -355,7 +355,7 @@ static inline void context_name(const struct context *context, char *name)
 }
 
 /* Skip the case where this kernel's own allocators may not be called. */
-void allocators_are_legal(struct kunit *test, enum place where);
+void allocators_are_legal(struct kunit *test, enum test_context where);
 
 /*
  * An irq_work that runs in hardirq. PREEMPT_RT needs the hard variant. Elsewhere the hard
@@ -366,7 +366,7 @@ void allocators_are_legal(struct kunit *test, enum place where);
 					 IRQ_WORK_INIT(fn))
 
 /* Call a function in a context and wait for it. The function must not use @test. */
-void run_in(struct fixture *fx, enum place where, void (*fn)(void *arg), void *arg);
+void run_in(struct fixture *fx, enum test_context where, void (*fn)(void *arg), void *arg);
 
 /* Expect that mempool2 has not warned about misuse since the case began. */
 void expect_no_warning(struct fixture *fx);

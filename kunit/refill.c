@@ -89,29 +89,29 @@ static void refill_of_a_pool_with_min_nr_0_gives_it_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-struct deed {
+struct job {
 	struct fixture	*fx;
 	int		ret;
 };
 
-static void deed_refill(void *arg)
+static void job_refill(void *arg)
 {
-	struct deed *deed = arg;
+	struct job *job = arg;
 
-	deed->ret = mempool2_refill(&deed->fx->pool, GFP_ATOMIC);
+	job->ret = mempool2_refill(&job->fx->pool, GFP_ATOMIC);
 }
 
 static void refill_may_be_called_anywhere(struct kunit *test)
 {
 	const struct context *context = test->param_value;
 	struct fixture *fx = test->priv;
-	struct deed deed = { .fx = fx, .ret = -1 };
+	struct job job = { .fx = fx, .ret = -1 };
 
 	fixture_pool(fx, 3);
 	fixture_drain(fx);
 	source_recover(&fx->src);
-	run_in(fx, context->where, deed_refill, &deed);
-	KUNIT_EXPECT_EQ(test, deed.ret, 0);
+	run_in(fx, context->where, job_refill, &job);
+	KUNIT_EXPECT_EQ(test, job.ret, 0);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
 }
 

@@ -280,12 +280,12 @@ static void bare_wake_up_is_for_the_oldest_waiter(struct kunit *test)
 }
 
 /* The wake-up comes while the waiter, which is the head, calls the alloc function. */
-static void rest_and_wake_up(struct source *src, gfp_t gfp_mask)
+static void park_and_wake_up(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
 
 	if (fx->nr_held && nr_waiters(&fx->pool)) {
-		rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+		park_unseen(&fx->pool, fx->held[--fx->nr_held]);
 		wake_up(&fx->pool.wait);
 	}
 }
@@ -300,7 +300,7 @@ static void wake_up_while_the_waiter_looks_is_not_lost(struct kunit *test)
 	fixture_drain(fx);
 	element = fx->held[0];
 	fx->src.hook_arg = fx;
-	fx->src.hook = rest_and_wake_up;
+	fx->src.hook = park_and_wake_up;
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
@@ -969,7 +969,7 @@ static void element_that_rests_beside_waiters_is_found_when_one_looks_again(stru
 	oldest = caller_that_waits(fx);
 	second = caller_that_waits(fx);
 	element = batch.elems[--batch.nr];
-	rest_unseen(&fx->pool, element);
+	park_unseen(&fx->pool, element);
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(oldest));
 	KUNIT_EXPECT_PTR_EQ(test, oldest->elems[0], element);
@@ -989,7 +989,7 @@ static void element_that_rests_beside_a_waiter_is_no_newcomers(struct kunit *tes
 	fixture_pool(fx, 1);
 	KUNIT_ASSERT_EQ(test, fixture_drain(fx), 1);
 	caller = caller_that_waits(fx);
-	rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+	park_unseen(&fx->pool, fx->held[--fx->nr_held]);
 	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 	wake_up(&fx->pool.wait);
@@ -1007,7 +1007,7 @@ static void newcomer_serves_all_beside_whom_elements_rest(struct kunit *test)
 	for (i = 0; i < 3; i++)
 		caller_that_waits(fx);
 	while (fx->nr_held)
-		rest_unseen(&fx->pool, fx->held[--fx->nr_held]);
+		park_unseen(&fx->pool, fx->held[--fx->nr_held]);
 	caller_run(caller_add(fx, caller_alloc), ANY_CPU);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
@@ -1071,44 +1071,44 @@ static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *tes
  * A free in an interrupt of another CPU. The IPI queues an irq_work, as an IPI handler may take
  * no sleeping lock on PREEMPT_RT.
  */
-struct put_errand {
+struct deferred_put {
 	struct irq_work		irq_work;
 	struct completion	done;
 	struct mempool2		*pool;
 	void			*element;
 };
 
-static void put_errand_do(struct irq_work *irq_work)
+static void deferred_put_run(struct irq_work *irq_work)
 {
-	struct put_errand *errand = container_of(irq_work, struct put_errand, irq_work);
+	struct deferred_put *put = container_of(irq_work, struct deferred_put, irq_work);
 
-	mempool2_free(errand->element, errand->pool);
-	complete(&errand->done);
+	mempool2_free(put->element, put->pool);
+	complete(&put->done);
 }
 
-static void put_errand_arrives(void *arg)
+static void deferred_put_queue(void *arg)
 {
-	struct put_errand *errand = arg;
+	struct deferred_put *put = arg;
 
-	irq_work_queue(&errand->irq_work);
+	irq_work_queue(&put->irq_work);
 }
 
 /* Allocate, and free in an interrupt of the CPU @count. */
 static void caller_puts_in_interrupts(struct caller *caller)
 {
-	struct put_errand errand = {
-		.irq_work = HARDIRQ_WORK_INIT(put_errand_do),
+	struct deferred_put put = {
+		.irq_work = HARDIRQ_WORK_INIT(deferred_put_run),
 		.pool = caller->pool,
 	};
 
 	while (!READ_ONCE(caller->fx->stop)) {
-		errand.element = mempool2_alloc(caller->pool, GFP_KERNEL);
-		init_completion(&errand.done);
-		if (smp_call_function_single(caller->count, put_errand_arrives, &errand, 1))
-			mempool2_free(errand.element, caller->pool);
+		put.element = mempool2_alloc(caller->pool, GFP_KERNEL);
+		init_completion(&put.done);
+		if (smp_call_function_single(caller->count, deferred_put_queue, &put, 1))
+			mempool2_free(put.element, caller->pool);
 		else
-			wait_for_completion(&errand.done);
-		irq_work_sync(&errand.irq_work);
+			wait_for_completion(&put.done);
+		irq_work_sync(&put.irq_work);
 		caller->ret++;
 	}
 }
