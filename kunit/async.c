@@ -45,7 +45,7 @@ struct request {
 
 static atomic_t turns;
 
-static void request_function(struct mempool2_waiter *waiter, void **elems)
+static void request_callback(struct mempool2_waiter *waiter, void **elems)
 {
 	struct request *request = container_of(waiter, struct request, waiter);
 	struct mempool2 *pool = &request->fx->pool;
@@ -69,7 +69,7 @@ static void request_init(struct fixture *fx, struct request *request, unsigned i
 	memset(request, 0, sizeof(*request));
 	request->fx = fx;
 	request->count = count;
-	mempool2_waiter_init(&request->waiter, request_function);
+	mempool2_waiter_init(&request->waiter, request_callback);
 }
 
 /*
@@ -802,7 +802,7 @@ static void waiter_in_use_is_refused(struct kunit *test)
 	request_keep(fx, &request);
 }
 
-static bool function_has_returned;
+static bool callback_has_returned;
 
 static void dawdle(struct request *request)
 {
@@ -810,7 +810,7 @@ static void dawdle(struct request *request)
 
 	for (i = 0; i < 200; i++)
 		mdelay(1);
-	WRITE_ONCE(function_has_returned, true);
+	WRITE_ONCE(callback_has_returned, true);
 }
 
 static void caller_put(struct caller *caller)
@@ -827,7 +827,7 @@ static void caller_cancel_sync(struct caller *caller)
 	while (!atomic_read(&request->nr_calls))
 		schedule_timeout_uninterruptible(1);
 	request->cancelled = mempool2_cancel_sync(&request->waiter);
-	caller->ret = READ_ONCE(function_has_returned);
+	caller->ret = READ_ONCE(callback_has_returned);
 }
 
 static void cancel_sync_waits_for_the_function(struct kunit *test)
@@ -845,7 +845,7 @@ static void cancel_sync_waits_for_the_function(struct kunit *test)
 	fixture_drain(fx);
 	request_queue(fx, request, 1);
 	request->then = dawdle;
-	function_has_returned = false;
+	callback_has_returned = false;
 	/* Start this thread first: none can start on a CPU on which the callback is running. */
 	cancel = caller_add(fx, caller_cancel_sync);
 	cancel->elems[0] = request;
@@ -1384,7 +1384,7 @@ static void race_free(struct race_round *round)
 	}
 }
 
-static void race_function(struct mempool2_waiter *waiter, void **elems)
+static void race_callback(struct mempool2_waiter *waiter, void **elems)
 {
 	struct race_request *request = container_of(waiter, struct race_request, waiter);
 	unsigned int i;
@@ -1586,7 +1586,7 @@ static void every_request_is_called_or_cancelled_once(struct kunit *test)
 		race->workers[i].irq_work = HARDIRQ_WORK_INIT(race_irq);
 		for (j = 0; j < RACE_SLOTS; j++)
 			mempool2_waiter_init(&race->workers[i].requests[j].waiter,
-					     race_function);
+					     race_callback);
 	}
 	for (i = 0; i < RACE_WORKERS; i++) {
 		caller_run(caller_add(fx, race_loop), cpu);

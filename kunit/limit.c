@@ -393,7 +393,7 @@ static void used_after_end(void *element, void *data)
 	nr_used_after_end++;
 }
 
-static void function_that_ends(struct mempool2_waiter *waiter, void **elems)
+static void callback_that_ends(struct mempool2_waiter *waiter, void **elems)
 {
 	struct mempool2 trap = ended;
 
@@ -417,7 +417,7 @@ static void function_may_end_a_pool_with_a_limit(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, mempool2_init(&ended, 1, source_alloc, source_free, &fx->src), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&ended, 1), 0);
 	element = mempool2_alloc(&ended, GFP_KERNEL);
-	mempool2_waiter_init(&waiter, function_that_ends);
+	mempool2_waiter_init(&waiter, callback_that_ends);
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&ended, GFP_NOWAIT, &waiter)),
 			(long)-EINPROGRESS);
 	mempool2_free(element, &ended);
@@ -445,7 +445,7 @@ static void freed_element_goes_to_the_waiter_for_the_limit(struct kunit *test)
 static struct mempool2_waiter queued_meanwhile;
 static void *sent;
 
-static void function_that_keeps(struct mempool2_waiter *waiter, void **elems)
+static void callback_that_keeps(struct mempool2_waiter *waiter, void **elems)
 {
 	WRITE_ONCE(sent, elems[0]);
 }
@@ -467,7 +467,7 @@ static void failed_allocation_calls_no_functions_itself(struct kunit *test)
 	fixture_limited_pool(fx, 1, 2);
 	hold(fx, 1);
 	source_fail(&fx->src);
-	mempool2_waiter_init(&queued_meanwhile, function_that_keeps);
+	mempool2_waiter_init(&queued_meanwhile, callback_that_keeps);
 	sent = NULL;
 	fx->src.hook = queue_meanwhile;
 	/* The caller may hold a lock that the callback takes. */
@@ -497,7 +497,7 @@ static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct ku
 	fixture_limited_pool(fx, 1, 3);
 	source_fail(&fx->src);
 	fixture_hold(fx, mempool2_alloc(&fx->pool, GFP_NOWAIT));
-	mempool2_waiter_init(&waiter, function_that_keeps);
+	mempool2_waiter_init(&waiter, callback_that_keeps);
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
 			(long)-EINPROGRESS);
 	caller = caller_that_waits(fx);
@@ -518,7 +518,7 @@ static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
 	hold(fx, 1);
 	source_forget(&fx->src);
 	WRITE_ONCE(sent, NULL);
-	mempool2_waiter_init(&waiter, function_that_keeps);
+	mempool2_waiter_init(&waiter, callback_that_keeps);
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
 			(long)-EINPROGRESS);
 	let_pass(HZ / 5);
@@ -538,7 +538,7 @@ static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
 	source_fail(&fx->src);
 	WRITE_ONCE(sent, NULL);
-	mempool2_waiter_init(&waiter, function_that_keeps);
+	mempool2_waiter_init(&waiter, callback_that_keeps);
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
 			(long)-EINPROGRESS);
 	let_pass(HZ / 5);

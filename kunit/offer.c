@@ -266,7 +266,7 @@ struct sent {
 	struct completion	done;
 };
 
-static void sent_function(struct mempool2_waiter *waiter, void **elems)
+static void sent_callback(struct mempool2_waiter *waiter, void **elems)
 {
 	struct sent *sent = container_of(waiter, struct sent, waiter);
 
@@ -283,7 +283,7 @@ static void nothing_is_offered_to_a_request(struct kunit *test)
 	fixture_drain(fx);
 	waits_there(fx, caller_holds_for_nothing, 0);
 	init_completion(&sent.done);
-	mempool2_waiter_init(&sent.waiter, sent_function);
+	mempool2_waiter_init(&sent.waiter, sent_callback);
 	KUNIT_ASSERT_PTR_EQ(test, mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &sent.waiter),
 			    ERR_PTR(-EINPROGRESS));
 	fixture_put(fx);

@@ -112,7 +112,7 @@ static void count_asker(struct source *src, gfp_t gfp_mask)
 	}
 }
 
-static void no_function(struct mempool2_waiter *waiter, void **elems)
+static void no_callback(struct mempool2_waiter *waiter, void **elems)
 {
 }
 
@@ -220,7 +220,7 @@ static void waiter_behind_a_cancelled_request_asks_soon(struct kunit *test)
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	mempool2_waiter_init(&waiter, no_function);
+	mempool2_waiter_init(&waiter, no_callback);
 	KUNIT_ASSERT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
 			(long)-EINPROGRESS);
 	caller = caller_that_waits(fx);
