@@ -363,7 +363,7 @@ static void waiter_that_found_nothing_is_given_the_next_element(struct kunit *te
 	int other;
 
 	if (num_online_cpus() < 2 || IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "needs two CPUs, and a queue whose lock does not sleep");
+		kunit_skip(test, "needs two CPUs, and a lock of the queue that does not sleep");
 	other = cpumask_next(first_cpu(), cpu_online_mask);
 	may_look = false;
 	fixture_pool(fx, 1);
