@@ -4,7 +4,7 @@
 # What the scripts beside this file share. Sourced, never run; the sourcing script has already said
 # "set -euo pipefail". Messages go to stderr: a script's stdout is its result (a path, a guest's output).
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/mempool2
 LOGS=$CACHE/logs
 mkdir -p "$LOGS" "$CACHE/locks"

@@ -17,7 +17,7 @@ bench_boot() {
 	total=$(wc -l <"$plan")
 	"$TOP/scripts/vm" "$@" --log "$log" --timeout 1800 \
 		--module "$modules/mempool2.ko" --module "$modules/bench/mempool2_bench.ko" \
-		--file "$plan:/plan" --script "$TOP/scripts/bench-guest.sh" |
+		--file "$plan:/plan" --script "$TOP/scripts/guest/bench.sh" |
 		while IFS= read -r line; do
 			case $line in
 			"run: "*) ((++nr % 20)) || say "  run $nr of $total: ${line#run: }" ;;
