@@ -6,7 +6,10 @@
 
 disk=/dev/mempool2_blkq
 stats=/sys/kernel/debug/mempool2_blkq/stats
-[ -b $disk ] && [ -r $stats ] || { echo "there is no $disk or no $stats" >&2; exit 1; }
+if [ ! -b $disk ] || [ ! -r $stats ]; then
+	echo "there is no $disk or no $stats" >&2
+	exit 1
+fi
 dd if=/dev/urandom of=/tmp/written bs=4k count=512 2>/dev/null || exit 1
 dd if=/tmp/written of=$disk bs=64k conv=fsync 2>/dev/null || exit 1
 echo 3 >/proc/sys/vm/drop_caches

@@ -394,6 +394,8 @@ measure() {
 	kind=$1
 	load $kind
 	make_device $disks
+	# fail() writes to stderr.
+	# shellcheck disable=SC2094
 	for _ in $(seq $times); do
 		[ $driver != dm-snapshot ] || snapshot large "$disk1"
 		insmod /drivers/squeeze.ko

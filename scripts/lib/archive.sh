@@ -52,7 +52,7 @@ debs() {
 	done
 	rm -rf "$APT/debs"
 	mkdir "$APT/debs"
-	cd "$APT/debs"
+	cd "$APT/debs" || return
 	apt_own apt-get -o Dpkg::Use-Pty=0 download "${want[@]}"
 }
 
