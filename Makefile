@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What a person runs. The build itself is kbuild's, which reads Kbuild and never this file.
+# Commands for the command line. kbuild does the build: it reads Kbuild and never this file.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-# Outside a kernel tree nobody has configured these; CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
+# Outside a kernel tree no .config sets these. CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
 CONFIG_MEMPOOL2 := m
 CONFIG_MEMPOOL2_DEBUG := y
 CONFIG_MEMPOOL2_EXAMPLE := m
 CONFIG_MEMPOOL2_EXAMPLE_BLKQ := m
 
-# Type information for BPF is made by pahole, which few have, and modules load without it; nor is then the
-# warning wanted that the kernel was built with another pahole.
+# pahole makes the type information for BPF. Few machines have pahole, and modules load without this information.
+# PAHOLE_VERSION prevents the warning that the kernel was built with another pahole.
 ifeq ($(shell command -v pahole),)
 without_btf = CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VERSION)'
 endif
@@ -33,52 +33,61 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard check check-all coverage demo drivers inside mutants selftest:
+bench bench-guard check check-all coverage demo drivers inside lint mutants selftest:
 	@scripts/$@
 
 verify:
 	@scripts/verify
 	@scripts/model
 
-# scripts/kernel is what fetches them.
+# scripts/kernel fetches stock kernels, so the script of this target has another name.
 kernel:
 	@scripts/whole-kernel
 
+litmus: verify
+check-debug: inside
+check-scripts: selftest
+
 help:
-	@echo 'Building:'
+	@echo 'Build the module:'
 	@echo '  modules          - build mempool2.ko and the examples (default)'
 	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
-	@echo '  clean            - remove what was built'
-	@echo '                     KDIR=DIR the kernel to build against [$(KDIR)]'
-	@echo '                     W=1 more warnings, C=2 check with sparse, V=1 show commands,'
-	@echo '                     CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m more modules'
+	@echo '  clean            - remove all build products'
 	@echo
-	@echo 'On kernels that are fetched and booted (Debian 12, root for the first time):'
-	@echo '  demo             - the module at work beside the mempool of the kernel'
-	@echo '                     KERNEL=6.1, 6.12 or 7.3 the kernel to boot [6.1]'
-	@echo '  drivers          - dm-crypt, dm-snapshot, raid1 and raid10 on mempool2 while memory is full, beside'
-	@echo '                     their stock builds: KERNEL=6.1, 6.12 or 7.3 [6.1],'
-	@echo '                     SAVE=1 put the table into Documentation/dropin.rst as well'
-	@echo '  check            - the KUnit suite on User-Mode Linux and in stock 6.1, the examples, the litmus tests'
-	@echo '                     SUITE=, CASE= only these tests (* and ? allowed)'
-	@echo '  check-all        - the KUnit suite in all kernels, stock and other, emulators and sanitizers of the matrix;'
-	@echo '                     an interrupted run goes on where it stopped'
-	@echo '  kernel           - a 7.3 kernel in which every memory pool is one of mempool2: its own KUnit tests,'
-	@echo '                     and file systems that are written and verified while allocations fail'
-	@echo '                     SIZE=N the MiB to write on each of them [1200], SAVE=1 as for drivers'
-	@echo '  verify           - the litmus tests of the ordering argument, by herd7; and the model of the reserve'
-	@echo '                     and the queue, by spin'
-	@echo '  coverage         - what the suite reaches in mempool2.c; pages in build/coverage'
-	@echo '  mutants          - does the suite catch plausible mistakes? (scripts/mutants NAME: one)'
-	@echo '  bench            - mempool2 beside the mempool of the kernel, in figures; into build/bench'
-	@echo "                     KERNEL='6.1 7.3' the kernels to boot, SEED=N the order of an earlier run,"
-	@echo '                     SAVE=1 put the results into bench/results as well'
+	@echo 'All other targets fetch kernels and boot them (on Debian 12, for the first time as root).'
+	@echo
+	@echo 'Try it:'
+	@echo '  demo             - mempool2 and the mempool of a stock kernel beside each other, without memory'
+	@echo '  drivers          - dm-crypt, dm-snapshot, raid1 and raid10 on mempool2 and on mempool, while memory is full'
+	@echo '  kernel           - a 7.3 kernel in which all memory pools are mempool2: KUnit tests, ext4, xfs and f2fs'
+	@echo
+	@echo 'Check it:'
+	@echo '  check            - lint, litmus tests, the KUnit suite on User-Mode Linux and stock 6.1, the examples'
+	@echo '  check-all        - the KUnit suite in each kernel of the matrix; an interrupted run continues'
+	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck and codespell'
+	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
+	@echo '  check-scripts    - do the scripts notice a failing case, a panic, a hang, no KUnit? (also: selftest)'
+	@echo
+	@echo 'Prove it:'
+	@echo '  litmus           - the litmus tests by herd7, then the model of reserve and queue by spin (also: verify)'
+	@echo '  mutants          - does the suite catch each deliberate mistake in mempool2? (scripts/mutants NAME: one)'
+	@echo '  coverage         - the lines and branches that the suite reaches; HTML pages in build/coverage'
+	@echo
+	@echo 'Measure it:'
+	@echo '  bench            - mempool2 and mempool in figures and pictures, in build/bench'
 	@echo '  bench-guard      - are the main paths still as short as bench/budgets says?'
-	@echo '  inside           - debugfs, trace-cmd, bpftrace and drgn at work on pools of stock kernels'
-	@echo '  selftest         - do the scripts notice a failing case, a panic, a hang, no KUnit?'
 	@echo
-	@echo 'scripts/ holds what these are made of; each script prints its usage with --help.'
+	@echo 'Options:'
+	@echo '  KDIR=DIR         - modules: the kernel to build against [$(KDIR)]'
+	@echo '  W=1 C=2 V=1      - modules: more warnings, check with sparse, show commands'
+	@echo '  CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m - modules: build these as well'
+	@echo '  KERNEL=6.1       - demo, drivers: boot 6.1, 6.12 or 7.3; bench, bench-guard, check-debug: one or more'
+	@echo '  SUITE=, CASE=    - check: only these KUnit suites and cases (* and ? allowed)'
+	@echo '  SAVE=1           - bench, drivers, kernel: put the results into the tree, to be committed'
+	@echo
+	@echo 'Each target runs the script of its name in scripts/, and --help prints the manual of a script'
+	@echo '(check-debug: inside, check-scripts: selftest, litmus: verify and model, kernel: whole-kernel).'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel mutants
-.PHONY: selftest verify help
+.PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel lint
+.PHONY: mutants selftest verify litmus check-debug check-scripts help
