@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What scripts/bench and scripts/bench-guard run in their guests (busybox sh): each line of /plan is written to
-# the benchmark module. The output is the module's lines of "key=value" words, a line "run: ..." before each run
-# for whoever waits, and a last line with what kernel and machine it was.
+# scripts/bench and scripts/bench-guard run this in their guests (busybox sh). It writes each line of /plan to the
+# benchmark module. The output is the module's lines of "key=value" words, a line "run: ..." before each run, from which
+# the host prints its progress, and a last line that describes the kernel and the machine.
 
 set -eu
 
 BENCH=/sys/kernel/debug/mempool2_bench
 
-# At first the kernel still has work of its own, and its timers are coarse.
+# For some seconds after the boot the kernel has work of its own, and its timers are coarse.
 sleep 6
 while read -r line; do
 	echo "run: $line"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What scripts/demo runs in its guests (busybox sh), with $part set in front of it. The output is lines of
-# "key=value" words, which the host makes the table from, and "progress: ..." lines for whoever waits.
+# scripts/demo runs this in its guests (busybox sh), after a line that sets $part. The output is lines of "key=value"
+# words, from which the host makes its table, and lines "progress: ...", which the host prints at once.
 
 set -eu
 
@@ -19,12 +19,12 @@ both() {
 }
 
 two_cpus() {
-	# The kernel keeps this much for itself and for GFP_ATOMIC, and is told not to raise it on its own. memhog
-	# stops well above it, so that nobody is killed for lack of memory; the 16 MiB that the callers in flight
-	# want are more than is left.
+	# The kernel keeps 2048 KiB for itself and for GFP_ATOMIC, and watermark_boost_factor=0 keeps the kernel from
+	# raising that. memhog leaves more than these 2048 KiB free, so that the OOM killer stays idle, but less than
+	# the 16 MiB that the callers in flight want.
 	echo 2048 >/proc/sys/vm/min_free_kbytes
 	echo 0 >/proc/sys/vm/watermark_boost_factor
-	# DAMON's thread (7.x has it on) allocates now and then, and would have the hog killed for it.
+	# DAMON's thread, which 7.x starts, allocates now and then, and the OOM killer would kill memhog for it.
 	damon=/sys/module/damon_stat/parameters/enabled
 	[ ! -e $damon ] || echo N >$damon
 	progress "memory exhaustion, 3 s on each kind of pool"
@@ -39,7 +39,7 @@ two_cpus() {
 	progress "the table of pools, with 64 threads on 2 elements"
 	run waiters pool=mempool2 seconds=3 threads=64 elements=2 hold_us=100000 &
 	sleep 1
-	# Whoever opens it finds a directory for each pool then.
+	# Opening the table makes a directory for each pool.
 	cat $POOLS/pools >/dev/null
 	for switch in "$POOLS"/*/statistics; do
 		echo 1 >"$switch"
@@ -49,9 +49,9 @@ two_cpus() {
 	wait
 }
 
-# On a clock that counts instructions: no other work on the host can lengthen a wait.
+# On a clock that counts instructions, so that other work on the host lengthens no wait.
 order() {
-	# At first the kernel still has work of its own, and its timers are coarse.
+	# For some seconds after the boot the kernel has work of its own, and its timers are coarse.
 	sleep 6
 	for round in 1 2; do
 		progress "64 threads on 2 elements, 1 s on each, round $round of 2"
@@ -62,7 +62,7 @@ order() {
 # Set by the host.
 # shellcheck disable=SC2154
 $part
-# What ran for the table of pools is no measurement.
+# The run for the table of pools is no measurement.
 grep -v " hold_us=100000 " $BENCH/result
 [ ! -e $EXAMPLE ] || echo "scenario=example $(sed 's/ /=/' $EXAMPLE | tr '\n' ' ')"
 

@@ -1,15 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What scripts/drivers runs in its guests (busybox sh), which sets in front of it
+# scripts/drivers runs this in its guests (busybox sh), after a line that sets
 #
 #   driver=dm-crypt|dm-snapshot|raid1|raid10
-#   part=prove     on loop disks: file systems, verified I/O, and what goes wrong in a driver's life; kinds says on
-#                  which builds of the driver
+#   part=prove     on loop disks: file systems, verified I/O and failures; $kinds has the builds of the driver
 #   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns
 #
-# Both while memory is full. The first disk has the tools, the second is for swap, the third for files behind loop
-# devices. The output is lines of "key=value" words and "progress: ..." lines for whoever waits.
+# Both parts run while memory is full. The first disk has the tools, the second is for swap, the third for files behind
+# loop devices. The output is lines of "key=value" words and lines "progress: ...", which the host prints at once.
 
 # Set by the host or by eval; and no name here has spaces.
 # shellcheck disable=SC2154,SC2086
@@ -150,11 +149,11 @@ figures_on() {
 
 hits() { awk '$1 == "Hits:" { hits = $2 } END { print hits + 0 }' "$EVENTS/$1/hist"; }
 
-# From here on each fourth call of an alloc function fails, whatever memory there is: drivers whose elements are
-# small find one in a slab nearly always.
+# From here on each fourth call of an alloc function fails, even if there is memory. Small elements nearly always come
+# from a partial slab otherwise.
 fail_some() {
 	hits mempool2_reserve_alloc >/tmp/short
-	# To look at the table makes a directory for each pool.
+	# Opening the table makes a directory for each pool.
 	cat $POOLS/pools >/tmp/pools
 	for pool in "$POOLS"/*/fail; do
 		echo 4 >"$pool"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a guest with mempool2, its example and its benchmark loaded and the tools of scripts/look-tools: everything
-# that lets one see inside a pool works on this kernel. What is seen goes to stdout.
+# In a guest with mempool2, its example and its benchmark loaded and the tools of scripts/look-tools: debugfs, drgn,
+# trace-cmd and bpftrace work on this kernel. Their output goes to stdout.
 
 export PATH=/bin:/usr/bin:/usr/sbin
 pools=/sys/kernel/debug/mempool2
@@ -10,7 +10,7 @@ bench=/sys/kernel/debug/mempool2_bench
 trace=/sys/kernel/debug/tracing
 
 fail() { echo "FAILED: $*"; exit 1; }
-# watch PROGRAM: run it for 5 s, which a person ends with Ctrl-C.
+# watch PROGRAM: run it for 5 s. A person would end it with Ctrl-C.
 watch() {
 	(cat "/look/$1"; echo 'interval:s:5 { exit(); }') >/tmp/program.bt
 	bpftrace /tmp/program.bt >/tmp/bt 2>&1
@@ -34,7 +34,7 @@ headline "pools and waiters by drgn"
 head -n 8 /tmp/drgn
 [ "$(grep -c 'waits for 1' /tmp/drgn)" -gt 50 ] ||
 	fail "drgn does not list the waiters"
-# For who takes a dump, where the module is; and time to take it, with the waiters there.
+# The host takes a dump now: print the addresses of the module for it, and let the waiters wait meanwhile.
 sed -n 's/^\(.*\[mempool2\]\)$/kallsyms: \1/p' /proc/kallsyms
 echo "==== dump"
 wait $job
@@ -53,7 +53,7 @@ for bad in "fail -1" "fail x" "fail 4294967296" "statistics 2" "checks bogus" "c
 done
 [ "$(cat "$example/fail" "$example/statistics" "$example/checks" | tr '\n' ' ')" = "0 0 none " ] ||
 	fail "a value that was refused has changed something"
-find $pools -type f -perm /077 | grep . && fail "somebody else than root may look"
+find $pools -type f -perm /077 | grep . && fail "other users than root may read"
 
 headline "the switch drives the example's pool to its reserve"
 echo 1 >"$example/statistics" || fail "statistics"
@@ -67,7 +67,7 @@ cat $pools/pools
 echo "reserve_allocations: $taken"
 
 headline "holders, with checks on"
-# Not "nested": the example passes its elements on, and waits for more.
+# Not "nested": the example passes its elements to another context, and waits for more.
 echo poison,double_free,exit >"$example/checks" || fail "checks"
 sleep 1
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -88,7 +88,7 @@ for event in reserve_alloc refill; do
 done
 ls $trace/events/mempool2
 
-headline "who waits, by bpftrace"
+headline "waiters by bpftrace"
 echo "waiters pool=mempool2 seconds=25 threads=8 elements=2 hold_us=20000" >$bench/run &
 job=$!
 watch longest-waits.bt
@@ -96,10 +96,10 @@ wait $job
 cat /tmp/bt
 grep -q '@longest_us\[.*\]: [0-9]' /tmp/bt || fail "bpftrace saw no wait"
 
-headline "who takes from the reserve, by bpftrace"
+headline "callers that take from the reserve, by bpftrace"
 watch reserve-takers.bt
 cat /tmp/bt
-grep -q '@taken\[' /tmp/bt || fail "bpftrace saw nobody take"
+grep -q '@taken\[' /tmp/bt || fail "bpftrace saw no caller take"
 
 headline "unloading"
 cd / || exit 1

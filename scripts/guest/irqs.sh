@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a guest with mempool2 and its example loaded, whose one CPU executes an instruction each ns of its clock: to look
-# into pools, and to switch something on for one, keeps interrupts off for no longer where there are many pools, a
-# pool has many elements, or many of them are out.
+# In a guest with mempool2 and its example loaded and one CPU that executes an instruction each ns of its clock: reading
+# debugfs and switching a feature on disables interrupts for no longer if there are many pools, if a pool has many
+# elements, or if many elements are in flight.
 #: vm=--icount --memory 512
 #: put=kunit/mempool2_crowd.ko
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a guest with kmemleak: loading and unloading mempool2 100 times, and its example 5 times, leaves nothing
-# behind that nobody points at. The kernel reports what it finds to the console too, where scripts/vm sees it.
+# In a guest with kmemleak: after loading and unloading mempool2 100 times, and its example 5 times, kmemleak finds no
+# leak. The kernel reports each leak to the console too, where scripts/vm finds the report.
 
 kmemleak=/sys/kernel/debug/kmemleak
 [ -w $kmemleak ] || { echo "this kernel has no kmemleak" >&2; exit 1; }

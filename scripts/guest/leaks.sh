@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a guest with kmemleak whose kernel has run the suite before it came here: nothing was left behind that
-# nobody points at. The kernel reports what it finds to the console too, where scripts/vm sees it.
+# In a guest with kmemleak, after its kernel has run the suite: kmemleak finds no leak. The kernel reports each leak to
+# the console too, where scripts/vm finds the report.
 
 kmemleak=/sys/kernel/debug/kmemleak
 [ -w $kmemleak ] || { echo "this kernel has no kmemleak" >&2; exit 1; }

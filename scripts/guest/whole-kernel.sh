@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a kernel whose every memory pool is mempool2's: a file system of the kind $fs on /dev/ubda, and real I/O on it
-# that is verified, while allocators fail. The programs are the host's, whose /usr is looked into. Writes what fio
-# says as JSON, and "figure NAME VALUE" lines. scripts/whole-kernel puts fs=, size= (MiB to write) and seed=
-# before this: "corruption" changes a byte that was written, and with "hang" nobody gets on with writing.
+# In a kernel in which every memory pool is one of mempool2: a file system of the kind $fs on /dev/ubda, and verified I/O
+# on it while allocators fail. The programs come from /usr of the host. Writes the results of fio as JSON, and lines
+# "figure NAME VALUE". scripts/whole-kernel runs this after a line that sets fs=, size= (MiB to write) and seed=:
+# "corruption" changes a byte that was written, and with "hang" no write completes.
 
 fs=${fs:?} size=${size:?} seed=${seed:-}
 disk=/dev/ubda

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Packages from other suites of the Debian archive than the machine's own, with lists and a cache of our own: the
-# machine's apt configuration stays as it is. Sourced after lib.sh by a script that says where ($APT), and what
-# (the function suites: one a line, with what follows the code name in the archive's name).
+# Packages from other suites of the Debian archive than the suite of this machine, with package lists and a cache in $APT:
+# the machine's apt configuration stays as it is. Sourced after lib.sh by a script that sets $APT and defines the
+# function suites, which prints the suites, one a line, each with the suffix of the code name in the archive's name.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 NO_MIRROR="this machine's apt names no Debian archive; give one with DEBIAN_MIRROR=URI"
@@ -31,13 +31,13 @@ apt_update() {
 		echo "deb [signed-by=$KEYRING] $uri $suite main" >>"$APT/sources.list"
 	done < <(suites)
 	apt_own apt-get update -o APT::Update::Error-Mode=any && return
-	# A mirror that has fallen behind serves lists past their date; what they name is signed all the same.
+	# A mirror that is behind serves lists past their date, which are signed all the same.
 	echo "note: trying again, and taking lists past their date"
 	apt_own apt-get update -o APT::Update::Error-Mode=any -o Acquire::Check-Valid-Until=false
 }
 
-# debs PACKAGE...: download packages into $APT/debs, of version $VERSION where that is set and the archive
-# has it still.
+# debs PACKAGE...: download packages into $APT/debs, of version $VERSION if VERSION is set and the archive still has that
+# version.
 debs() {
 	local name want=()
 	for name in "$@"; do

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What scripts/bench and scripts/bench-guard share. Sourced after lib.sh, never run.
+# Functions of scripts/bench and scripts/bench-guard. Sourced after lib.sh, never run.
 
-# bench_build SERIES: the modules for it.
+# bench_build SERIES: build the modules for it.
 bench_build() {
 	"$TOP/scripts/kernel" headers "$1" >/dev/null || exit 2
 	step "building the modules for $1" "bench-build-$1" "$TOP/scripts/kernel" build "$1"

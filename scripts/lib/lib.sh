@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What the scripts beside this file share. Sourced, never run; the sourcing script has already said
-# "set -euo pipefail". Messages go to stderr: a script's stdout is its result (a path, a guest's output).
+# Functions of all entries of scripts/. Sourced, never run, after "set -euo pipefail". Messages go to stderr: the stdout
+# of a script is its result (a path, a guest's output).
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/mempool2
@@ -38,9 +38,9 @@ lock() {
 	flock "$fd"
 }
 
-# spawn COMMAND...: run something in the background, so that an interrupt of this script takes all of its children
-# along. await WHAT LOG [GUEST...]: wait for it, with a line every ten seconds; and if there is more to say of it, it is
-# a guest with a limit, see guest_begin. SPAWN_SIGNAL is what ends it before its time.
+# spawn COMMAND...: run a command in the background. An interrupt of this script ends all children of the command.
+# await WHAT LOG [GUEST...]: wait for the command, with a line every ten seconds. With further arguments, which are
+# those of guest_begin, the command is a guest with a limit. SPAWN_SIGNAL is the signal that ends the command early.
 SPAWNED=
 SPAWN_SIGNAL=TERM
 spawn() {
@@ -84,7 +84,7 @@ await() {
 	(($# == 2)) || guest_begin "${@:2}"
 	while kill -0 "$SPAWNED" 2>/dev/null; do
 		if (($# > 2)) && guest_is_over; then
-			# Nor does bash have to say what happens to it.
+			# Bash would print that the job was terminated.
 			guest_stop 2>/dev/null
 			break
 		fi
@@ -100,17 +100,17 @@ await() {
 	return "$rc"
 }
 
-# The limit of a guest is what it may take on a machine with nothing else to do. On a busy one it takes longer, and
-# that is no verdict on it. So what counts is not the time of day but
+# LIMIT is the seconds that a guest may take on an idle machine. On a busy machine it takes longer, which is no failure
+# of the guest. So these are the limits:
 #
 #   - the CPU time of its processes: LIMIT seconds for each of its CPUs;
-#   - the time in which it sleeps without a word, LIMIT seconds: no file of it grows, it uses less than a twentieth of a
-#     CPU, and none of its threads is seen to run, or to wait for a CPU or a disk;
-#   - and last of all the clock, ten times LIMIT, for a guest that is neither busy nor quiet.
+#   - the time in which the guest sleeps, LIMIT seconds: no file of the guest grows, the guest uses less than a twentieth
+#     of a CPU, and no thread of the guest runs or waits for a CPU or a disk;
+#   - the clock, ten times LIMIT, for a guest that is neither busy nor asleep.
 #
-# guest_begin LOG LIMIT CPUS SIGN PATIENCE [FILE...]: from now on. FILEs grow besides LOG. As long as nothing in LOG
-# matches SIGN, if that is not empty, the limit is PATIENCE, if that is less.
-# guest_is_over: has it passed a limit? GUEST_OVER says which, and is empty if it has not.
+# guest_begin LOG LIMIT CPUS SIGN PATIENCE [FILE...]: start the clocks of a guest that writes LOG and FILEs. If SIGN is
+# not empty, LIMIT is at most PATIENCE until a line of LOG matches the regex SIGN.
+# guest_is_over: has the guest passed a limit? GUEST_OVER is the message then, and empty otherwise.
 GUEST_OVER=
 guest_begin() {
 	G_log=$1 G_limit=$2 G_cpus=$3 G_sign=$4 G_patience=$5
@@ -128,7 +128,7 @@ guest_is_over() {
 	[[ -z $G_sign ]] || ((limit <= G_patience)) || limit=$G_patience
 
 	spawn_look
-	# A process for which nobody waits takes its CPU time with it when it ends.
+	# The CPU time of a process is lost when it ends and no process waits for it.
 	used=$((SPAWN_CPU > G_cpu ? SPAWN_CPU - G_cpu : 0))
 	((G_cpu += used)) || :
 	size=$(stat -c %s "${G_files[@]}" 2>/dev/null) || :
@@ -149,7 +149,7 @@ guest_is_over() {
 	[[ -n $GUEST_OVER ]]
 }
 
-# guest_wants: is there a thread that runs or would run, or that waits for a disk?
+# guest_wants: is there a thread that runs, waits for a CPU or waits for a disk?
 guest_wants() {
 	local pid files=()
 	for pid in $SPAWN_PIDS; do
@@ -158,7 +158,7 @@ guest_wants() {
 	((${#files[@]})) && cat "${files[@]}" 2>/dev/null | grep -E '\) [RD] ' >/dev/null
 }
 
-# guest_stop: all of its processes, and in ten seconds those that have not heard.
+# guest_stop: end all of its processes, and kill after ten seconds the processes that are left.
 guest_stop() {
 	local pid
 	spawn_stop
@@ -172,7 +172,7 @@ guest_stop() {
 	done
 }
 
-# step WHAT NAME COMMAND...: run something long with its output in a log of that name.
+# step WHAT NAME COMMAND...: run a long command with its output in the log NAME.
 step() {
 	local what=$1 log=$LOGS/$2.log start=$SECONDS rc=0
 	shift 2
@@ -186,7 +186,7 @@ step() {
 	say "  $what: done in $((SECONDS - start)) s"
 }
 
-# document NAME TABLE: a run's table, to where Documentation/dropin.rst has the one of NAME.
+# document NAME TABLE: put the table of a run into Documentation/dropin.rst, in the place of the table of NAME.
 document() {
 	local page=$TOP/Documentation/dropin.rst new
 	grep -q "^.. $1 begins" "$page" || die "$page has no place for the table of $1"
@@ -200,14 +200,14 @@ document() {
 	printf '%s\n' "$new" >"$page"
 }
 
-# mirror CODENAME-SUFFIX: the URI from which this machine's own apt gets Debian's main component; with
-# "-security" the one of the security archive, which is another. Nothing about a host is written down here.
+# mirror CODENAME-SUFFIX: the URI from which this machine's apt gets Debian's main component; with the suffix
+# "-security" the URI of the security archive. No script names a host.
 mirror() {
 	local suffix=${1:-} uri
 	if [[ -z $suffix && -n ${DEBIAN_MIRROR:-} ]]; then echo "$DEBIAN_MIRROR"; return; fi
 	if [[ -n $suffix && -n ${DEBIAN_SECURITY_MIRROR:-} ]]; then echo "$DEBIAN_SECURITY_MIRROR"; return; fi
 	uri=$(mirror_of_apt "$suffix")
-	# A machine whose package lists were never fetched does not know yet whose archives it uses.
+	# Without package lists apt does not know its archives yet.
 	if [[ -z $uri && $EUID == 0 ]]; then
 		apt-get -q update >"$LOGS/apt-update.log" 2>&1 || :
 		uri=$(mirror_of_apt "$suffix")
@@ -242,9 +242,9 @@ sync_sources() {
 		"$TOP/" "$1/" | grep -v '/$' || :
 }
 
-# in_guest SERIES EXAMPLE SCRIPT [ARG...]: run a script of scripts/guest beside the module and an example of
-# build/SERIES. In the script, "#: vm=" are options of scripts/vm, "#: put=" modules that the script loads itself, and
-# "#: provokes=" is a regex for what it makes the kernel complain of.
+# in_guest SERIES EXAMPLE SCRIPT [ARG...]: run a script of scripts/guest in a guest that has loaded mempool2 and an
+# example, both from build/SERIES. In the script, "#: vm=" has options of scripts/vm, "#: put=" modules that the script
+# loads itself, and "#: provokes=" a regex for complaints of the kernel that the script provokes.
 in_guest() {
 	local modules=$TOP/build/$1 series=$1 example=$2 script=$TOP/scripts/guest/$3 args=() file provokes
 	shift 3
@@ -259,7 +259,7 @@ in_guest() {
 		--module "$modules/examples/$example.ko" --script "$script"
 }
 
-# complaints FILE [REGEX...]: print what a kernel complained of in a console log, nothing if it did not.
+# complaints FILE [REGEX...]: print the complaints of a kernel in a console log, if there are any.
 # A warning's block, from its "cut here" to its "end trace", is forgiven as a whole when a line of it matches
 # one of the REGEXes; so is a line that matches, and a call trace that follows such a line closely, as in
 # the reports of the OOM killer. A block that never ends is not forgiven.
@@ -276,7 +276,7 @@ complaints() {
 				"suspicious RCU|rcu.*(detected stall|self-detected)|KASAN|KCSAN:|UBSAN:|KFENCE:|" \
 				"blocked for more than|soft lockup|hard LOCKUP|Call Trace|cut here|" \
 				"kmemleak: [1-9][0-9]* new suspected|Segfault with no mm|list_(add|del) corruption"
-			# What a kernel says of its own configuration at boot.
+			# Messages about the configuration of the kernel at boot.
 			fine = "KernelAddressSanitizer initialized|kfence: initialized|mitigation|vulnerab"
 			recent = -100
 		}

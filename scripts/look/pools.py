@@ -1,12 +1,12 @@
 #!/usr/bin/env drgn
 # SPDX-License-Identifier: GPL-2.0-only
 """
-drgn [-c DUMP] scripts/look/pools.py MODULE.KO [KALLSYMS]: list mempool2's pools and who waits for them
+drgn [-c DUMP] scripts/look/pools.py MODULE.KO [KALLSYMS]: list mempool2's pools and their waiters
 
-In a live kernel (/proc/kcore) or, with -c, in a dump. MODULE.KO is the module that the kernel has loaded, with
-its debugging information. Where drgn does not find that of the kernel (vmlinux), KALLSYMS says where the module is
-in memory: /proc/kallsyms of the same boot, of which a copy is needed for a dump. Nothing has to be switched on
-before, and nothing of mempool2 has to work any more.
+Reads a live kernel (/proc/kcore) or, with -c, a dump. MODULE.KO is the module that the kernel has loaded, with its
+debugging information. If drgn does not find the kernel's own debugging information (vmlinux), KALLSYMS has the
+addresses of the module: /proc/kallsyms, or for a dump a copy of it from the boot of the dump. No switch of mempool2
+has to be on, and mempool2 itself need not work any more.
 """
 
 import re
@@ -16,7 +16,7 @@ import drgn
 
 
 def list_entries(head, type_, member):
-    """The structures of that type on a list."""
+    """The structures of type type_ on a list."""
     node = head.next
     while node.value_() != head.address_of_().value_():
         yield drgn.container_of(node, type_, member)
@@ -24,7 +24,7 @@ def list_entries(head, type_, member):
 
 
 def address_of(prog, name):
-    """Where a variable or function of the module is."""
+    """The address of a variable or function of the module."""
     address = prog[name].address_
     if address >> 32:
         return address
@@ -42,15 +42,15 @@ def text(array):
 
 
 def word(array):
-    """Text from outside as mempool2 shows it: one word of printable ASCII."""
+    """A name as mempool2 prints it: one word of printable ASCII."""
     return "".join(c if "!" <= c <= "~" else "_" for c in text(array))
 
 
 def pool_name(reserve):
-    if reserve.inside and reserve.inside.name[0]:
-        return text(reserve.inside.name)
-    if reserve.maker:
-        return re.split("[+. ]", text(reserve.maker.text))[0]
+    if reserve.ext and reserve.ext.name[0]:
+        return text(reserve.ext.name)
+    if reserve.site:
+        return re.split("[+. ]", text(reserve.site.text))[0]
     return "unknown"
 
 
@@ -62,26 +62,26 @@ def nr_reserved(reserve):
     return total
 
 
-def who(waiter):
+def waiter_name(waiter):
     if waiter.entry.private:
         task = drgn.cast("struct task_struct *", waiter.entry.private)
         return f"{word(task.comm)}/{task.pid.value_()}"
-    return f"function {waiter.function.value_():#x}"
+    return f"callback {waiter.callback.value_():#x}"
 
 
 def read_waiters(prog, pool):
-    ours = [address_of(prog, name) for name in ("sleeper_wake", "mp2_function_wake")]
+    ours = [address_of(prog, name) for name in ("sleeper_wake", "mp2_async_wake")]
     lines = []
     for entry in list_entries(pool.wait.head, "struct wait_queue_entry", "entry"):
         if entry.func.value_() in ours:
             waiter = drgn.container_of(entry, "struct mempool2_waiter", "entry")
-            lines.append(f"  {who(waiter)} waits for {waiter.nr_missing.value_()},"
+            lines.append(f"  {waiter_name(waiter)} waits for {waiter.nr_missing.value_()},"
                          f" caller {waiter.caller.value_():#x}")
     return lines
 
 
 def waiters(prog, pool, tries=20):
-    """In a live kernel the list may change under our hands: then again."""
+    """The list of waiters; in a live kernel the list may change meanwhile, so try several times."""
     for _ in range(tries):
         try:
             return read_waiters(prog, pool)
@@ -95,7 +95,7 @@ def main(prog):
     registry = drgn.Object(prog, "struct list_head", address=address_of(prog, "registry"))
     for reserve in list_entries(registry, "struct mempool2_reserve", "registered"):
         pool = reserve.pool
-        # It is only known for sure where pools are that are in use.
+        # The address of a pool is reliable only while the pool uses this reserve.
         is_known = pool and pool.reserve == reserve
         waiting = pool.nr_waiters.value_() if is_known else "-"
         print(f"{pool.value_():#018x} {pool_name(reserve):31} {reserve.min_nr.value_():6}"
@@ -108,7 +108,7 @@ def main(prog):
 if len(sys.argv) not in (2, 3):
     sys.exit(__doc__.strip())
 kallsyms = sys.argv[2] if len(sys.argv) == 3 else "/proc/kallsyms"
-# The module's own information has all that is wanted; the kernel's may be missing.
+# The module's own information is enough; that of the kernel may be missing.
 try:
     prog.load_debug_info([sys.argv[1]])  # noqa: F821
 except drgn.MissingDebugInfoError as error:
