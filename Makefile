@@ -48,10 +48,20 @@ litmus: verify
 check-debug: inside
 check-scripts: selftest
 
+# scripts/kernel-doc of a kernel tree writes the page of mempool2.h.
+htmldocs:
+	@scripts/deps docs
+	@mkdir -p build/docs
+	@tree=$$(scripts/kernel source 7.3) && \
+		"$$tree"/scripts/kernel-doc -rst -Werror mempool2.h >build/docs/mempool2.h.rst
+	@sphinx-build -q -W --keep-going -b html -d build/docs/doctrees Documentation build/docs/html
+	@echo "The pages are in $(CURDIR)/build/docs/html; begin with index.html."
+
 help:
 	@echo 'Build the module:'
 	@echo '  modules          - build mempool2.ko and the examples (default)'
 	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
+	@echo '  htmldocs         - the documents as web pages, by Sphinx; in build/docs/html'
 	@echo '  clean            - remove all build products'
 	@echo
 	@echo 'All other targets fetch kernels and boot them (on Debian 12, for the first time as root).'
@@ -90,4 +100,4 @@ help:
 
 .DEFAULT_GOAL := modules
 .PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel lint
-.PHONY: mutants selftest verify litmus check-debug check-scripts help
+.PHONY: mutants selftest verify litmus check-debug check-scripts htmldocs help
