@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The protocol of the reserve and of the queue, for spin: scripts/model runs it, and says which
- * instances and which mistakes there are.
+ * The protocol of the reserve and of the queue, for spin. scripts/model runs this model, and lists the
+ * instances and the mutants.
  *
- * All CPUs see all stores in the same order here (sequential consistency). What weaker processors do
- * is for Documentation/litmus, a race at a time; this is for what many of them do together. Each access
- * to what CPUs share is a step of its own. The functions have the names of those in mempool2.c and core/.
+ * All CPUs see all stores in one order here (sequential consistency). Documentation/litmus shows, race
+ * by race, what weaker processors do; this model shows what many races do together. Each access to
+ * shared memory is a step of its own. The functions have the names of those in mempool2.c and core/.
  *
- * Simpler than the code, and no less:
- *  - an element has no name, as none is told from another: a slot has one, has none, or is closed
+ * The model is simpler than the code without allowing less:
+ *  - an element has no name, as the code never distinguishes elements: a slot has an element, is empty,
+ *    or is closed
  *  - the look at a slot and its cmpxchg() are one step: if the cmpxchg() fails then the slot had no
  *    element, or no room, at some moment since the look
  *  - a resize moves one element at a time
  *
- * Left out: elements by the batch, limits, functions, and memory that the alloc function finds; and, as
- * they would hide what is lost, the waiters' own look every five seconds, and that for waiters at the end of
- * a resize.
+ * Left out: batches of elements, limits, callbacks, and memory that the alloc function finds. Also left
+ * out, as they would hide a lost element: the waiters' own look every five seconds, and the look for
+ * waiters at the end of a resize.
  *
- * Checked at all times: each element is in one place (CHECK_PLACES); none goes to the free function while
- * the pool would have less than it guarantees then (discard()); nobody uses a reserve that was freed. When
- * nobody is on the way any more no waiter sleeps beside an element, each element rests or is kept, and what
- * is known of the reserve is right (init). A task that is alone finds the element that there is. A
- * task that gets stuck is an invalid end state. With -DLIVE takers go on for ever, and a waiter that sleeps for ever
- * all the same is a cycle.
+ * Checked at all times: each element is in one place (CHECK_PLACES); no element goes to the free function
+ * while the pool would have less than it guarantees then (discard()); no task uses a freed reserve. When
+ * all tasks have ended or sleep, no waiter sleeps beside an element, each element is in the reserve or kept
+ * by a task, and the state of the pool is right (init). A task that is alone finds an element if there is
+ * one. A task that cannot go on is an invalid end state. With -DLIVE takers go on for ever, and a waiter
+ * that sleeps for ever all the same is a cycle.
  */
 
-/* The reserve: elements at most in slots, elements that it is for, elements in it at first. */
+/* The reserve: slots at most, elements that it guarantees, elements in it at first. */
 #ifndef CAP
 #define CAP		2
 #endif
@@ -35,11 +36,11 @@
 #ifndef FILLED
 #define FILLED		SIZE
 #endif
-/* So many of these in the store; the first ones are in slots, if it is not said. */
+/* Number of those in the store. By default the slots are filled first. */
 #ifndef STORED
 #define STORED		(FILLED - MIN(FILLED, SLOTS_OF(SIZE)))
 #endif
-/* Tasks: take an element, and free it or keep it; free one that they have; wait for one; give up waiting. */
+/* Tasks: take an element and free or keep it; free an element that they have; wait; give up waiting. */
 #ifndef TAKERS
 #define TAKERS		0
 #endif
@@ -55,7 +56,7 @@
 #ifndef LEAVERS
 #define LEAVERS		0
 #endif
-/* A resize to so many elements; 0 for none. IN_PLACE is for one that found no memory. SWEEP is a sweep. */
+/* A resize to this number; 0 for none. IN_PLACE: the resize found no memory. SWEEP: a sweep of the checks. */
 #ifndef RESIZE
 #define RESIZE		0
 #endif
@@ -65,7 +66,7 @@
 #ifndef SWEEP
 #define SWEEP		0
 #endif
-/* An element that is freed may have been held for a short time, so that it is offered. */
+/* A freed element may have been held for a short time: then it is offered. */
 #ifndef OFFERS
 #define OFFERS		0
 #endif
@@ -94,12 +95,12 @@ byte state = NOT_FULL;
 typedef reserve {
 	bool lock;
 	bool moving;
-	bool has_old;		/* the other one */
+	bool has_old;		/* the other reserve is the old one */
 	bool freed;
 	byte nr_slots;
 	byte max_stored;
-	byte nr_stored;		/* as others see it */
-	byte stored;		/* as it is; the two are the same while nobody has the lock */
+	byte nr_stored;		/* as other CPUs see it */
+	byte stored;		/* the true number; both are equal while the lock is free */
 	byte slot[MOST]
 }
 reserve R[2];
@@ -109,10 +110,10 @@ bool queue_lock;
 chan queue = [2] of { byte };
 bool given[2], offered[2], owed[2];
 
-/* RCU: who reads, and for whom the grace period waits. A bit for each task. */
+/* RCU: tasks that read, and tasks that the grace period waits for. A bit for each task. */
 byte readers, grace;
 
-/* Not in the code. In the hands of tasks; all there are; guaranteed from now on. */
+/* Not in the code: elements that tasks hold and keep, all elements, and the number guaranteed from now on. */
 byte hands, kept, total, size;
 byte nr_done, nr_looking;
 bool ready;
@@ -126,7 +127,7 @@ bool ready;
 #define RESTING(r)	(SLOT_HAS(r, 0) + SLOT_HAS(r, 1) + SLOT_HAS(r, 2) + R[r].stored)
 #define CHECK_PLACES	assert(RESTING(0) + RESTING(1) + hands == total)
 
-/* What each task has: an element or none, and what the functions need */
+/* The variables of a task: @e is 1 while it holds an element */
 #define TASK_HAS							\
 	bit e, r, x, more, again, is_short, ended; byte i, n, s, st, sz, w
 
@@ -136,7 +137,7 @@ bool ready;
 		readers = readers & ~(1 << _pid); grace = grace & ~(1 << _pid); r = 0	\
 	}
 
-/* Where a CPU begins to look: at the first one or the last one. */
+/* Where a CPU begins to look: at the first slot or the last. */
 inline hint(at) {
 	n = R[at].nr_slots; i = 0;
 	if :: s = 0 :: n > 1 -> s = n - 1 fi
@@ -196,7 +197,7 @@ inline store_put(at) {
 	}
 }
 
-/* Half of the slots: one, as there are no more than three. */
+/* Half of the slots: one slot, as there are at most three. */
 inline store_to_slots(at) {
 	if
 	:: R[at].stored && R[at].nr_slots > 1 && !R[at].moving ->
@@ -251,8 +252,7 @@ inline reserve_take_locked() {
 }
 
 /*
- * Whether elements are moving first: a resize that is over has put what it moved into the store before it
- * says so.
+ * Read "moving" first: a resize clears it after it has put all that it moved into the store.
  */
 inline has_more() {
 	if
@@ -261,7 +261,7 @@ inline has_more() {
 	fi
 }
 
-/* Into @e, which is 0. */
+/* Into @e, which is 0 before. */
 inline reserve_take() {
 	RCU_READ_LOCK;
 	st = state;
@@ -302,7 +302,7 @@ inline full_scan() {
 	if :: !e || again -> state = state & ~FULL_SCAN :: else fi
 }
 
-/* What there is no room for stays in @e. */
+/* Without room the element stays in @e. */
 inline reserve_put() {
 	do
 	:: true ->
@@ -324,7 +324,7 @@ inline reserve_put() {
 	od
 }
 
-/* Under the lock of the queue: what rests is offered to @w no longer. Somebody has to look at it then. */
+/* Under the lock of the queue: end the offer to @w. If @ended is set the caller has to look at the reserve. */
 inline offer_end() {
 	if
 	:: offered[w] -> offered[w] = false; ended = 1; state = state & ~OFFERED
@@ -332,7 +332,7 @@ inline offer_end() {
 	fi
 }
 
-/* Under the lock of the queue, if somebody waits: @e to the oldest. It stays in a task's hands. */
+/* Under the lock of the queue, if it is not empty: @e to the oldest waiter. A task still holds the element. */
 inline waiters_accept() {
 	atomic { queue?<w>; given[w] = true; e = 0 }
 	if :: MUTANT != 25 -> offer_end() :: else -> offered[w] = false fi;
@@ -406,7 +406,7 @@ inline pool_return() {
 		reserve_put()
 	:: else
 	fi;
-	/* Nothing is to be looked for after a waiter was given it. */
+	/* After a waiter has got the element there is nothing to look for. */
 	if
 	:: e -> discard()
 	:: !e && n -> n = 0
@@ -484,8 +484,8 @@ active [TAKERS] proctype taker() {
 		round++;
 		take_element();
 		/*
-		 * Where nobody else takes any, there is one, wherever it is moved; but if a resize without memory
-		 * has it in hand.
+		 * If no other task takes elements the taker finds one, wherever it is moved, unless a resize without
+		 * memory has it in hand.
 		 */
 		assert(e || TAKERS + FREERS + WAITERS > 1 || IN_PLACE);
 		if
@@ -524,7 +524,7 @@ inline waiter_queue(me) {
 	UNLOCK(queue_lock)
 }
 
-/* The waiter to which an element is offered runs, or gives up. */
+/* The waiter that was offered an element runs, or gives up. */
 inline look(me) {
 	LOCK(queue_lock);
 	owed[me] = true;
@@ -558,7 +558,7 @@ end_asleep:
 #endif
 
 #if LEAVERS
-/* Its time is over, at any moment. */
+/* The time of this waiter may be over at any moment. */
 active [LEAVERS] proctype leaver() {
 	TASK_HAS;
 	byte me;
@@ -592,7 +592,7 @@ inline synchronize_rcu() {
 }
 
 #if RESIZE
-/* What a resize has too much of goes back as by a free. */
+/* The surplus of a resize goes back as by a free. */
 inline give_back() {
 	if
 	:: e ->
@@ -611,7 +611,7 @@ inline reserve_move_batch(at) {
 	UNLOCK(R[at].lock);
 	if
 	:: e && MUTANT == 17 ->
-		/* The misuse_once: with the element in hand, but not the lock. */
+		/* The mistake: with the element in hand, but not the lock. */
 		UNLOCK(R[1 - at].lock);
 		LOCK(R[1 - at].lock)
 	:: else
@@ -625,7 +625,7 @@ inline reserve_move_batch(at) {
 	UNLOCK(R[1 - at].lock)
 }
 
-/* A smaller reserve where it is: of the store first, then of the slots. */
+/* Make the reserve smaller in place: first the store, then the slots. */
 inline reserve_shrink_batch() {
 	LOCK(R[0].lock);
 	R[0].max_stored = RESIZE - MIN(R[0].nr_slots, RESIZE);
@@ -665,7 +665,7 @@ active proctype resizer() {
 		R[1].max_stored = RESIZE - SLOTS_OF(RESIZE);
 		R[1].has_old = 1;
 		R[1].moving = MUTANT != 21;
-		/* What is promised: less from now on, more from when it is said. */
+		/* The guarantee: a smaller one from now on, a larger one after NOT_FULL is set. */
 		size = MIN(RESIZE, SIZE)
 	}
 	cur = 1;
@@ -733,12 +733,12 @@ init {
 		R[0].nr_stored = R[0].stored;
 		hands = FREERS;
 		total = FILLED + FREERS;
-		/* Less than that is promised if there never was more. */
+		/* If the pool never had that many, it guarantees what it had: see discard(). */
 		size = SIZE;
 		ready = true
 	}
 #ifndef LIVE
-	/* Nobody is on the way: all have ended, or sleep. */
+	/* All tasks have ended, or sleep. */
 	atomic {
 		nr_done + len(queue) == TASKS && !queue_lock && !offered[0] && !offered[1] && !nr_looking ->
 		assert(hands == kept && RESTING(cur) + kept == total);
@@ -753,6 +753,6 @@ init {
 }
 
 #ifdef LIVE
-/* No waiter sleeps for ever, whatever the others go on doing. */
+/* No waiter sleeps for ever, whatever the other tasks do. */
 ltl served { <> given[0] }
 #endif
