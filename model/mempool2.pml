@@ -733,7 +733,7 @@ init {
 		R[0].nr_stored = R[0].stored;
 		hands = FREERS;
 		total = FILLED + FREERS;
-		/* If the pool never had that many, it guarantees what it had: see discard(). */
+		/* With fewer elements the reserve is never full, and no task may discard one. */
 		size = SIZE;
 		ready = true
 	}
