@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is on for a pool, and for any pool at all
+ * The registry of pools, and what is switched on for them
  *
- * All pools are in a registry, or rather their reserves are: a pool may be copied
- * before it is used, and what is allocated stays where it is.
+ * The registry lists the reserves of all pools rather than the pools: a pool may be copied
+ * before it is used, but its reserve stays in place.
  *
- * What is off must not cost anything, so there is no test for it on the main paths.
- * Instead, while anything is on for any pool, these know of no kind of pool that they
- * serve directly (mempool2_inline_kinds), and all pools go out of line, where a static key
- * has them look for what is on. A call that began before does once more what was right
- * then; where that matters, switching waits until such calls are through.
+ * A feature that is off must not cost anything, so the main paths do not test for it. Instead,
+ * while a feature is on for any pool, mempool2_inline_kinds matches no pool: the calls on all
+ * pools go out of line, where a static key makes them read the features of their pool. A call
+ * that read the old kind completes as before; where that matters, the switch waits for an RCU
+ * grace period.
  *
- * Nothing here writes to a pool, or follows an address where one was seen: a pool may
- * be copied, and the original's memory be used for something else. What is known of a
- * pool is in its reserve; only who waits for a pool leads there, as it stays until then.
+ * Code that finds a pool through the registry neither writes to the pool nor dereferences
+ * reserve->pool: a pool may be copied, and the memory of the original reused. All that
+ * debugging needs is in the reserve. Only waiters lead to the pool, because a pool with waiters
+ * stays in place.
  */
 #include <linux/export.h>
 #include <linux/init.h>
@@ -39,33 +40,36 @@ DEFINE_STATIC_KEY_FALSE(mp2_instrumented);
 
 LIST_HEAD(mp2_registry);
 
-/* The first one of them without a directory in debugfs; none of those after it has one. */
+/* The first reserve whose pool has no directory in debugfs; no later one has a directory either. */
 struct list_head *mp2_registry_no_dir = &mp2_registry;
 
-/* Pools for which something is on. */
+/* Pools with a feature on. */
 static unsigned int nr_instrumented;
 
-/* Those whose waiters stall_work looks at. */
+/* Exts with FEATURE_STALL on, which stall_work scans, and their number. */
 LIST_HEAD(mp2_stalled_exts);
 unsigned int mp2_nr_stalls;
 
-/* Events of the reserve that somebody wants to see. */
+/* Tracepoints of the reserve that are enabled. */
 unsigned int mp2_nr_traced;
 
-/* The checks, of FEATURES_CHECK, that are on for pools made from now on. */
+/* Checks, of FEATURES_CHECK, for pools that are created from now on. */
 unsigned int mp2_checks_for_new;
 
-/* Switching features of all pools; taken before all other locks. */
+/* Serializes all switching of features. Taken before all other locks. */
 DEFINE_MUTEX(mp2_features_mutex);
 
-/* What the end of a pool leaves to be done, as mempool2_exit() may not sleep for it. */
+/*
+ * Exts that pools left when they ended. Work frees them, as mempool2_exit() must not sleep for
+ * it.
+ */
 static LIST_HEAD(dead_exts);
 
 static void dead_exts_free(struct work_struct *work);
 static DECLARE_WORK(dead_exts_work, dead_exts_free);
 
 /*
- * Whether anything is on
+ * Instrumenting pools
  */
 
 struct mempool2_inline_kinds mempool2_inline_kinds __read_mostly = {
@@ -81,8 +85,8 @@ static void inline_kinds_set(bool on)
 }
 
 /*
- * To be called before anything is on, so that no call sees that something is on for its
- * pool and others on the same pool do not look for it.
+ * Call before a feature is switched on: once any call on a pool sees the feature, no other call
+ * on the pool may miss it.
  */
 void mp2_instrumented_begin(void)
 {
@@ -91,14 +95,14 @@ void mp2_instrumented_begin(void)
 	inline_kinds_set(false);
 }
 
-/* To be called after something is on no more: if nothing is, nobody needs to look. */
+/* Call after a feature was switched off: stops instrumenting pools if nothing needs it. */
 void mp2_instrumented_update(void)
 {
 	unsigned long flags;
 	bool on;
 
 	lockdep_assert_held(&mp2_features_mutex);
-	/* Events on the kernel's command line are switched on while interrupts must be off. */
+	/* trace_event= on the command line enables tracepoints while interrupts must stay off. */
 	spin_lock_irqsave(&mp2_registry_lock, flags);
 	on = nr_instrumented || mp2_nr_traced || mp2_checks_for_new;
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
@@ -108,12 +112,12 @@ void mp2_instrumented_update(void)
 	static_branch_disable(&mp2_instrumented);
 }
 
-/* The pool is made: from now on others find it, and may switch something on for it. */
+/* The pool is complete: from now on debugging finds it and may switch features on. */
 void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
 {
 	unsigned long flags;
 
-	/* A pool on the stack does not live long, or is going to be copied. */
+	/* A pool on the stack is short-lived, or about to be copied. */
 	reserve->pool = object_is_on_stack(pool) ? NULL : pool;
 	reserve->min_nr = pool->min_nr;
 	spin_lock_irqsave(&mp2_registry_lock, flags);
@@ -125,7 +129,7 @@ void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);
 }
 
-/* Make @reserve the pool's in place of @old, for those who look from outside too. */
+/* Replace @old by @reserve, for the calls on the pool and in the registry. */
 void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 			     struct mempool2_reserve *reserve)
 {
@@ -147,8 +151,8 @@ void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 }
 
 /*
- * The pool is about to end: from now on nobody finds it. What is on for it stays on, as
- * what rests was put with that on, and is to be taken with it.
+ * The pool is about to end: from now on debugging does not find it. Its features stay on,
+ * because elements that were parked with a feature on must be unparked with it on.
  */
 void mp2_registry_remove(struct mempool2_reserve *reserve)
 {
@@ -156,7 +160,7 @@ void mp2_registry_remove(struct mempool2_reserve *reserve)
 	unsigned long flags;
 
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	/* Under the lock, as somebody may just have made it to have a directory for it. */
+	/* Under the lock: opening the table in debugfs may just have attached an ext. */
 	ext = reserve->ext;
 	if (mp2_registry_no_dir == &reserve->registered)
 		mp2_registry_no_dir = reserve->registered.next;
@@ -170,7 +174,7 @@ void mp2_registry_remove(struct mempool2_reserve *reserve)
 }
 
 /*
- * What a pool has for features
+ * The ext of a pool
  */
 
 struct mempool2_ext *mp2_ext_create(gfp_t gfp)
@@ -204,7 +208,7 @@ void mp2_ext_attach(struct mempool2_ext *ext, struct mempool2_reserve *reserve)
 	smp_store_release(&reserve->ext, ext);
 }
 
-/* Under the lock: the features, and what follows from them. */
+/* Set the features, and update what is derived from them. */
 void mp2_features_set(struct mempool2_ext *ext, unsigned int features)
 {
 	lockdep_assert_held(&mp2_registry_lock);
@@ -216,11 +220,14 @@ void mp2_features_set(struct mempool2_ext *ext, unsigned int features)
 		list_add_tail(&ext->stalled, &mp2_stalled_exts);
 		mp2_nr_stalls++;
 	}
-	/* Pairs with ext_features(): a figure that a feature goes by is there before. */
+	/*
+	 * Pairs with ext_features(): the values that a feature uses are stored before the
+	 * feature (feature-or-figure).
+	 */
 	smp_store_release(&ext->features, features);
 }
 
-/* The pool has ended, or was never made, and its elements have left. */
+/* The pool has ended, or could not be created, and its elements are gone. */
 void mp2_ext_ended(struct mempool2_reserve *reserve)
 {
 	struct mempool2_ext *ext = reserve->ext;
@@ -233,7 +240,7 @@ void mp2_ext_ended(struct mempool2_reserve *reserve)
 	if (ext) {
 		nr_instrumented -= ext->is_instrumented;
 		was_last = ext->is_instrumented && !nr_instrumented;
-		/* There are files that lead to it; or stall_watch() may have it in hand. */
+		/* Files in debugfs lead to the ext, or stall_watch() may be using it. */
 		is_kept = ext->id || ext->features & FEATURE_STALL;
 		if (is_kept)
 			list_add_tail(&ext->dead, &dead_exts);
@@ -246,7 +253,7 @@ void mp2_ext_ended(struct mempool2_reserve *reserve)
 		mp2_ext_drop(ext);
 }
 
-/* For the calls of a pool's owner. */
+/* The ext of @pool, created if needed. For calls by the owner of @pool, which knows its address. */
 struct mempool2_ext *mp2_pool_make_ext(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve;
@@ -268,8 +275,8 @@ struct mempool2_ext *mp2_pool_make_ext(struct mempool2 *pool)
 }
 
 /*
- * Switch features; then wait until nobody is in the reserve any more who has not
- * seen it. -ENODEV if the pool has ended.
+ * Switch features, then wait until no CPU is in the reserve that has not seen the switch.
+ * Returns -ENODEV if the pool has ended.
  */
 int mp2_ext_switch(struct mempool2_ext *ext, unsigned int features)
 {
@@ -292,10 +299,7 @@ int mp2_ext_switch(struct mempool2_ext *ext, unsigned int features)
 	return err;
 }
 
-/*
- * Call @set with what @pool has for features, which it may need memory for, and
- * with the mutex held.
- */
+/* Call @set with the ext of @pool, which is created if needed, with the mutex held. */
 int mp2_pool_set(struct mempool2 *pool, int (*set)(struct mempool2_ext *ext,
 						   unsigned int value),
 		 unsigned int value)
@@ -319,7 +323,7 @@ static int ext_switch_limit(struct mempool2_ext *ext, unsigned int limit)
 {
 	if (!limit)
 		return mp2_ext_switch(ext, ext->features & ~FEATURE_LIMIT);
-	/* What is out already was not counted, and what was counted before is history. */
+	/* Elements in flight now were never counted, and an earlier count is stale. */
 	if (!(ext->features & FEATURE_LIMIT))
 		atomic_set(&ext->nr_inflight, 0);
 	WRITE_ONCE(ext->limit, limit);
@@ -330,6 +334,10 @@ int mp2_ext_set_limit(struct mempool2 *pool, int limit)
 {
 	return mp2_pool_set(pool, ext_switch_limit, limit);
 }
+
+/*
+ * Exts of ended pools
+ */
 
 static void dead_exts_free(struct work_struct *work)
 {
@@ -349,7 +357,7 @@ static void dead_exts_free(struct work_struct *work)
 	}
 }
 
-/* Users have ended their pools, and what they left is freed. */
+/* All pools have ended: wait until the last exts are freed. */
 void mp2_ext_unload(void)
 {
 	flush_work(&dead_exts_work);

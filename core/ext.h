@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What may be on for a pool
+ * Optional state of a pool (its "ext"): what the limit and debugging need
  */
 #ifndef _MEMPOOL2_EXT_H
 #define _MEMPOOL2_EXT_H
@@ -17,21 +17,23 @@
 #include "reserve.h"
 
 /**
- * enum mempool2_feature - what may be on for one pool and costs no other a thing
+ * enum mempool2_feature - what can be switched on for a single pool
  *
- * @FEATURE_LIMIT: elements that are out are counted and their number is limited
- * @FEATURE_FAILING: calls of the alloc function count as failed
+ * @FEATURE_LIMIT: the number of elements in flight is counted and limited
+ * @FEATURE_FAILING: some calls of the alloc function fail on purpose
  * @FEATURE_STATS: events are counted
- * @FEATURE_RECORDS: elements have records, in preparation of checks, or after
- * @FEATURE_POISON: elements are poisoned before they rest, the same
- * @FEATURE_CHECK_POISON: somebody may have written to an element that rested
- * @FEATURE_CHECK_DOUBLE: somebody may free an element that rests
- * @FEATURE_CHECK_NESTED: a caller may wait while it holds an element
- * @FEATURE_CHECK_EXIT: the pool may end too early
- * @FEATURE_STALL: a caller may wait for too long
+ * @FEATURE_RECORDS: each element has a record of its last owner, which all checks need
+ * @FEATURE_POISON: parked elements are poisoned, which %FEATURE_CHECK_POISON needs
+ * @FEATURE_CHECK_POISON: writes to parked elements are reported
+ * @FEATURE_CHECK_DOUBLE: frees of parked elements are reported
+ * @FEATURE_CHECK_NESTED: tasks that wait while they hold an element are reported
+ * @FEATURE_CHECK_EXIT: a pool that ends too early, or is used later, is reported
+ * @FEATURE_STALL: waiters that wait too long are reported
  *
- * As long as any is on for any pool, pools are watched: the calls on all pools go out
- * of line, where they look for what is on for theirs.
+ * An element is parked while it is in the reserve.
+ *
+ * While any feature is on for any pool, all pools are instrumented: the calls on every pool
+ * go out of line and read the features of their pool. Otherwise features cost nothing.
  */
 enum mempool2_feature {
 	FEATURE_LIMIT		= BIT(0),
@@ -46,7 +48,7 @@ enum mempool2_feature {
 	FEATURE_STALL		= BIT(9),
 };
 
-/* For each of the checks that have names: what they need to be on. */
+/* The features that checks prepare with, and the checks that have names. */
 #define FEATURES_PREPARE	(FEATURE_RECORDS | FEATURE_POISON)
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)
@@ -54,12 +56,12 @@ enum mempool2_feature {
 #define STACK_DEPTH	4
 
 /**
- * struct mempool2_stack - a stack that was seen
+ * struct mempool2_stack - the stack of a caller, cached to avoid unwinding it again
  *
- * @frame: where the one frame was that is the same each time
- * @nr: how many return addresses follow
- * @handle: what the depot of stacks calls it
- * @entries: return addresses, and where each of them was, in words from @frame on
+ * @frame: address of the frame at which the stack begins, %NULL if it cannot be cached
+ * @nr: number of return addresses in @entries
+ * @handle: handle in the stack depot
+ * @entries: return addresses, and the distance of each from @frame, in words
  */
 struct mempool2_stack {
 	const unsigned long	*frame;
@@ -75,42 +77,43 @@ struct mempool2_figures;
 struct mempool2_record;
 
 /**
- * struct mempool2_ext - what a pool needs for features
+ * struct mempool2_ext - optional state of a pool
  *
- * @reserve: the pool's reserve, %NULL until the pool is made and from when it is about
- *	to end. Protected by mp2_registry_lock.
- * @elements: what is known of the pool's elements
- * @features: those that are on, of &enum mempool2_feature. Read it with
- *	ext_features(); written with mp2_registry_lock held.
- * @is_instrumented: some are
- * @stalled: in the list of those whose waiters stall_work looks at
- * @fail_interval: of so many calls of the alloc function one counts as failed
- * @nr_calls: counts them
- * @limit: how many elements may be out, 0 if that is not limited
- * @nr_inflight: how many are, as long as it is
- * @name: what the owner calls the pool, or empty
- * @figures: of the statistics, for each CPU; %NULL if these were never on
- * @stall_timeout: seconds after which a waiter is reported
+ * @reserve: reserve of the pool, %NULL until the pool is created and once it begins to end.
+ *	Protected by mp2_registry_lock.
+ * @elements: copy of the member of the reserve
+ * @is_instrumented: a feature is on
+ * @features: features that are on, of &enum mempool2_feature. Read with ext_features();
+ *	written with mp2_registry_lock held.
+ * @stalled: in mp2_stalled_exts while %FEATURE_STALL is on
+ * @fail_interval: one in this many calls of the alloc function fails
+ * @nr_calls: calls of the alloc function, for @fail_interval
+ * @limit: most elements in flight while %FEATURE_LIMIT is on
+ * @nr_inflight: elements in flight, counted while %FEATURE_LIMIT is on
+ * @name: name that the pool's owner has set, or empty
+ * @figures: per-CPU statistics, %NULL if they were never on
+ * @stall_timeout: seconds after which a waiter counts as stalled
  * @ratelimit: for reports
- * @lock: protects the records and @stack
- * @stack: the last one of who took an element
- * @table: the memory of @records
- * @records: by address of the element, %NULL if there are none that tell anything
- * @records_mask: how many lists these are, less one
- * @unused: records for elements to come
- * @chunks: the memory of all records
- * @nr_records: how many there are
- * @nr_used: how many of them are of elements
- * @nr_missed: elements for which there was no record
- * @distinct: two elements have been different
- * @since_made: there are records since the pool was made
- * @repeats: elements have been equal, so nothing can be told by their addresses
- * @id: names the directory in debugfs, 0 if there is none
+ * @lock: protects @stack and the records
+ * @stack: stack of the last caller that took an element from the reserve
+ * @table: memory of @records
+ * @records: hash table by address of the element, %NULL if there are no records or addresses
+ *	do not identify elements
+ * @records_mask: number of hash buckets, less one
+ * @unused: records without an element
+ * @chunks: memory of all records
+ * @nr_records: number of records in @chunks
+ * @nr_used: number of records with an element
+ * @nr_missed: how often @unused had no record for an element
+ * @distinct: elements with different addresses were seen
+ * @since_made: there are records since the pool was created
+ * @repeats: elements with equal addresses were seen
+ * @id: number and name of the directory in debugfs, 0 if there is none
  * @dir: the directory
- * @dead: in the list of those that dead_exts_work is to free
+ * @dead: in the list of exts that dead_exts_work frees
  *
- * Allocated when one is switched on for the first time, and kept until
- * mempool2_exit(), so that whoever may use the pool may use this.
+ * Allocated when the pool first needs it and kept until mempool2_exit(), so a caller that may
+ * use the pool may use its ext.
  */
 struct mempool2_ext {
 	struct mempool2_reserve	*reserve;
@@ -147,12 +150,12 @@ struct mempool2_ext {
 };
 
 /*
- * Protects the registry and what the reserves have for it. Taken before the lock of
- * a pool's wait queue, and all the others but the mutexes.
+ * Protects the registry and the members of the reserves that belong to it. Taken after the
+ * mutexes and before all other locks, including those of wait queues.
  */
 extern spinlock_t mp2_registry_lock;
 
-/* Something is on for some pool, so the calls on all pools look for what is on for theirs. */
+/* On while pools are instrumented: then the calls on all pools read the features of their pool. */
 DECLARE_STATIC_KEY_FALSE(mp2_instrumented);
 
 static __always_inline bool pool_is_instrumented(const struct mempool2 *pool)
@@ -160,10 +163,10 @@ static __always_inline bool pool_is_instrumented(const struct mempool2 *pool)
 	return static_branch_unlikely(&mp2_instrumented);
 }
 
-/* What is on: then whatever it goes by is there too. */
+/* Features that are on. The values that a feature uses are valid if the feature is seen. */
 static __always_inline unsigned int ext_features(const struct mempool2_ext *ext)
 {
-	/* Pairs with features_set(). */
+	/* Pairs with mp2_features_set() (feature-or-figure). */
 	return ext ? smp_load_acquire(&ext->features) : 0;
 }
 
@@ -172,13 +175,13 @@ static inline struct mempool2_ext *pool_ext(const struct mempool2 *pool)
 	struct mempool2_ext *ext;
 
 	rcu_read_lock_sched();
-	/* Pairs with ext_attach(). */
+	/* Pairs with mp2_ext_attach(). */
 	ext = smp_load_acquire(&rcu_dereference_sched(pool->reserve)->ext);
 	rcu_read_unlock_sched();
 	return ext;
 }
 
-/* What the pool has for features if any of these is on, else %NULL. */
+/* The ext of @pool if any of @features is on, else %NULL. */
 static inline struct mempool2_ext *ext_with(const struct mempool2 *pool, unsigned int features)
 {
 	struct mempool2_ext *ext = pool_ext(pool);

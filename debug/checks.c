@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Checks: elements that are written to while they are in the reserve, freed twice, held by
- * tasks that wait for more, or freed to a pool that has ended
+ * Checks: poison, switching checks on and off, and pools that end too early
+ *
+ * debug/track.c finds double frees, and debug/stall.c tasks that wait while they hold an
+ * element.
  */
 #include <linux/export.h>
 #include <linux/jiffies.h>
@@ -20,16 +22,15 @@
 #include "trace.h"
 
 /*
- * Poison: what an element that rests is filled with, as far as the pool knows how
- * large it is
+ * Poison: parked elements are filled with POISON_PARKED, as far as their size is known
  */
 
-/* May they be poisoned? Where KASAN watches objects that rest it does so itself. */
+/* Bytes of each element that may be poisoned. KASAN poisons parked objects itself. */
 static size_t elements_area(const struct mempool2 *pool)
 {
 	size_t size = (size_t)pool->pool_data;
 
-	/* What a constructor has made must stay. */
+	/* Poison would overwrite what the constructor has set up. */
 	if (pool->kind == MEMPOOL2_SLAB)
 		return MEMPOOL2_KASAN_WRITES || mp2_slab_ctor(pool->pool_data) ?
 		       0 : kmem_cache_size(pool->pool_data);
@@ -38,7 +39,7 @@ static size_t elements_area(const struct mempool2 *pool)
 	return pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree ? size : 0;
 }
 
-/* The next element of a new pool is @element, after @last. */
+/* A new pool has got @element, after @last: are there elements with equal addresses? */
 void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
 			     const void *last)
 {
@@ -87,7 +88,7 @@ noinline void mp2_poison_set(const struct mempool2_ext *ext, void *element)
 	memset(area, POISON_PARKED, size);
 }
 
-/* Where somebody has written to it, %NULL if nobody has. */
+/* The first byte that was written to, or %NULL. */
 static u8 *poison_broken(const struct mempool2_ext *ext, void *element)
 {
 	size_t size;
@@ -96,7 +97,7 @@ static u8 *poison_broken(const struct mempool2_ext *ext, void *element)
 	return size ? memchr_inv(area, POISON_PARKED, size) : NULL;
 }
 
-/* Elements are about to rest. Called with preemption disabled until they do. */
+/* Called with preemption disabled, before elements go into the reserve. */
 void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_POISON);
@@ -106,7 +107,6 @@ void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr)
 		mp2_poison_set(ext, elems[i]);
 }
 
-/* Elements have rested. Called with preemption disabled since they did. */
 noinline void mp2_poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
 			       void *element)
 {
@@ -116,6 +116,7 @@ noinline void mp2_poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
 		mp2_report_poison(pool, ext, element, broken);
 }
 
+/* Called with preemption disabled since the elements were taken from the reserve. */
 void mp2_debug_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_CHECK_POISON);
@@ -147,7 +148,7 @@ static void element_prepare(struct mempool2_ext *ext, void *element)
 {
 	unsigned int order = ext->elements.area;
 
-	/* Objects that KASAN lets nobody touch while they rest have nothing to poison. */
+	/* Objects that KASAN has poisoned itself have no bytes to poison. */
 	if (!ext->elements.are_pages) {
 		mp2_poison_set(ext, element);
 		return;
@@ -157,7 +158,7 @@ static void element_prepare(struct mempool2_ext *ext, void *element)
 	(void)mempool2_kasan_poison_pages(element, order);
 }
 
-/* Poison an element that rests, and make a record of it, as if it were freed now. */
+/* Poison a parked element and record it, as if it were freed now. */
 static void element_sweep(struct mempool2_ext *ext, void *element)
 {
 	if (ext->features & FEATURE_POISON)
@@ -167,7 +168,7 @@ static void element_sweep(struct mempool2_ext *ext, void *element)
 	raw_spin_unlock(&ext->lock);
 }
 
-/* A CPU that comes by this slot meanwhile looks again under the lock. */
+/* A CPU that misses the element while the slot is closed looks again under the lock. */
 static void slot_sweep(struct mempool2_ext *ext, void **slot)
 {
 	void *element = READ_ONCE(*slot);
@@ -175,14 +176,14 @@ static void slot_sweep(struct mempool2_ext *ext, void **slot)
 	if (!is_element(element) || !try_cmpxchg(slot, &element, SLOT_CLOSED))
 		return;
 	element_sweep(ext, element);
-	/* Pairs with slot_take(). It is open before is_moving is cleared: swept-or-taken. */
+	/* Reopens the slot before is_moving is cleared. Pairs with slot_take() (swept-or-taken). */
 	smp_store_release(slot, element);
 }
 
 /*
- * All that rest in @reserve, one at a time, as the pool may end in the meantime. Elements that are
- * put from now on are swept by those who put them. The store is swept from the top, and what
- * is taken from there, or put there, leaves the ones below as they are.
+ * Sweep all elements in @reserve, one per critical section, as the pool may end meanwhile. CPUs
+ * that put elements from now on prepare them themselves. The store is a stack and is swept from
+ * the top: elements that come and go at the top leave those below in place.
  */
 static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *reserve)
 {
@@ -191,12 +192,12 @@ static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *res
 
 	while (below) {
 		spin_lock_irq(&mp2_registry_lock);
-		/* From when the pool is about to end its reserve is not ours to look at. */
+		/* The pool is about to end, and may free the reserve. */
 		if (!ext->reserve) {
 			spin_unlock_irq(&mp2_registry_lock);
 			return;
 		}
-		/* On PREEMPT_RT interrupts are still enabled. */
+		/* On PREEMPT_RT spin_lock_irq() leaves interrupts enabled. */
 		raw_spin_lock_irqsave(&reserve->lock, flags);
 		if (slot < reserve->nr_slots) {
 			slot_sweep(ext, &reserve->slots[slot++]);
@@ -212,7 +213,10 @@ static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *res
 	}
 }
 
-/* False if the pool has ended. Else its reserve, or %NULL while it has another owner. */
+/*
+ * Returns false if the pool has ended. Otherwise sets @found to its reserve, or to %NULL while
+ * the reserve has another owner.
+ */
 static bool ext_try_own(struct mempool2_ext *ext, struct mempool2_reserve **found)
 {
 	struct mempool2_reserve *reserve;
@@ -224,7 +228,7 @@ static bool ext_try_own(struct mempool2_ext *ext, struct mempool2_reserve **foun
 	return reserve;
 }
 
-/* False if the pool has ended. */
+/* Returns false if the pool has ended. */
 static bool ext_set_moving(struct mempool2_ext *ext, bool moving)
 {
 	struct mempool2_reserve *reserve;
@@ -237,17 +241,20 @@ static bool ext_set_moving(struct mempool2_ext *ext, bool moving)
 	return reserve;
 }
 
-/* All that rest in the pool. From then on those who put elements do it themselves. */
+/* Prepare all parked elements. CPUs that put elements prepare them by now. */
 static void checks_prepare(struct mempool2_ext *ext)
 {
 	struct mempool2_reserve *reserve = NULL;
 
 	mp2_records_drop_resting(ext);
-	/* Nor does any element change its slot, or the pool its reserve. */
+	/* As the owner: elements stay in their slots, and no resize replaces the reserve. */
 	wait_event(mp2_owner_wait, !ext_try_own(ext, &reserve) || reserve);
 	if (!reserve || !ext_set_moving(ext, true))
 		return;
-	/* From now on each CPU looks again. Pairs with mp2_reserve_take(): swept-or-taken. */
+	/*
+	 * Now each CPU that finds no element looks again. Pairs with mp2_reserve_take()
+	 * (swept-or-taken).
+	 */
 	synchronize_rcu();
 	reserve_sweep(ext, reserve);
 	ext_set_moving(ext, false);
@@ -268,16 +275,17 @@ static unsigned int ext_nr_slots(struct mempool2_ext *ext)
 }
 
 /*
- * Switch checks, of FEATURES_CHECK. A check relies on something that has been done
- * for all elements that rest, and is done by all who let one rest. So this comes
- * first and, once everybody does it, the check; and the other way round.
+ * Switch to @checks, of FEATURES_CHECK. A check relies on a preparation of all parked elements,
+ * a record or poison. So the order is: switch the preparation on, so that all CPUs prepare the
+ * elements that they put; prepare the elements that are parked; switch the check on. Off goes
+ * the other way round.
  */
 int mp2_ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
 {
 	unsigned int features = ext->features, needed, missing;
 	int err = 0;
 
-	/* It is on for no pool that cannot have it, so that taking and putting need not ask. */
+	/* Off for pools that cannot have this check, so that take and put need not test for it. */
 	if (!elements_can_be_poisoned(ext->elements))
 		checks &= ~FEATURE_CHECK_POISON;
 	needed = features_needed(checks);
@@ -300,7 +308,7 @@ int mp2_ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
 		mp2_depot_prepare();
 		if (missing & FEATURE_RECORDS)
 			err = mp2_records_alloc(ext, ext_nr_slots(ext), GFP_KERNEL);
-		/* Now all calls do what is needed, ... */
+		/* From now on all CPUs prepare the elements that they put, ... */
 		err = err ?: mp2_ext_switch(ext, features | missing);
 		if (err) {
 			if (missing & FEATURE_RECORDS)
@@ -310,7 +318,7 @@ int mp2_ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
 		features |= missing;
 		checks_prepare(ext);
 	}
-	/* ... and now that can be relied on. */
+	/* ... and now all parked elements are prepared. */
 	return mp2_ext_switch(ext, features | checks);
 }
 
@@ -325,8 +333,8 @@ int mempool2_set_checks(struct mempool2 *pool, unsigned int checks)
 EXPORT_SYMBOL_GPL(mempool2_set_checks);
 
 /*
- * A new pool that has no element yet, and is not in the registry: there is nothing to
- * wait for. It goes without checks if there is no memory for them.
+ * Switch checks on for a new pool. It has no element and is not in the registry, so there is
+ * nothing to wait for. Without memory for the records the pool has no checks.
  */
 void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp)
 {
@@ -347,7 +355,7 @@ void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp)
 	}
 	ext->since_made = true;
 	spin_lock_irqsave(&mp2_registry_lock, flags);
-	/* The switch may have been turned meanwhile, and mp2_instrumented with it. */
+	/* The parameter may have changed meanwhile, and mp2_instrumented with it. */
 	checks = mp2_checks_for_new & possible;
 	if (checks) {
 		mp2_features_set(ext, checks | features_needed(checks));
@@ -358,7 +366,7 @@ void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp)
 	mp2_ext_drop(ext);
 }
 
-/* The checks of pools that are made from now on. */
+/* Set the checks for pools that are created from now on. */
 static void checks_for_new_set(unsigned int checks)
 {
 	lockdep_assert_held(&mp2_features_mutex);
@@ -373,8 +381,8 @@ static void checks_for_new_set(unsigned int checks)
 }
 
 /*
- * The module's parameter. What is given on the command line comes before anything is
- * ready for it, and waits for mp2_checks_load().
+ * The module parameter. On the kernel command line it is parsed before mempool2 is initialized,
+ * so mp2_checks_load() applies it later.
  */
 static unsigned int checks_to_load;
 static bool checks_are_loaded;
@@ -412,17 +420,17 @@ void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err)
 }
 
 /*
- * The end of a pool
+ * Destroyed pools
  */
 
 /**
- * struct destroyed - a pool that has ended while checks were on
+ * struct destroyed - a pool that ended while %FEATURE_CHECK_EXIT was on
  *
- * @pool: where it was
- * @name: what it was called
- * @is_ours: its memory is to be freed; until then who frees an element to it is
- *	told from who uses other memory
- * @who: who ended it
+ * @pool: its address
+ * @name: its name
+ * @is_ours: its memory is in quarantine: not freed yet, so that an element freed to the pool is
+ *	not mistaken for a use of other memory at its address
+ * @who: the task that ended the pool
  */
 static struct destroyed {
 	struct mempool2		*pool;
@@ -440,7 +448,7 @@ static struct destroyed *destroyed_find(const struct mempool2 *pool)
 	unsigned int i;
 
 	lockdep_assert_held(&destroyed_lock);
-	/* The youngest first. */
+	/* Newest first: there may be older ones at this address. */
 	for (i = 1; i <= ARRAY_SIZE(destroyed); i++)
 		if (destroyed[(nr_destroyed - i) % ARRAY_SIZE(destroyed)].pool == pool)
 			return &destroyed[(nr_destroyed - i) % ARRAY_SIZE(destroyed)];
@@ -491,7 +499,7 @@ static void report_exit(struct mempool2 *pool, struct mempool2_ext *ext,
 	mp2_report_end(flags, "destroyed too early");
 }
 
-/* A pool is about to end, and still is as it was. */
+/* Called before the pool begins to end. */
 void mp2_debug_exit(struct mempool2 *pool)
 {
 	struct mempool2_reserve *reserve = rcu_dereference_protected(pool->reserve, true);
@@ -505,7 +513,7 @@ void mp2_debug_exit(struct mempool2 *pool)
 	destroyed_add(pool);
 }
 
-/* What of a destroyed pool's memory may be freed now. */
+/* Returns @pool if its memory may be freed, or %NULL if it goes into quarantine. */
 struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool)
 {
 	unsigned long flags;
@@ -521,7 +529,10 @@ struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool)
 	return found ? NULL : pool;
 }
 
-/* Something is freed to what is no pool. False if nothing is known of it. */
+/*
+ * Report a free to a pool that is not initialized. Returns false if no pool is known to have
+ * been there.
+ */
 bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element)
 {
 	struct destroyed copy = {}, *found;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the core calls of debug/
+ * Calls from the core into debug/
  *
- * Without CONFIG_MEMPOOL2_DEBUG nothing of it is there, and a pool can have a limit, but nothing else.
+ * Without CONFIG_MEMPOOL2_DEBUG they do nothing, and the limit is the only feature of a pool.
  */
 #ifndef _MEMPOOL2_DEBUG_HOOKS_H
 #define _MEMPOOL2_DEBUG_HOOKS_H
@@ -11,7 +11,7 @@
 
 #ifdef CONFIG_MEMPOOL2_DEBUG
 
-/* Only called while pools are instrumented, and never inline, as they would burden the others. */
+/* Called only while pools are instrumented. Out of line, to keep their callers small. */
 void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller);
 bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller);
 bool mp2_debug_should_fail(struct mempool2 *pool);
@@ -26,7 +26,7 @@ void mp2_debug_track(struct mempool2 *pool, void *element);
 void mp2_debug_filled(struct mempool2 *pool, void *element);
 void mp2_debug_untrack(struct mempool2 *pool, void *element);
 
-/* Called for all pools, out of line. */
+/* Called for any pool, but only on slow paths. */
 struct mempool2_elements mp2_elements_of(const struct mempool2 *pool);
 void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
 			  const void *last);
@@ -44,14 +44,14 @@ bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element);
 int mp2_debug_init(void);
 void mp2_debug_exit_module(void);
 
-/* For core/ext.c: what is left of a pool */
+/* Called by core/ext.c. */
 void mp2_records_free(struct mempool2_ext *ext);
 void mp2_ext_remove_dir(struct mempool2_ext *ext);
 void mp2_stall_schedule(void);
 
 #else
 
-/* Defined in core/internal.h, which knows limits: mp2_debug_alloc() and mp2_debug_free(). */
+/* core/internal.h defines mp2_debug_alloc() and mp2_debug_free(), which charge the limit. */
 
 static inline bool mp2_debug_should_fail(struct mempool2 *pool) { return false; }
 static inline void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr) {}

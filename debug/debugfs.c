@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What debugfs and the module's parameter show of pools, and take
+ * debugfs: files for each pool, and the table of all pools; and the module parameter for checks
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>
@@ -20,21 +20,21 @@
 #include "priv.h"
 
 /*
- * Looking from outside: debugfs
+ * Snapshots
  */
 
 /**
- * struct pool_snapshot - a pool, as it was seen
+ * struct pool_snapshot - copy of a pool for debugfs
  *
- * @name: what it is called
- * @owner: where it was made
- * @min_nr: what it guarantees
- * @nr_waiting: how many wait
- * @features: what is on
- * @fail_interval: how often it fails
- * @stall_timeout: how long is too long
- * @is_counted: @statistics is there
- * @statistics: what happened to it
+ * @name: name of the pool
+ * @owner: creation site
+ * @min_nr: elements that the pool guarantees
+ * @nr_waiting: number of waiters
+ * @features: features that are on
+ * @fail_interval: one in this many calls of the alloc function fails, 0 for none
+ * @stall_timeout: seconds after which a waiter counts as stalled, 0 for never
+ * @is_counted: @statistics is valid
+ * @statistics: counters
  */
 struct pool_snapshot {
 	char		name[MEMPOOL2_NAME_LEN];
@@ -49,8 +49,8 @@ struct pool_snapshot {
 };
 
 /*
- * What is seen of a pool that has a directory, -ENODEV if it has ended. The caller
- * keeps @ext from going: it is in one of the files, or has @dirs_mutex.
+ * Fill @view. Returns -ENODEV if the pool has ended. @ext cannot go away: the caller is in an
+ * operation of one of its files, or holds @dirs_mutex.
  */
 static int ext_snapshot(const struct mempool2_ext *ext, struct pool_snapshot *view)
 {
@@ -74,13 +74,13 @@ static int ext_snapshot(const struct mempool2_ext *ext, struct pool_snapshot *vi
 		view->fail_interval = READ_ONCE(ext->fail_interval);
 	if (view->features & FEATURE_STALL)
 		view->stall_timeout = READ_ONCE(ext->stall_timeout);
+	/* Pairs with mp2_ext_enable_stats(). */
 	view->is_counted = smp_load_acquire(&ext->figures);
 	if (view->is_counted)
 		mp2_stats_sum(ext, &view->statistics);
 	return 0;
 }
 
-/* Elements in the reserve. */
 static unsigned int ext_nr_reserved(const struct mempool2_ext *ext)
 {
 	unsigned int nr;
@@ -91,7 +91,7 @@ static unsigned int ext_nr_reserved(const struct mempool2_ext *ext)
 	return nr;
 }
 
-/* Words for checks, in debugfs and as the module's parameter. */
+/* Names of checks, in debugfs and in the module parameter. */
 static const struct {
 	const char	*name;
 	unsigned int	feature;
@@ -102,7 +102,7 @@ static const struct {
 	{ "exit", FEATURE_CHECK_EXIT },
 };
 
-/* As many of them as there are, with a newline; no more than a page. */
+/* Print the names of checks, and a newline. The longest output fits into 64 bytes. */
 static int checks_print(char *text, size_t size, unsigned int features)
 {
 	int i, len = 0;
@@ -114,7 +114,7 @@ static int checks_print(char *text, size_t size, unsigned int features)
 	return len + scnprintf(text + len, size - len, len ? "\n" : "none\n");
 }
 
-/* The check of that name, 0 if there is none. */
+/* Returns 0 if there is no such check. */
 static unsigned int check_find(const char *name, size_t len)
 {
 	int i;
@@ -126,7 +126,7 @@ static unsigned int check_find(const char *name, size_t len)
 	return 0;
 }
 
-/* "all", "none" or names with blanks or commas in between, and maybe a newline. */
+/* Accepts "all", "none", or names separated by blanks or commas, and a newline at the end. */
 static int checks_parse(const char *text, unsigned int *features)
 {
 	size_t len = strcspn(text, "\n");
@@ -238,14 +238,14 @@ static void show_stuck_after(struct seq_file *file, const struct pool_snapshot *
 	seq_printf(file, "%u\n", view->stall_timeout);
 }
 
-/* Not a figure of the view, as it takes long. */
+/* Not part of the snapshot, as counting the elements takes long. */
 static int list_reserve(struct seq_file *file, struct mempool2_ext *ext)
 {
 	seq_printf(file, "%u\n", ext_nr_reserved(ext));
 	return 0;
 }
 
-/* Lists are longer than figures; of those that are longer still the rest is left out. */
+/* Most entries of a list; the rest is left out. */
 #define LISTED	64
 
 static int list_waiters(struct seq_file *file, struct mempool2_ext *ext)
@@ -298,7 +298,7 @@ static int write_number(struct mempool2_ext *ext, const char *text, unsigned int
 	unsigned int value;
 	int err;
 
-	/* kstrtouint() takes a sign too. */
+	/* kstrtouint() accepts a plus sign. */
 	err = isdigit(*text) ? kstrtouint(text, 10, &value) : -EINVAL;
 	if (err)
 		return err;
@@ -358,13 +358,16 @@ static const struct pool_file {
 static struct dentry *debugfs_root;
 
 /*
- * The pools that have a directory, by its number. Whoever has the mutex keeps all of
- * them from being freed; it is taken with no other but the registry's lock held inside.
+ * Exts that have a directory, by its number. The mutex keeps them from being freed. It nests
+ * inside no other mutex of mempool2, and only spinlocks are taken inside it.
  */
 static DEFINE_XARRAY(dirs);
 static DEFINE_MUTEX(dirs_mutex);
 
-/* What the directory is for, with a file of it open and in use. */
+/*
+ * The ext that the directory of @file belongs to. For operations of the file only, which keep
+ * it.
+ */
 static struct mempool2_ext *ext_of(const struct file *file)
 {
 	return d_inode(file->f_path.dentry->d_parent)->i_private;
@@ -411,8 +414,8 @@ static ssize_t pool_file_write(struct file *file, const char __user *from, size_
 }
 
 /*
- * Files that only show something have no function for writing: root may open them
- * for it whatever their mode is.
+ * Read-only files have no write operation: root may open them for writing whatever their mode
+ * is.
  */
 static const struct file_operations pool_file_ro_fops = {
 	.owner		= THIS_MODULE,
@@ -440,7 +443,7 @@ static void ext_make_dir(struct mempool2_ext *ext)
 	ext->dir = debugfs_create_dir(name, debugfs_root);
 	if (IS_ERR(ext->dir))
 		return;
-	/* Each file has more to it than a pointer, so the directory has this one for all. */
+	/* A file has its struct pool_file as i_private, so the ext is that of the directory. */
 	d_inode(ext->dir)->i_private = ext;
 	for (file = pool_files; file < pool_files + ARRAY_SIZE(pool_files); file++) {
 		if (file->write)
@@ -452,7 +455,7 @@ static void ext_make_dir(struct mempool2_ext *ext)
 	}
 }
 
-/* A directory for the next pool that has none. 0 if all have one, else 1 or an error. */
+/* Make a directory for the next pool without one. Returns 0 if all have one, else 1 or an error. */
 static int registry_make_dir(void)
 {
 	struct mempool2_ext *new, *ext = NULL;
@@ -476,7 +479,7 @@ static int registry_make_dir(void)
 			mp2_ext_attach(new, reserve);
 			new = NULL;
 		}
-		/* With this it outlives the pool, until we let go of the mutex. */
+		/* An ext with an id outlives its pool until the mutex is released. */
 		ext = reserve->ext;
 		ext->id = ++last_id;
 	}
@@ -485,15 +488,15 @@ static int registry_make_dir(void)
 	if (!ext)
 		return 0;
 	ext_make_dir(ext);
-	/* There is room for it. */
+	/* Cannot fail after xa_reserve(). */
 	xa_store(&dirs, ext->id, ext, GFP_KERNEL);
 	return 1;
 }
 
 /*
- * A directory for each pool that has none. They cost memory, so nobody makes them
- * before somebody looks. That takes a while for many pools, in which others may switch
- * something, and the one who looks may be killed.
+ * Make a directory for each pool without one. They cost memory, so they are made when the table
+ * is opened. With many pools this takes a while; so the mutex is released after each of them,
+ * and a fatal signal ends the loop.
  */
 static int registry_make_dirs(void)
 {
@@ -509,14 +512,14 @@ static int registry_make_dirs(void)
 
 void mp2_ext_remove_dir(struct mempool2_ext *ext)
 {
-	/* Waits for those who use a file, who may be waiting for the mutex. */
+	/* Waits for operations on the files, which may wait for mp2_features_mutex. */
 	debugfs_remove(ext->dir);
 	mutex_lock(&dirs_mutex);
 	xa_erase(&dirs, ext->id);
 	mutex_unlock(&dirs_mutex);
 }
 
-/* The table: a line for each directory. Its position is the number of the next one. */
+/* The table: a line for each directory. The position is the number of the directory. */
 
 static void *table_find(loff_t *pos)
 {
@@ -610,7 +613,7 @@ static int __init debugfs_make_root(void)
 }
 
 #ifndef MODULE
-/* There is no debugfs yet when mempool2_load() runs. */
+/* mempool2_load() runs before debugfs is initialized. */
 late_initcall(debugfs_make_root);
 #endif
 
@@ -627,8 +630,8 @@ int __init mp2_debug_init(void)
 void __exit mp2_debug_exit_module(void)
 {
 	/*
-	 * Who is in a file holds the module, and so does who has a pool. What is left of
-	 * these are directories, and they have to go before the one that they are in.
+	 * Open files and pools pin the module, so none is left. The directories of ended pools
+	 * go before the root directory.
 	 */
 	mp2_stall_cancel();
 	mp2_ext_unload();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names of pools: where they were made, and what their owners call them; and the events
+ * Names of pools, from their owner or their creation site; and tracepoints
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,6 +26,10 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_handover);
 EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_resize);
 EXPORT_TRACEPOINT_SYMBOL_GPL(mempool2_alloc_failed);
 
+/*
+ * Creation sites
+ */
+
 static LIST_HEAD(sites);
 
 static struct mempool2_site *site_find(unsigned long address)
@@ -39,7 +43,7 @@ static struct mempool2_site *site_find(unsigned long address)
 	return NULL;
 }
 
-/* A new one, %NULL if it is known or there is no memory. */
+/* Returns %NULL if the site is known already, or without memory. */
 static struct mempool2_site *site_alloc(unsigned long address, gfp_t gfp)
 {
 	struct mempool2_site *site;
@@ -58,7 +62,10 @@ static struct mempool2_site *site_alloc(unsigned long address, gfp_t gfp)
 	return site;
 }
 
-/* The last pool of its is gone, and with it what kept the module there. */
+/*
+ * Unlinks the site with its last pool, and returns it for kfree(): after that the module with
+ * @site->address may be unloaded.
+ */
 struct mempool2_site *mp2_site_put(struct mempool2_site *site)
 {
 	lockdep_assert_held(&mp2_registry_lock);
@@ -68,7 +75,7 @@ struct mempool2_site *mp2_site_put(struct mempool2_site *site)
 	return site;
 }
 
-/* Note where the pool of @reserve was made. */
+/* Record @caller as the creation site of the pool of @reserve. */
 void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp)
 {
 	struct mempool2_site *new = site_alloc(caller, gfp), *site;
@@ -93,9 +100,8 @@ void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t 
  */
 
 /*
- * Text that mempool2 has not made, such as the name of a task, as one word of what can
- * be printed. It stands in a table, a report and a terminal, and must not end a column
- * or a line there.
+ * Copy foreign text, such as the name of a task, as one word of printable characters: in a
+ * table, a report or a terminal it must not end a column or a line.
  */
 void mp2_word_copy(char *word, const char *text, size_t size)
 {
@@ -106,7 +112,7 @@ void mp2_word_copy(char *word, const char *text, size_t size)
 	memset(word + i, 0, size - i);
 }
 
-/* Of what %pS makes of a place: the function, as its source calls it, without ".isra.0". */
+/* Cut the output of %pS or %ps down to the name in the source, without ".isra.0" and the offset. */
 void mp2_place_name(char *name, const char *place, size_t size)
 {
 	scnprintf(name, size, "%.*s", (int)strcspn(place, "+. "), place);
@@ -142,7 +148,7 @@ int mempool2_set_name(struct mempool2 *pool, const char *name)
 	mutex_lock(&mp2_features_mutex);
 	ext = mp2_pool_make_ext(pool);
 	if (ext) {
-		/* Somebody may be reading it in debugfs. */
+		/* debugfs may be reading the name. */
 		spin_lock_irq(&mp2_registry_lock);
 		memcpy(ext->name, text, sizeof(text));
 		spin_unlock_irq(&mp2_registry_lock);
@@ -153,7 +159,7 @@ int mempool2_set_name(struct mempool2 *pool, const char *name)
 EXPORT_SYMBOL_GPL(mempool2_set_name);
 
 /*
- * Events
+ * Tracepoints
  */
 
 void mempool2_trace_name(const struct mempool2 *pool, char *name)
@@ -162,14 +168,14 @@ void mempool2_trace_name(const struct mempool2 *pool, char *name)
 	mp2_pool_name(pool, name);
 }
 
-/* Under the mutex: the events of the reserve are for all pools. */
+/* A tracepoint of the reserve concerns all pools: instrument them while it is enabled. */
 static void registry_trace(int change)
 {
 	unsigned long flags;
 
 	lockdep_assert_held(&mp2_features_mutex);
 	mp2_instrumented_begin();
-	/* With trace_event= on the command line interrupts are off, and have to stay so. */
+	/* With trace_event= on the command line interrupts are off and must stay off. */
 	spin_lock_irqsave(&mp2_registry_lock, flags);
 	mp2_nr_traced += change;
 	spin_unlock_irqrestore(&mp2_registry_lock, flags);

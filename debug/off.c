@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The calls of mempool2_debug.h where debugging is left out (CONFIG_MEMPOOL2_DEBUG=n)
+ * The debugging calls of mempool2.h without CONFIG_MEMPOOL2_DEBUG
  *
- * They are exported all the same, so that a driver need not know how mempool2 was built.
+ * They are exported all the same, so that drivers need not know how mempool2 was built.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
 
 #include "../mempool2_debug.h"
 
-/* No file or report would show the name, so nothing is lost. */
+/* No file or report would show the name, so this is no error. */
 int mempool2_set_name(struct mempool2 *pool, const char *name)
 {
 	return 0;

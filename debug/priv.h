@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of debug/ have of each other
+ * Internal interfaces of debug/
  */
 #ifndef _MEMPOOL2_DEBUG_PRIV_H
 #define _MEMPOOL2_DEBUG_PRIV_H
@@ -16,15 +16,15 @@
 #include "../mempool2.h"
 
 /**
- * struct mempool2_site - a place in the code that makes pools
+ * struct mempool2_site - a call site that creates pools
  *
- * @list: of all of them, with mp2_registry_lock
- * @address: the place
- * @nr_pools: pools that it has made and that have not ended
- * @text: what the kernel calls the place
+ * @list: in the list of all sites, protected by mp2_registry_lock
+ * @address: return address of the call
+ * @nr_pools: number of its pools that have not ended
+ * @text: the address as %pS prints it
  *
- * Most pools are made by functions that the kernel forgets once it has booted or
- * loaded a module, so their names are kept; once, however many pools they make.
+ * Most pools are created by init functions. The kernel drops their symbols once it has booted
+ * or loaded the module, so @text is kept; once per site, not once per pool.
  */
 struct mempool2_site {
 	struct list_head	list;
@@ -42,13 +42,13 @@ void mp2_pool_name(const struct mempool2 *pool, char *name);
 
 /* debug/stats.c */
 
-/* The figures that a CPU counts. On 32 bits they take two steps to write, and to read. */
+/* Statistics of one CPU. 32-bit CPUs access a counter in two steps, hence @sync. */
 struct mempool2_figures {
 	struct u64_stats_sync		sync;
 	struct mempool2_stats	figures;
 };
 
-/* Interrupts count too. */
+/* Interrupts are disabled, since interrupt handlers count too. */
 static inline struct mempool2_stats *figures_begin(const struct mempool2_ext *ext,
 					    unsigned long *flags)
 {
@@ -68,7 +68,7 @@ static inline void figures_end(const struct mempool2_ext *ext, unsigned long fla
 
 #define figure_add(figure, nr)		WRITE_ONCE(figure, (figure) + (nr))
 
-/* Add to one of the figures of what a pool has for features. */
+/* Add @nr to a counter of @ext. */
 #define stats_add(ext, figure, nr)					\
 	do {								\
 		unsigned long flags;					\
@@ -78,7 +78,7 @@ static inline void figures_end(const struct mempool2_ext *ext, unsigned long fla
 		figures_end(ext, flags);				\
 	} while (0)
 
-/* The same, if the pool has any, without looking twice. */
+/* Add @nr to a counter of @pool if its statistics are on. */
 #define pool_stats_add(pool, figure, nr)				\
 	do {								\
 		struct mempool2_ext *ext;				\
@@ -98,17 +98,18 @@ void mp2_stats_sum(const struct mempool2_ext *ext, struct mempool2_stats *sum);
 /* debug/track.c */
 
 /**
- * struct mempool2_record - who had an element last
+ * struct mempool2_record - the last owner of an element
  *
- * @node: in a list of those with the same hash, or of unused ones
+ * @node: in a hash bucket, or in the list of unused records
  * @element: the element
- * @task: who took it, or freed it; not to be looked into; %NULL for an interrupt
- * @pid: the same, or who was interrupted
- * @comm: the same
- * @from: the same, the caller
- * @stack: the same, its stack, if it was taken
- * @since: when, in jiffies
- * @rests: it was freed, and nobody has taken it since
+ * @task: task that took or freed the element, only to be compared with; %NULL for an interrupt
+ *	or a callback
+ * @pid: PID of that task, or of the task that was interrupted
+ * @comm: name of the task with @pid
+ * @from: return address of the free, 0 if no free was seen
+ * @since: time of the alloc or free, in jiffies
+ * @stack: depot handle of the stack of the alloc, 0 if the element is parked
+ * @rests: the element is parked
  */
 struct mempool2_record {
 	struct hlist_node	node;
@@ -122,7 +123,7 @@ struct mempool2_record {
 	bool			rests;
 };
 
-/* The stack of the calling function's caller, for those who come only once. */
+/* The stack of the function's caller, unwound each time: for rare events. */
 #define stack_here()							\
 	({								\
 		struct mempool2_stack here;				\
@@ -144,10 +145,10 @@ bool mp2_pool_may_repeat(const struct mempool2 *pool);
 
 /* debug/report.c */
 
-/* Without the module's name in front, as the sanitizers of the kernel do it. */
+/* Without pr_fmt(), as in the reports of the kernel's sanitizers. */
 #define report_line(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
 
-/* So many are named in a report. */
+/* Most waiters, and most holders of elements, that a report names. */
 #define NAMED	8
 
 unsigned long mp2_report_begin(const char *what, const char *name);
@@ -165,7 +166,7 @@ bool mp2_may_report(struct mempool2_ext *ext);
 /* debug/checks.c */
 
 #define POISON_PARKED	0x6b
-/* More is not worth the time. */
+/* Bytes per element that are poisoned at most: checks must stay cheap. */
 #define POISON_MOST	4096
 
 void *mp2_poison_area(const struct mempool2_ext *ext, void *element, size_t *size);
@@ -181,14 +182,14 @@ void mp2_destroyed_free(void);
 #define STALL_TIMEOUT_MAX	(24 * 60 * 60)
 
 /**
- * struct waiter_snapshot - a waiter, as it was seen
+ * struct waiter_snapshot - copy of a waiter
  *
- * @pid: its task, or 0 if a function will be called
- * @comm: the task's name
- * @callback: the function
- * @caller: the code that allocates
- * @ns: how long it has waited
- * @missing: elements that it still waits for
+ * @pid: PID of the task that waits, 0 for a request with a callback
+ * @comm: name of the task
+ * @callback: the callback, %NULL for a task
+ * @caller: return address of the allocation
+ * @ns: time since the waiter queued
+ * @missing: number of elements that the waiter still misses
  */
 struct waiter_snapshot {
 	pid_t		pid;

@@ -11,7 +11,7 @@
 
 #include "priv.h"
 
-/* One report at a time, and no lines of others in between if they are reports too. */
+/* Keeps the lines of concurrent reports apart. */
 static DEFINE_RAW_SPINLOCK(report_lock);
 
 #define RULE	"=================================================================="

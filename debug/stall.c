@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiters, as debugging sees them: in lists, counted, and reported when they stall
+ * Waiters as debugging sees them: listed, counted, and reported when they stall
  */
 #include <linux/export.h>
 #include <linux/hash.h>
@@ -18,7 +18,10 @@
 #include "priv.h"
 #include "trace.h"
 
-/* Waiting */
+/*
+ * Report a task that is about to wait while it holds an element of @pool. The PID tells it from
+ * an earlier task at its address.
+ */
 
 static void check_nested(struct mempool2 *pool)
 {
@@ -30,15 +33,15 @@ static void check_nested(struct mempool2 *pool)
 }
 
 /*
- * The waiters of all pools, in lists by the pool's address, each of them oldest first: a
- * pool that is waited for stays where it is, so through its waiters, and through them
- * alone, debugging finds the pool.
+ * The waiters of all pools, hashed by the address of the pool, oldest first. A pool with
+ * waiters stays in place, so debugging reaches pools through their waiters, and only through
+ * them.
  */
 #define WAITERS_BITS	6
 
 static struct waiters_list {
 	raw_spinlock_t		lock;
-	struct list_head	waiters;	/* all zeros before the first one */
+	struct list_head	waiters;	/* zeroed until the first waiter comes */
 } waiters_lists[1 << WAITERS_BITS] = {
 	[0 ... (1 << WAITERS_BITS) - 1] = {
 		.lock = __RAW_SPIN_LOCK_UNLOCKED(waiters_lists.lock),
@@ -72,17 +75,18 @@ static void waiters_list_del(struct mempool2_waiter *waiter)
 	raw_spin_unlock_irqrestore(&list->lock, flags);
 }
 
-/* What waiters_see() is called with. */
+/* A walk through the waiters of one pool. */
 struct waiters_look {
 	bool			(*see)(struct waiters_look *look, struct mempool2_waiter *waiter);
-	const struct mempool2	*pool;		/* where it is if anybody waits for it */
-	const struct mempool2_reserve *reserve;	/* the pool's; not to be followed */
+	const struct mempool2	*pool;		/* its address, if it has waiters */
+	const struct mempool2_reserve *reserve;	/* its reserve, not to be dereferenced */
 	struct mempool2_waiter	cursor;
 };
 
 /*
- * Under the lock: have a batch of waiters seen, those of the pool that still miss
- * elements, from the cursor on. False if these were the last, or @see wants no more.
+ * Call look->see() for a batch of waiters behind the cursor, if they are of the pool and still
+ * miss elements. Returns false at the end of the list, or if look->see() does. Called with
+ * list->lock held.
  */
 static bool waiters_see_batch(struct waiters_list *list, struct waiters_look *look)
 {
@@ -104,7 +108,10 @@ static bool waiters_see_batch(struct waiters_list *list, struct waiters_look *lo
 	return true;
 }
 
-/* Have all who wait seen, oldest first, with the lock held for a batch at a time. */
+/*
+ * Call look->see() for the waiters of the pool, oldest first. The lock is held for a batch at a
+ * time.
+ */
 static void waiters_see(struct waiters_look *look)
 {
 	struct waiters_list *list = waiters_list(look->pool);
@@ -125,7 +132,7 @@ static void waiters_see(struct waiters_look *look)
 	raw_spin_unlock_irqrestore(&list->lock, flags);
 }
 
-/* Where to look for those who wait for the pool of @ext. -ENODEV if it has ended. */
+/* Set up a walk through the waiters of the pool of @ext. Returns -ENODEV if it has ended. */
 static int waiters_look_at(struct waiters_look *look, const struct mempool2_ext *ext)
 {
 	int err = -ENODEV;
@@ -140,7 +147,7 @@ static int waiters_look_at(struct waiters_look *look, const struct mempool2_ext 
 	return err;
 }
 
-/* @timeout: how long the caller itself is ready to wait; not at all where a function is called */
+/* @timeout: how long the caller sleeps at most, 0 for a request with a callback */
 void mp2_debug_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -151,7 +158,10 @@ void mp2_debug_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout)
 	waiter->task = waiter->callback ? NULL : current;
 	trace_mempool2_wait_begin(pool, waiter->nr_missing, READ_ONCE(pool->nr_waiters),
 				  waiter->caller);
-	/* A pool that is waited for stays where it is. All CPUs read what is beside this. */
+	/*
+	 * A pool with waiters stays in place. Do not write in vain: all CPUs read this cache
+	 * line.
+	 */
 	rcu_read_lock_sched();
 	reserve = rcu_dereference_sched(pool->reserve);
 	if (READ_ONCE(reserve->pool) != pool)
@@ -185,7 +195,6 @@ void mp2_debug_wait_end(struct mempool2_waiter *waiter)
 	figures_end(ext, flags);
 }
 
-/* How many wait. */
 struct mp2_waiters_count {
 	struct waiters_look	look;
 	int			nr;
@@ -195,7 +204,7 @@ static bool waiter_count(struct waiters_look *look, struct mempool2_waiter *wait
 {
 	struct mp2_waiters_count *count = container_of(look, struct mp2_waiters_count, look);
 
-	/* Any of them knows. */
+	/* The first waiter leads to the pool, which has the number. */
 	count->nr = READ_ONCE(waiter->pool->nr_waiters);
 	return false;
 }
@@ -209,11 +218,14 @@ int mp2_waiters_count(const struct mempool2_ext *ext)
 	return count.nr;
 }
 
-/* A waiter is certainly there, and its task, as long as it is in the list. */
+/* Called with the lock of the list held: a waiter and its task stay while the waiter is listed. */
 static void waiter_snapshot(const struct mempool2_waiter *waiter, u64 now, struct waiter_snapshot *view)
 {
 	view->pid = waiter->task ? task_pid_nr(waiter->task) : 0;
-	/* Not get_task_comm(): on older kernels it takes a lock that interrupts may not. */
+	/*
+	 * Not get_task_comm(): on older kernels it takes task_lock(), which interrupts may not
+	 * take.
+	 */
 	if (waiter->task)
 		mp2_word_copy(view->comm, waiter->task->comm, TASK_COMM_LEN);
 	view->callback = waiter->callback;
@@ -222,7 +234,10 @@ static void waiter_snapshot(const struct mempool2_waiter *waiter, u64 now, struc
 	view->missing = READ_ONCE(waiter->nr_missing);
 }
 
-/* The name of the task or function, as a word; that of a function takes long to find. */
+/*
+ * The name of the task or callback, as a word. Looking up a symbol takes long, so this is not
+ * done when the waiter is copied.
+ */
 const char *mp2_waiter_name(struct waiter_snapshot *view)
 {
 	char place[96];
@@ -250,7 +265,7 @@ static bool waiter_copy(struct waiters_look *look, struct mempool2_waiter *waite
 	return copy->nr < copy->max;
 }
 
-/* Copy up to @max, the oldest. Returns how many. */
+/* Copy up to @max waiters, oldest first. Returns how many. */
 unsigned int mp2_waiters_copy(const struct mempool2_ext *ext, struct waiter_snapshot *views,
 			      unsigned int max)
 {
@@ -267,13 +282,17 @@ unsigned int mp2_waiters_copy(const struct mempool2_ext *ext, struct waiter_snap
 }
 
 /*
- * What is known of a pool whose waiters are stuck. @lock: report_lock is not for
- * long work, so all of it is copied first.
+ * Stalls
+ */
+
+/*
+ * Snapshot of a pool with stalled waiters. All of it is copied before the report, as long work
+ * must not be done under report_lock.
  */
 struct stall_snapshot {
 	struct waiters_look	look;
 	u64			now;
-	u64			ns;		/* so long is too long */
+	u64			ns;		/* timeout of the pool */
 	char			name[MEMPOOL2_NAME_LEN];
 	struct waiter_snapshot	waiters[NAMED];
 	struct mempool2_record	holders[NAMED];
@@ -312,8 +331,8 @@ static bool stalls_copy(struct waiters_look *look, struct mempool2_waiter *waite
 }
 
 /*
- * Are there waiters of the pool that are stuck, and may they be reported now? All those
- * that are not named in the report are counted in it.
+ * Returns true if the pool has newly stalled waiters and they may be reported now. The report
+ * names up to NAMED of them and counts the rest.
  */
 static bool stall_scan(struct mempool2_ext *ext, struct stall_snapshot *view)
 {
@@ -344,8 +363,8 @@ static bool stall_scan(struct mempool2_ext *ext, struct stall_snapshot *view)
 }
 
 /*
- * The next pool of those that are looked after, which goes to the end of the list; %NULL
- * if there is none. As long as the mutex is held what it has for features stays.
+ * The next ext with FEATURE_STALL on, which goes to the end of the list; %NULL if there is
+ * none. The mutex keeps it from being freed.
  */
 static struct mempool2_ext *stall_next(void)
 {

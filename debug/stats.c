@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics of pools, and alloc functions that fail on purpose
+ * Statistics of pools, and injected failures of the alloc function
  */
 #include <linux/atomic.h>
 #include <linux/export.h>
@@ -13,10 +13,10 @@
 #include "trace.h"
 
 /*
- * Making the alloc function fail
+ * Injected failures
  */
 
-/* Is this call of the alloc function to count as failed, as it may? */
+/* An interval of 0 fails no call, an interval of 1 fails each call. */
 bool mp2_ext_should_fail(struct mempool2_ext *ext)
 {
 	unsigned int one_in = READ_ONCE(ext->fail_interval);
@@ -153,7 +153,7 @@ void mp2_debug_refill(struct mempool2 *pool, unsigned int nr)
 	pool_stats_add(pool, refills, nr);
 }
 
-/* With the lock of the wait queue held. */
+/* Called with the lock of pool->wait held. */
 void mp2_debug_handover(struct mempool2 *pool, const void *element)
 {
 	trace_mempool2_handover(pool, element, pool->nr_waiters);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Events of mempool2, all of them off the way of an allocation that finds memory.
- * Each has the pool's name as tools for BPF can read it, and its address.
+ * Tracepoints, none of them on the path of an allocation that finds memory
+ *
+ * Each records the address of the pool, and its name as an array, which BPF tools can read.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM mempool2
@@ -31,7 +32,7 @@ void mempool2_trace_end(void);
 		mempool2_trace_name(pool, __entry->name);		\
 	} while (0)
 
-/* The reserve gave elements to a caller. */
+/* A caller took @nr elements from the reserve without waiting. */
 TRACE_EVENT_FN(mempool2_reserve_alloc,
 	TP_PROTO(const struct mempool2 *pool, unsigned int nr, unsigned long caller),
 	TP_ARGS(pool, nr, caller),
@@ -50,7 +51,7 @@ TRACE_EVENT_FN(mempool2_reserve_alloc,
 	mempool2_trace_begin, mempool2_trace_end
 );
 
-/* Freed elements went into the reserve. */
+/* @nr freed elements went into the reserve. */
 TRACE_EVENT_FN(mempool2_refill,
 	TP_PROTO(const struct mempool2 *pool, unsigned int nr),
 	TP_ARGS(pool, nr),
@@ -88,7 +89,7 @@ TRACE_EVENT(mempool2_wait_begin,
 		  (void *)__entry->caller)
 );
 
-/* It waits no longer; @missing elements never came. */
+/* The caller waits no longer; @missing elements did not arrive. */
 TRACE_EVENT(mempool2_wait_end,
 	TP_PROTO(const struct mempool2 *pool, unsigned int nr, unsigned int missing,
 		 u64 wait_ns, unsigned long caller),
@@ -112,7 +113,7 @@ TRACE_EVENT(mempool2_wait_end,
 		  __entry->wait_ns, (void *)__entry->caller)
 );
 
-/* An element was given to the oldest waiter; @waiting are left. */
+/* The oldest waiter got an element; @waiting waiters are queued. */
 TRACE_EVENT(mempool2_handover,
 	TP_PROTO(const struct mempool2 *pool, const void *element, int waiting),
 	TP_ARGS(pool, element, waiting),
@@ -130,7 +131,7 @@ TRACE_EVENT(mempool2_handover,
 		  __entry->name, __entry->element, __entry->waiting)
 );
 
-/* The pool guarantees another number of elements, or @err. */
+/* The pool guarantees @to elements instead of @from, unless @err is set. */
 TRACE_EVENT(mempool2_resize,
 	TP_PROTO(const struct mempool2 *pool, int from, int to, int err),
 	TP_ARGS(pool, from, to, err),
@@ -150,7 +151,7 @@ TRACE_EVENT(mempool2_resize,
 		  __entry->name, __entry->from, __entry->to, __entry->err)
 );
 
-/* A caller that could not sleep got nothing. */
+/* An allocation that may not sleep failed. */
 TRACE_EVENT(mempool2_alloc_failed,
 	TP_PROTO(const struct mempool2 *pool, unsigned long caller),
 	TP_ARGS(pool, caller),
@@ -168,7 +169,7 @@ TRACE_EVENT(mempool2_alloc_failed,
 
 #endif /* _MEMPOOL2_TRACE_H */
 
-/* Beside this file rather than in include/trace/events. */
+/* This header is not in include/trace/events. */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Records of elements: which caller had an element last, and by which way it came
+ * Records: the last owner of each element, and the stack of the allocation
  *
- * The calls on instrumented pools are here as well, all in one, as they are to stay fast
- * enough for that one may leave checks on.
+ * mp2_debug_alloc() and mp2_debug_free() are here as well, so that the records are inlined into
+ * them: checks must stay cheap enough to leave on (make bench-guard, "checked").
  */
 #include <linux/hash.h>
 #include <linux/list.h>
@@ -33,10 +33,10 @@ void mp2_depot_prepare(void)
 }
 
 /*
- * Is this the stack that it was? To unwind one takes a thousand instructions and
- * more, and most callers come the same way again and again. The size of each frame
- * follows from the return address below it, so it is the same stack if it begins
- * at the same place and each return address is where it was.
+ * Is this the cached stack? An unwind takes a thousand instructions and more, and most callers
+ * come along the same path again and again. A return address determines the size of its frame,
+ * so the stacks are equal if they begin at the same address and all return addresses are in
+ * place.
  */
 static __no_sanitize_address bool stack_matches(const struct mempool2_stack *stack,
 						const unsigned long *frame)
@@ -51,7 +51,7 @@ static __no_sanitize_address bool stack_matches(const struct mempool2_stack *sta
 	return true;
 }
 
-/* Remember where its return addresses are, if all of them are on the task's stack. */
+/* Cache where the return addresses are, if all of them are on the stack of the task. */
 static __no_sanitize_address void stack_cache(struct mempool2_stack *stack,
 					      const unsigned long *frame,
 					      const unsigned long *entries)
@@ -74,8 +74,8 @@ static __no_sanitize_address void stack_cache(struct mempool2_stack *stack,
 }
 
 /*
- * Who called the function that has this frame, and will return to @from: 0 if there
- * is no memory to keep it.
+ * Save the stack of the caller of a function, which has its frame at @frame and returns to
+ * @from. Returns 0 without memory for it.
  */
 noinline u32 mp2_stack_save(struct mempool2_stack *stack, const unsigned long *frame,
 			    unsigned long from)
@@ -88,7 +88,7 @@ noinline u32 mp2_stack_save(struct mempool2_stack *stack, const unsigned long *f
 	nr = mempool2_stack_save(entries, ARRAY_SIZE(entries), 0);
 	for (first = 0; first < nr && entries[first] != from; first++)
 		;
-	/* A kernel that does not know its stacks so well. */
+	/* The unwinder did not find @from: keep what it found. */
 	if (first == nr)
 		first = 0;
 	stack->nr = min_t(unsigned int, nr - first, STACK_DEPTH);
@@ -118,7 +118,7 @@ void mp2_stack_show(struct seq_file *file, u32 stack)
 }
 
 /*
- * Records: one for each element that was in the reserve since records are on
+ * Records: one for each element that was in the reserve since FEATURE_RECORDS was switched on
  */
 
 #define RECORDS_IN_CHUNK	32
@@ -135,8 +135,8 @@ static __always_inline struct hlist_head *record_list(struct mempool2_ext *ext,
 }
 
 /*
- * With the records' lock held: elements are equal, as permits are, or memory of no size. So an
- * address does not tell which one it is, and there are no records any more.
+ * Elements have equal addresses, as permits or memory of size 0 do. An address does not
+ * identify an element then, so records are useless. Called with ext->lock held.
  */
 static void records_give_up(struct mempool2_ext *ext)
 {
@@ -144,7 +144,7 @@ static void records_give_up(struct mempool2_ext *ext)
 	ext->records = NULL;
 }
 
-/* With the records' lock held, or before they are in use. */
+/* Called with ext->lock held. */
 static __always_inline struct mempool2_record *record_find(struct mempool2_ext *ext,
 							   const void *element)
 {
@@ -156,7 +156,7 @@ static __always_inline struct mempool2_record *record_find(struct mempool2_ext *
 	return NULL;
 }
 
-/* @record: what record_find() found */
+/* @record: from record_find(); a new one is used if it is %NULL. */
 static __always_inline void record_set(struct mempool2_ext *ext,
 				       struct mempool2_record *record, void *element,
 				       bool rests, unsigned long from, u32 stack)
@@ -172,7 +172,7 @@ static __always_inline void record_set(struct mempool2_ext *ext,
 		record->element = element;
 		hlist_add_head(&record->node, record_list(ext, element));
 	}
-	/* Who an interrupt or a request's function came upon has nothing to do with it. */
+	/* In an interrupt or a callback the current task has nothing to do with the element. */
 	record->task = by_task() ? current : NULL;
 	record->pid = task_pid_nr(current);
 	memcpy(record->comm, current->comm, sizeof(record->comm));
@@ -190,8 +190,8 @@ static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record
 }
 
 /*
- * See that there are enough for a reserve of @nr_slots: twice as many, as elements that are out
- * may be replaced. Those that are there from a larger one stay.
+ * Allocate records for a reserve of @nr_slots elements: twice as many, as elements in flight
+ * may be replaced. A smaller reserve keeps the records of a larger one.
  */
 int mp2_records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp)
 {
@@ -227,7 +227,7 @@ int mp2_records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp
 	return 0;
 }
 
-/* Those who look for what is known of elements may be at it, so they are taken away first. */
+/* Unlink the records before freeing them, as other CPUs may be looking at them. */
 void mp2_records_free(struct mempool2_ext *ext)
 {
 	struct mempool2_chunk *chunk, *next;
@@ -254,7 +254,7 @@ void mp2_records_free(struct mempool2_ext *ext)
 	kfree(records);
 }
 
-/* A few lists of them, from list *@i on. */
+/* Copy from a batch of hash buckets, beginning with bucket *@i. */
 static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
 				      const struct task_struct *task,
 				      struct mempool2_record *copies, unsigned int max)
@@ -272,8 +272,9 @@ static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
 }
 
 /*
- * Copy what fulfils the condition, a few lists at a time: those who wait for the lock must not be
- * kept waiting. What there is meanwhile may change, and go away.
+ * Copy up to @max records of elements in flight, taken by @task or, if it is %NULL, by any
+ * caller. The lock is held for a batch of buckets at a time, so as not to hold off allocations;
+ * in between records may change or go.
  */
 unsigned int mp2_records_copy(struct mempool2_ext *ext, const struct task_struct *task,
 			      struct mempool2_record *copies, unsigned int max)
@@ -292,7 +293,7 @@ unsigned int mp2_records_copy(struct mempool2_ext *ext, const struct task_struct
 	return nr;
 }
 
-/* What is known of an element now, for a report: others may change it. */
+/* Copy the record of an element for a report, as other CPUs may change it. */
 void mp2_record_copy(struct mempool2_ext *ext, const void *element,
 		     struct mempool2_record *copy)
 {
@@ -308,8 +309,8 @@ void mp2_record_copy(struct mempool2_ext *ext, const void *element,
 }
 
 /*
- * Could there be equal elements? Those of the slab and the page allocator are distinct, unless
- * they have no size.
+ * May elements have equal addresses? The slab and the page allocator return distinct addresses,
+ * unless the size is 0.
  */
 bool mp2_pool_may_repeat(const struct mempool2 *pool)
 {
@@ -318,7 +319,7 @@ bool mp2_pool_may_repeat(const struct mempool2 *pool)
 	return pool->kind == MEMPOOL2_CUSTOM;
 }
 
-/* Is it memory that an allocator has given out? */
+/* Is it memory from an allocator? */
 static bool is_memory(const void *element)
 {
 	return is_vmalloc_addr(element) ||
@@ -326,8 +327,8 @@ static bool is_memory(const void *element)
 }
 
 /*
- * An element that the alloc function has returned, before anybody has it: one that rests or is out
- * is another one.
+ * The alloc function has returned @element, and no caller has it yet. A record for this address
+ * thus belongs to another element, parked or in flight.
  */
 void mp2_debug_track(struct mempool2 *pool, void *element)
 {
@@ -342,7 +343,7 @@ void mp2_debug_track(struct mempool2 *pool, void *element)
 	raw_spin_unlock_irqrestore(&ext->lock, flags);
 }
 
-/* An element of a new pool rests. */
+/* A new pool has parked @element. */
 void mp2_debug_filled(struct mempool2 *pool, void *element)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
@@ -363,8 +364,8 @@ void mp2_debug_filled(struct mempool2 *pool, void *element)
 }
 
 /*
- * With the records' lock held: an element is found in a slot. One that was found before, and not
- * freed since, is in another slot as well.
+ * A sweep has found @element. If a sweep found it before, and no caller freed it since, there
+ * are two elements with this address. Called with ext->lock held.
  */
 void mp2_record_swept(struct mempool2_ext *ext, void *element)
 {
@@ -379,7 +380,7 @@ void mp2_record_swept(struct mempool2_ext *ext, void *element)
 		record_set(ext, record, element, true, 0, 0);
 }
 
-/* What is known of elements that rest may be out of date. A few lists at a time. */
+/* Records of parked elements may be stale. The lock is held for a batch of buckets at a time. */
 void mp2_records_drop_resting(struct mempool2_ext *ext)
 {
 	struct mempool2_record *record;
@@ -403,10 +404,10 @@ void mp2_records_drop_resting(struct mempool2_ext *ext)
 }
 
 /*
- * What happens to elements of watched pools
+ * Elements of instrumented pools
  */
 
-/* Another stack than the last one. */
+/* Save a stack other than the cached one, and cache it. */
 static noinline u32 stack_new(struct mempool2_ext *ext, const unsigned long *frame,
 			      unsigned long from)
 {
@@ -423,7 +424,7 @@ static noinline u32 stack_new(struct mempool2_ext *ext, const unsigned long *fra
 	return handle;
 }
 
-/* The caller has taken elements of the reserve. */
+/* The caller has taken elements from the reserve. */
 static __always_inline void records_taken(const struct mempool2 *pool,
 					  struct mempool2_ext *ext, void **elems,
 					  unsigned int nr, const unsigned long *frame,
@@ -438,14 +439,14 @@ static __always_inline void records_taken(const struct mempool2 *pool,
 	if (likely(stack_matches(&ext->stack, frame))) {
 		stack = ext->stack.handle;
 	} else {
-		/* There is no memory for it to be had under the lock. */
+		/* The stack depot may not allocate under the lock. */
 		raw_spin_unlock_irqrestore(&ext->lock, flags);
 		stack = stack_new(ext, frame, from);
 		raw_spin_lock_irqsave(&ext->lock, flags);
 	}
 	for (i = 0; i < nr && ext->records; i++) {
 		record = record_find(ext, elems[i]);
-		/* What was out has been put again by nobody: it is another one. */
+		/* It was in flight and was not put since: this is another element. */
 		if (unlikely(record && !record->rests) && mp2_pool_may_repeat(pool)) {
 			records_give_up(ext);
 			break;
@@ -463,7 +464,7 @@ void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr)
 		records_taken(pool, ext, elems, nr, __builtin_frame_address(0), _RET_IP_);
 }
 
-/* The same, without having waited for them. */
+/* The caller has taken elements without waiting. */
 void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
 				   unsigned long caller)
 {
@@ -473,9 +474,10 @@ void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int n
 }
 
 /*
- * An element is freed that is said to rest. Is that one too many, or another one that is equal, and
- * was out before there were records? If elements are memory, and not all the same, they are what an
- * allocator gave out for each of them, which cannot be equal.
+ * An element is freed that is parked according to its record. Either this is a double free, or
+ * the element is another one with the same address, in flight since before there were records.
+ * The latter cannot be if elements are memory and not all of them are equal: then each comes
+ * from an allocator, which returns distinct addresses.
  */
 static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_ext *ext,
 					 const void *element)
@@ -488,7 +490,7 @@ static noinline bool records_freed_twice(const struct mempool2 *pool, struct mem
 	return READ_ONCE(ext->features) & FEATURE_CHECK_DOUBLE;
 }
 
-/* An element is freed. False if that must not be. */
+/* An element is freed. Returns false for a double free. */
 static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2_ext *ext,
 					  void *element, unsigned long caller)
 {
@@ -518,9 +520,9 @@ bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long ca
 }
 
 /*
- * What mempool2_alloc() and mempool2_free() do for other pools where they are called:
- * the alloc function, and the slot at the CPU's place. All in one, as it is to stay
- * fast enough for that one may leave checks on.
+ * mp2_debug_alloc() and mp2_debug_free() do for instrumented pools what mempool2_alloc() and
+ * mempool2_free() do inline for others: call the alloc function, and use the slot at the CPU's
+ * hint. Open-coded, to be cheap.
  */
 void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned long caller)
 {
@@ -544,7 +546,7 @@ void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned l
 	}
 
 	rcu_read_lock_sched();
-	/* Again: who switches waits for those who take without having seen it. */
+	/* Read again: a switch waits only for readers in this section. */
 	features = ext_features(ext);
 	state = atomic_read(&pool->state);
 	if ((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL)
@@ -569,7 +571,7 @@ void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned l
 	return element;
 }
 
-/* True if nothing is left to be done with the element. */
+/* Returns true if nothing is left to be done with the element. */
 bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
 {
 	struct mempool2_reserve *reserve;
@@ -578,7 +580,7 @@ bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
 
 	rcu_read_lock_sched();
 	reserve = rcu_dereference_sched(pool->reserve);
-	/* As in pool_ext(). */
+	/* Pairs with mp2_ext_attach(), as in pool_ext(). */
 	ext = smp_load_acquire(&reserve->ext);
 	features = ext_features(ext);
 	if (features & FEATURE_RECORDS && !records_freed(pool, ext, element, caller)) {
@@ -587,14 +589,14 @@ bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
 	}
 	if (unlikely(features & FEATURE_LIMIT))
 		mp2_limit_freed(pool, 1);
-	/* A waiter gets it by the shortest way, and so does the free function. */
+	/* The caller hands the element to a waiter or to the free function. */
 	if (!state_has_room(atomic_read(&pool->state))) {
 		rcu_read_unlock_sched();
 		return false;
 	}
 	if (features & FEATURE_POISON)
 		mp2_poison_set(ext, element);
-	/* KASAN has told what it was; it is nobody's now. */
+	/* KASAN has reported the bad free; leak the element rather than corrupt the pool. */
 	if (unlikely(!element_kasan_park(pool, element))) {
 		rcu_read_unlock_sched();
 		return true;
@@ -609,12 +611,12 @@ bool mp2_debug_free(struct mempool2 *pool, void *element, unsigned long caller)
 	trace_mempool2_refill(pool, 1);
 	if (features & FEATURE_STATS)
 		stats_add(ext, refills, 1);
-	/* Last, as it may call functions that end the pool. */
+	/* Last, as callbacks may destroy the pool. */
 	pool_kick_waiters(pool);
 	return true;
 }
 
-/* An element goes back to where elements come from. */
+/* An element is about to go back to the backend. */
 void mp2_debug_untrack(struct mempool2 *pool, void *element)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
