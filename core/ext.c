@@ -17,13 +17,11 @@
  * stays in place.
  */
 #include <linux/export.h>
-#include <linux/init.h>
 #include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -40,7 +38,7 @@ DEFINE_STATIC_KEY_FALSE(mp2_instrumented);
 
 LIST_HEAD(mp2_registry);
 
-/* The first reserve whose pool has no directory in debugfs; no later one has a directory either. */
+/* The first reserve without a directory in debugfs; all reserves behind it have none either. */
 struct list_head *mp2_registry_no_dir = &mp2_registry;
 
 /* Pools with a feature on. */
@@ -299,7 +297,7 @@ int mp2_ext_switch(struct mempool2_ext *ext, unsigned int features)
 	return err;
 }
 
-/* Call @set with the ext of @pool, which is created if needed, with the mutex held. */
+/* Call @set under the mutex, with the ext of @pool, which is created if needed. */
 int mp2_pool_set(struct mempool2 *pool, int (*set)(struct mempool2_ext *ext,
 						   unsigned int value),
 		 unsigned int value)

@@ -48,7 +48,7 @@ enum mempool2_feature {
 	FEATURE_STALL		= BIT(9),
 };
 
-/* The features that checks prepare with, and the checks that have names. */
+/* What checks need to be prepared with, and the checks themselves. */
 #define FEATURES_PREPARE	(FEATURE_RECORDS | FEATURE_POISON)
 #define FEATURES_CHECK		(FEATURE_CHECK_POISON | FEATURE_CHECK_DOUBLE | \
 				 FEATURE_CHECK_NESTED | FEATURE_CHECK_EXIT)

@@ -97,7 +97,7 @@ static u8 *poison_broken(const struct mempool2_ext *ext, void *element)
 	return size ? memchr_inv(area, POISON_PARKED, size) : NULL;
 }
 
-/* Called with preemption disabled, before elements go into the reserve. */
+/* Called before elements go into the reserve, with preemption disabled until they are there. */
 void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_POISON);

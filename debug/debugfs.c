@@ -5,7 +5,6 @@
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/math64.h>
-#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>

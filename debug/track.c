@@ -74,8 +74,8 @@ static __no_sanitize_address void stack_cache(struct mempool2_stack *stack,
 }
 
 /*
- * Save the stack of the caller of a function, which has its frame at @frame and returns to
- * @from. Returns 0 without memory for it.
+ * Save the stack from the caller of a function on, which has the frame @frame and returns to
+ * @from. Returns the depot handle, or 0 if the depot has no memory.
  */
 noinline u32 mp2_stack_save(struct mempool2_stack *stack, const unsigned long *frame,
 			    unsigned long from)
@@ -135,7 +135,7 @@ static __always_inline struct hlist_head *record_list(struct mempool2_ext *ext,
 }
 
 /*
- * Elements have equal addresses, as permits or memory of size 0 do. An address does not
+ * Elements have equal addresses, as tokens or memory of size 0 may have. An address does not
  * identify an element then, so records are useless. Called with ext->lock held.
  */
 static void records_give_up(struct mempool2_ext *ext)
@@ -190,8 +190,8 @@ static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record
 }
 
 /*
- * Allocate records for a reserve of @nr_slots elements: twice as many, as elements in flight
- * may be replaced. A smaller reserve keeps the records of a larger one.
+ * Allocate records for a reserve of @nr_slots elements: twice as many, as others may take the
+ * place of elements in flight. A smaller reserve keeps the records of a larger one.
  */
 int mp2_records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp)
 {
