@@ -197,7 +197,8 @@ static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **ele
  * Race B: the state is read before and after slot_take(). If *@not_full is false, the caller has to
  * call mp2_reserve_set_not_full() before it passes on the element (full-or-taken, full-counted).
  */
-static __always_inline void *pool_alloc_reserve_fast(struct mempool2 *pool, int mask, bool *not_full)
+static __always_inline void *pool_alloc_reserve_fast(struct mempool2 *pool, int mask,
+						     bool *not_full)
 {
 	void *element = NULL;
 	int state;
@@ -280,7 +281,8 @@ static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long
 static inline void *pool_alloc_offered(struct mempool2 *pool)
 {
 	bool not_full;
-	void *element = pool_alloc_reserve_fast(pool, FAST_TAKE_MASK & ~MEMPOOL2_WAITERS, &not_full);
+	void *element = pool_alloc_reserve_fast(pool, FAST_TAKE_MASK & ~MEMPOOL2_WAITERS,
+						&not_full);
 
 	if (!element)
 		return NULL;
@@ -359,7 +361,8 @@ static noinline void *pool_alloc_first(struct mempool2 *pool, gfp_t gfp_mask, un
 
 	misuse_zero(gfp_mask, caller);
 	might_alloc(gfp_mask);
-	element = __mempool2_backend_alloc(pool, READ_ONCE(pool->kind), mempool2_gfp_first(gfp_mask));
+	element = __mempool2_backend_alloc(pool, READ_ONCE(pool->kind),
+					   mempool2_gfp_first(gfp_mask));
 	return likely(element) ? element : pool_alloc_after_backend(pool, gfp_mask, caller);
 }
 
@@ -452,7 +455,7 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	entered = limit_charge(pool, 1);
 	if (entered < 0)
 		return NULL;
-	/* Not mp2_backend_alloc(): without the reserve behind it an injected failure tests nothing. */
+	/* Not mp2_backend_alloc(): an injected failure tests nothing without the reserve. */
 	element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
 	if (!element)
 		limit_uncharge(pool, entered);
@@ -955,8 +958,8 @@ EXPORT_SYMBOL_GPL(mempool2_destroy);
 
 static int __init mempool2_load(void)
 {
-	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_completions_init() ?: mp2_retriers_init() ?:
-	       mp2_debug_init();
+	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_completions_init() ?:
+	       mp2_retriers_init() ?: mp2_debug_init();
 }
 core_initcall(mempool2_load);
 

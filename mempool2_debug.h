@@ -7,7 +7,8 @@
  * files in debugfs that have the same for people, Documentation/debugging.rst how to use both.
  *
  * They return 0 or a negative error number. While anything here is on for a pool, the calls on all
- * pools cost a little more.
+ * pools cost a little more. If mempool2 was built without CONFIG_MEMPOOL2_DEBUG they return
+ * -EOPNOTSUPP, but mempool2_set_name() returns 0 and does nothing.
  */
 #ifndef _MEMPOOL2_DEBUG_H
 #define _MEMPOOL2_DEBUG_H

@@ -231,8 +231,9 @@ static void waiters_report(struct mp2b_crew *crew)
 	}
 	count_overtakes(waiters, &overtakes);
 
-	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d hold_us=%d busy_us=%d irq_us=%d cpu=%d ",
-		    params->kind->name, params->threads, params->elements,
+	mp2b_report("scenario=waiters pool=%s threads=%d elements=%d ",
+		    params->kind->name, params->threads, params->elements);
+	mp2b_report("hold_us=%d busy_us=%d irq_us=%d cpu=%d ",
 		    params->hold_us, params->busy_us, params->irq_us, params->cpu);
 	mp2b_report("elapsed_us=%llu allocated=%lu null=%lu switches=%lu ",
 		    div_u64(crew->elapsed_ns, 1000), done, null, switches);

@@ -357,8 +357,10 @@ static bool callback_may_run(const struct mempool2_waiter *waiter)
 		return true;
 	for_each_possible_cpu(cpu) {
 		/* Pairs with callback_call() (idle-or-called). */
-		if (smp_load_acquire(&per_cpu_ptr(&cpu_completions, cpu)->called) == waiter ||
-		    smp_load_acquire(&per_cpu_ptr(&cpu_late, cpu)->completions.called) == waiter)
+		if (smp_load_acquire(&per_cpu_ptr(&cpu_completions, cpu)->called) == waiter)
+			return true;
+		/* The same. */
+		if (smp_load_acquire(&per_cpu_ptr(&cpu_late, cpu)->completions.called) == waiter)
 			return true;
 	}
 	return false;
@@ -457,7 +459,8 @@ int __init mp2_completions_init(void)
 		init_irq_work(&late->irq_work, late_irq_work);
 		INIT_WORK(&late->work, late_work);
 	}
-	completions_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	completions_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM |
+					 WQ_HIGHPRI, 0);
 	if (!completions_wq)
 		return -ENOMEM;
 	/*

@@ -9,7 +9,6 @@
 
 #include "internal.h"
 
-
 /* Park @nr elements. Returns how many were parked before KASAN refused one. */
 unsigned int mp2_elements_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {

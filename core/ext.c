@@ -129,7 +129,7 @@ void mp2_registry_add(struct mempool2 *pool, struct mempool2_reserve *reserve)
 
 /* Replace @old by @reserve, for the calls on the pool and in the registry. */
 void mp2_registry_replace(struct mempool2 *pool, struct mempool2_reserve *old,
-			     struct mempool2_reserve *reserve)
+			  struct mempool2_reserve *reserve)
 {
 	unsigned long flags;
 

@@ -58,7 +58,8 @@
 #define misuse_uninit(pool)	misuse_uninit_at(_RET_IP_, pool)
 
 #define misuse_waiter(waiter)						\
-	misuse_once(!(waiter)->callback, "the waiter has no function: mempool2_waiter_init() sets one")
+	misuse_once(!(waiter)->callback,				\
+		    "the waiter has no callback: mempool2_waiter_init() sets one")
 
 #define misuse_bulk(pool, count)					\
 	(misuse_uninit(pool) ||						\

@@ -167,6 +167,7 @@ static __always_inline bool slot_put(void **slot, void *element)
  */
 static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
 {
+	/* Pairs with mp2_reserve_set_moving(). */
 	bool moving = smp_load_acquire(&reserve->is_moving);
 
 	/*

@@ -75,7 +75,8 @@ static struct mempool2_reserve *pool_own(struct mempool2 *pool)
 static void pool_disown(struct mempool2 *pool)
 {
 	spin_lock_irq(&mp2_registry_lock);
-	mp2_reserve_disown(rcu_dereference_protected(pool->reserve, lockdep_is_held(&mp2_registry_lock)));
+	mp2_reserve_disown(rcu_dereference_protected(pool->reserve,
+						     lockdep_is_held(&mp2_registry_lock)));
 	spin_unlock_irq(&mp2_registry_lock);
 }
 

@@ -295,8 +295,9 @@ static void retrier_leave(struct retrier *retrier)
 
 /*
  * Call the alloc function until the request is served or there is no memory. If it @looks, the
- * retrier serves the queue from the reserve first, as sleeper_retry() does. While the request is the
- * head of the queue no other one is served, so @completed is empty when the RCU section is left.
+ * retrier serves the queue from the reserve first, as sleeper_retry() does. While the request is
+ * the head of the queue no other one is served, so @completed is empty when the RCU section is
+ * left.
  */
 static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 {

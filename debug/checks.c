@@ -41,7 +41,7 @@ static size_t elements_area(const struct mempool2 *pool)
 
 /* A new pool has got @element, after @last: are there elements with equal addresses? */
 void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
-			     const void *last)
+			  const void *last)
 {
 	if (elements->alike == ALIKE_NEVER || !last)
 		return;

@@ -65,7 +65,8 @@ static inline void mp2_debug_filled(struct mempool2 *pool, void *element) {}
 static inline void mp2_debug_untrack(struct mempool2 *pool, void *element) {}
 static inline void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
 					const void *last) {}
-static inline void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp) {}
+static inline void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller,
+				gfp_t gfp) {}
 static inline void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp) {}
 static inline void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err) {}
 static inline void mp2_debug_wait_begin(struct mempool2_waiter *waiter, unsigned long timeout) {}

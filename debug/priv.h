@@ -50,7 +50,7 @@ struct mempool2_figures {
 
 /* Interrupts are disabled, since interrupt handlers count too. */
 static inline struct mempool2_stats *figures_begin(const struct mempool2_ext *ext,
-					    unsigned long *flags)
+						   unsigned long *flags)
 {
 	struct mempool2_figures *own;
 

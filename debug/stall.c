@@ -195,14 +195,14 @@ void mp2_debug_wait_end(struct mempool2_waiter *waiter)
 	figures_end(ext, flags);
 }
 
-struct mp2_waiters_count {
+struct waiters_count {
 	struct waiters_look	look;
 	int			nr;
 };
 
 static bool waiter_count(struct waiters_look *look, struct mempool2_waiter *waiter)
 {
-	struct mp2_waiters_count *count = container_of(look, struct mp2_waiters_count, look);
+	struct waiters_count *count = container_of(look, struct waiters_count, look);
 
 	/* The first waiter leads to the pool, which has the number. */
 	count->nr = READ_ONCE(waiter->pool->nr_waiters);
@@ -211,7 +211,7 @@ static bool waiter_count(struct waiters_look *look, struct mempool2_waiter *wait
 
 int mp2_waiters_count(const struct mempool2_ext *ext)
 {
-	struct mp2_waiters_count count = { .look.see = waiter_count };
+	struct waiters_count count = { .look.see = waiter_count };
 
 	if (!waiters_look_at(&count.look, ext))
 		waiters_see(&count.look);
@@ -219,7 +219,8 @@ int mp2_waiters_count(const struct mempool2_ext *ext)
 }
 
 /* Called with the lock of the list held: a waiter and its task stay while the waiter is listed. */
-static void waiter_snapshot(const struct mempool2_waiter *waiter, u64 now, struct waiter_snapshot *view)
+static void waiter_snapshot(const struct mempool2_waiter *waiter, u64 now,
+			    struct waiter_snapshot *view)
 {
 	view->pid = waiter->task ? task_pid_nr(waiter->task) : 0;
 	/*
@@ -249,7 +250,7 @@ const char *mp2_waiter_name(struct waiter_snapshot *view)
 	return view->comm;
 }
 
-struct mp2_waiters_copy {
+struct waiters_copy {
 	struct waiters_look	look;
 	u64			now;
 	struct waiter_snapshot	*views;
@@ -259,7 +260,7 @@ struct mp2_waiters_copy {
 
 static bool waiter_copy(struct waiters_look *look, struct mempool2_waiter *waiter)
 {
-	struct mp2_waiters_copy *copy = container_of(look, struct mp2_waiters_copy, look);
+	struct waiters_copy *copy = container_of(look, struct waiters_copy, look);
 
 	waiter_snapshot(waiter, copy->now, &copy->views[copy->nr++]);
 	return copy->nr < copy->max;
@@ -269,7 +270,7 @@ static bool waiter_copy(struct waiters_look *look, struct mempool2_waiter *waite
 unsigned int mp2_waiters_copy(const struct mempool2_ext *ext, struct waiter_snapshot *views,
 			      unsigned int max)
 {
-	struct mp2_waiters_copy copy = {
+	struct waiters_copy copy = {
 		.look.see = waiter_copy,
 		.now = ktime_get_ns(),
 		.views = views,
@@ -303,7 +304,8 @@ struct stall_snapshot {
 	bool			has_records;
 };
 
-static bool waiter_is_stalled(const struct stall_snapshot *view, const struct mempool2_waiter *waiter)
+static bool waiter_is_stalled(const struct stall_snapshot *view,
+			      const struct mempool2_waiter *waiter)
 {
 	return !waiter->is_reported && (s64)(view->now - waiter->since) >= (s64)view->ns;
 }

@@ -466,7 +466,7 @@ void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr)
 
 /* The caller has taken elements without waiting. */
 void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
-				   unsigned long caller)
+			     unsigned long caller)
 {
 	trace_mempool2_reserve_alloc(pool, nr, caller);
 	pool_stats_add(pool, reserve_allocs, nr);

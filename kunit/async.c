@@ -1082,7 +1082,7 @@ static void one_free_calls_no_more_functions_than_a_batch(struct kunit *test)
 	int i, nr_calls;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: a free calls no function, a thread does");
+		kunit_skip(test, "PREEMPT_RT: a free runs no callback, a thread does");
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	atomic_set(&nr_many, 0);
@@ -1263,7 +1263,7 @@ static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *t
 	int nr_calls;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: a free calls no function, a thread does");
+		kunit_skip(test, "PREEMPT_RT: a free runs no callback, a thread does");
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	source_allow(&fx->src, 1);
@@ -1650,7 +1650,7 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	void *element;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: a resize calls no function, a thread does");
+		kunit_skip(test, "PREEMPT_RT: a resize runs no callback, a thread does");
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
 	request = kunit_kzalloc(test, sizeof(*request), GFP_KERNEL);
@@ -2098,7 +2098,7 @@ static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
 	struct request request;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: no function may end a pool");
+		kunit_skip(test, "PREEMPT_RT: no callback may end a pool");
 	fixture_pool(fx, 1);
 	request_being_retried(fx, &request);
 	request.then = free_and_exit;
@@ -2149,7 +2149,7 @@ static void request_without_a_function_is_refused(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiter)),
 				(long)-EINVAL);
-	expect_one_warning(fx, &spent, "no function");
+	expect_one_warning(fx, &spent, "no callback");
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
@@ -2166,7 +2166,7 @@ static void bulk_request_without_a_function_is_refused(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, elems, 2,
 								&waiter), -EINVAL);
-	expect_one_warning(fx, &spent, "no function");
+	expect_one_warning(fx, &spent, "no callback");
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 

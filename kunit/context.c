@@ -490,6 +490,7 @@ static void take_without_a_page(struct kunit *test, unsigned int checks)
 	struct fixture *fx = test->priv;
 	struct job job = { .fx = fx };
 
+	needs_debugging(test);
 	if (!pages_are_watched())
 		kunit_skip(test, "no mm_page_alloc tracepoint in this kernel");
 	if (!depot_can_be_spent())

@@ -325,6 +325,7 @@ static void freed_error_never_gets_past_the_checks(struct kunit *test)
 	struct fixture *fx = test->priv;
 	int i;
 
+	needs_debugging(test);
 	fixture_pool(fx, 2);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_DOUBLE), 0);
 	mempool2_free(mempool2_alloc(&fx->pool, GFP_KERNEL), &fx->pool);

@@ -966,7 +966,7 @@ void patch_no_code(struct fixture *fx)
 	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
 		return;
 	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->instrumented, 0, sizeof(long)), 0);
-	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->instrumented, 1), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&fx->instrumented, 1), 0);
 }
 
 void fixture_hold(struct fixture *fx, void *element)

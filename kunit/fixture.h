@@ -259,6 +259,13 @@ void fixture_hold(struct fixture *fx, void *element);
 void *fixture_put(struct fixture *fx);
 void fixture_put_all(struct fixture *fx);
 
+/* For cases of what CONFIG_MEMPOOL2_DEBUG=n leaves out. */
+#define needs_debugging(test)						\
+	do {								\
+		if (!IS_ENABLED(CONFIG_MEMPOOL2_DEBUG))			\
+			kunit_skip(test, "needs CONFIG_MEMPOOL2_DEBUG"); \
+	} while (0)
+
 /*
  * Until the case ends, switching a feature of a pool does not patch code. For cases that switch
  * hundreds of times while other CPUs run that code: QEMU before 8.1 sometimes keeps the

@@ -188,7 +188,8 @@ static void pools_can_be_made_on_a_given_node(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_init_node(&fx->pool, 4, source_alloc,
 						 source_free, &fx->src,
 						 GFP_KERNEL, node), 0);
-	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(rcu_access_pointer(fx->pool.reserve))), node);
+	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(rcu_access_pointer(fx->pool.reserve))),
+			node);
 }
 
 /* NULL does nothing */

@@ -412,7 +412,7 @@ static void function_may_end_a_pool_with_a_limit(struct kunit *test)
 	void *element;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: no function may end a pool");
+		kunit_skip(test, "PREEMPT_RT: no callback may end a pool");
 	nr_used_after_end = 0;
 	KUNIT_ASSERT_EQ(test, mempool2_init(&ended, 1, source_alloc, source_free, &fx->src), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&ended, 1), 0);
@@ -463,7 +463,7 @@ static void failed_allocation_calls_no_functions_itself(struct kunit *test)
 	int i;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "PREEMPT_RT: only a thread calls functions");
+		kunit_skip(test, "PREEMPT_RT: only a thread runs callbacks");
 	fixture_limited_pool(fx, 1, 2);
 	hold(fx, 1);
 	source_fail(&fx->src);

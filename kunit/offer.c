@@ -139,6 +139,7 @@ static void offers_are_made_while_checks_are_on(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
+	needs_debugging(test);
 	holder_and_waiter(fx, caller_holds_for_nothing, 1);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_ALL), 0);
 	fixture_put(fx);
