@@ -3,9 +3,12 @@
  * mempool2 - pools of preallocated elements, for allocations that cannot fail
  *
  * A pool guarantees min_nr elements, parked in its reserve or in flight. So an allocation that may
- * sleep always succeeds: while memory is gone, its wait ends when a caller frees an element.
- * Waiters are served in FIFO order. No call costs more because the pool is larger or the queue
- * longer.
+ * sleep always succeeds, as long as each caller frees its element without another one: while memory
+ * is gone, the wait ends with such a free. All ways to wait share one FIFO queue. No call costs
+ * more because the pool is larger or the queue longer.
+ *
+ * Elements come from a back end and go there: the pair alloc_fn and free_fn, of the caller or one
+ * of the stock pairs, which the kind of the pool names.
  *
  * An element is in one of four places:
  *
@@ -18,34 +21,48 @@
  *	                            reserve ---> oldest waiter ---> in flight, when the waiter has
  *	                                hand-over                   all the elements that it wants
  *
+ * (Besides: creation, refill and growth fill the reserve; shrinking and the end of the pool free
+ * elements; a waiter that gives up passes its elements on.) To park an element is to poison it for
+ * KASAN and the checks; then it is put where it stays.
+ *
  * While there is memory and the reserve is FULL, neither allocation nor free writes to the pool:
- * pool->state, one word, tells mempool2_free() both that the reserve is FULL and which back end to
- * call.
+ * mempool2_free() reads pool->state, one word. It has the kind of the pool; NOT_FULL, whose absence
+ * is FULL; FULL_SCAN and the number of scans; WAITERS and OFFERED. A state that is the kind alone
+ * says that the reserve is FULL, that there are no waiters, and which back end to call.
  *
- * Reserve. Up to 128 elements are in slots, each of which a CPU fills or empties by one cmpxchg(),
- * a full barrier. The rest is in the store, an array under reserve->lock:
+ * Reserve. Elements are in slots, 8 for each CPU but 16 to 128, each of which any CPU fills or
+ * empties by one cmpxchg(), a full barrier. A CPU begins at the slot of its hint. What a slot has:
  *
- *	NULL --put--> element --take--> NULL			a slot, without a lock
- *	slots <---half of the slots at a time---> store		under reserve->lock
+ *	NULL --put--> element --take--> NULL			without a lock
  *	NULL or element --resize--> SLOT_CLOSED			for good
- *	element --sweep of the checks--> SLOT_CLOSED --> element	for a moment
+ *	element --sweep--> SLOT_CLOSED --> element		while the checks look at it
  *
- * FULL is proved, not counted, so that CPUs share no cache line but that of a slot. A CPU that
- * finds no room scans all slots, under reserve->lock. It commits FULL if the store has no room and
- * pool->state, which has the number of scans, did not change but for WAITERS and OFFERED:
+ * More elements are in the store, an array under reserve->lock. A CPU that needs the store, as the
+ * slots were empty or full, moves as many elements as fill half of the slots at the same time.
+ *
+ * FULL is proved, not counted, so that CPUs write no common cache line but that of a slot. A CPU
+ * that finds no room scans all slots, under reserve->lock. It commits FULL if it has found all of
+ * them filled, the store has no room, and pool->state did not change but for WAITERS and OFFERED:
  *
  *	NOT_FULL ---scan begins---> NOT_FULL|FULL_SCAN ---all slots filled, commit---> FULL
  *	    ^                              |                                            |
  *	    +--- taker clears FULL_SCAN ---+-------------- taker sets NOT_FULL ---------+
  *
- * Empty is no state: a CPU looks at all slots, and under the lock if reserve_has_more().
+ * Until the taker has set NOT_FULL another CPU may still see FULL. It frees an element that the
+ * reserve does not lack: the taker has not passed on the address of the missing one yet.
  *
- * Waiters are exclusive entries of pool->wait. A CPU that finds an element and a waiter takes the
- * lock of the queue and hands the element to the head, which stays there until it has all elements.
- * While WAITERS is set no newcomer takes from the reserve, with one exception: a task that frees an
- * element after a short hold puts it into the reserve, sets OFFERED and wakes the head of the
- * queue; until the head runs, any caller may take elements. The head calls alloc_fn again from time
- * to time.
+ * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty or
+ * elements were moving.
+ *
+ * Waiters are exclusive entries of the wait queue pool->wait. A CPU that frees an element and sees
+ * WAITERS, or has set WAITERS and finds an element, takes pool->wait.lock and hands the element to
+ * the head, which stays there until it has all elements; it is woken with the last one. While
+ * WAITERS is set a newcomer may still get an element from alloc_fn, but none from the reserve, with
+ * one exception: a task that frees an element which it has held without a context switch puts it
+ * into the reserve, sets OFFERED and wakes the head. Until the head runs and clears OFFERED, any
+ * caller may take elements; if the head finds none, the next one is handed to it. The head calls
+ * alloc_fn again after 10 ms, 20 ms and so on, by a timer of its own or, for a request, by
+ * core/retry.c.
  *
  * Requests are waiters with a callback instead of a task:
  *
@@ -53,9 +70,13 @@
  *	              |             |
  *	              +-------------+---mempool2_cancel()---> CANCELLED ---dequeued---> IDLE
  *
- * Resize publishes a new reserve by RCU, with is_moving set, and old leading to the old reserve.
+ * SUBMITTED is where PREEMPT_RT does not let the caller take pool->wait.lock: another context
+ * queues the request. The callback may make the next request with the same waiter.
+ *
+ * Resize publishes a new reserve by RCU, with is_moving set, and new->old leading to the old one.
  * After a grace period it moves elements in batches under the locks of both, then clears is_moving.
- * A reserve has one owner at a time (is_owned): a step of a resize, or a sweep.
+ * A reserve has one owner at a time (is_owned): a step of a resize, or a sweep, in which the checks
+ * look at all parked elements.
  *
  * Races. In A and B each side writes, issues a full barrier and reads the word of the other side,
  * so that at least one side sees the other. C and D pass a message. The comment at a barrier has
@@ -64,44 +85,48 @@
  *	A  waiter   sets WAITERS       mb  looks at the reserve
  *	   free     puts the element   mb  reads WAITERS
  *	B  scanner  sets FULL_SCAN     mb  looks at the slots, commits
- *	   taker    takes the element  mb  reads the state again
+ *	   taker    reads the state, takes the element  mb  reads the state again
  *	C  mover    sets is_moving, waits for a grace period, moves under the lock, clears is_moving
- *	   taker    reads is_moving, nr_stored; looks at slots; if either was set, takes the lock
- *	D  taker    reads NOT_FULL     mb  passes on the address of the element
+ *	   taker    reads is_moving, nr_stored; looks at slots; if either was not 0, takes the lock
+ *	D  taker    has seen or set NOT_FULL  mb  passes on the address of the element
  *	   free     gets the address  rmb  reads the state
  *
- * So (A) no element stays in the reserve beside a waiter; (B) a CPU that frees an element which the
- * reserve lacks never sees FULL; (C) a taker misses no element that moves; (D) what B says holds in
- * whatever way the address of the element reached the freeing CPU.
+ * So (A) no element stays in the reserve beside a waiter; (B) a CPU that frees an element which
+ * was taken from the reserve never sees FULL; (C) a taker misses no element that moves; (D) what B
+ * says holds in whatever way the address of the element reached the freeing CPU.
  *
- * Lock order, from the outside in; "or" separates locks that do not nest:
+ * Lock order, from the outside in; "or" separates locks that do not nest. These chains do not nest
+ * in each other:
  *
- *	features_mutex, or dirs_mutex of debugfs
+ *	mp2_features_mutex (switches features), or dirs_mutex of debugfs
  *	  mp2_registry_lock			registry of all reserves, is_owned
  *	    mp2_owner_wait.lock, or reserve->lock
- *	pool->wait.lock				the queue; never with mp2_registry_lock
- *	  retrier->lock, or reserve->lock, or ext->lock, or report_lock
- *	reserve->lock				store, scan, moves
- *	  old->lock of the reserve being replaced, or ext->lock of the checks
  *
- * While alloc_fn, free_fn or a callback runs, none of these is held and no reserve is owned.
+ *	pool->wait.lock				the queue
+ *	  retrier->lock (requests to retry), or reserve->lock, or ext->lock, or report_lock
+ *
+ *	reserve->lock				store, scan, moves
+ *	  old->lock of the reserve being replaced, or ext->lock (records of the checks)
+ *
+ * While alloc_fn, free_fn or a callback runs, no lock or mutex is held and no reserve is owned.
  *
  * Files:
  *
- *	mempool2.h		the API, with the inline fast paths
+ *	mempool2.h		the API
  *	mempool2.c		allocate, free, create, destroy
  *	core/internal.h		interfaces between the files, and which file may call which
  *	core/reserve.[ch]	slots, store, FULL
  *	core/backend.c		stock alloc and free functions
  *	core/element.c		parks and unparks elements
- *	core/wait.c		waiters, hand-over, offers, limits, sleep
+ *	core/wait.c		waiters, hand-over, offers, sleep, waiting for a limit
  *	core/async.c		requests and the contexts that run callbacks
  *	core/retry.c		calls alloc_fn again for requests
- *	core/resize.c		resize, refill, limits
- *	core/compat.h		differences between the supported kernels
- *	core/ext.[ch]		registry, features of a pool
- *	debug/			names, events, statistics, checks, reports, debugfs: for all of them
- *				CONFIG_MEMPOOL2_DEBUG
+ *	core/resize.c		resize, refill, setting a limit
+ *	core/inline.h		the inline fast paths
+ *	core/compat*.h		differences between the supported kernels
+ *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext
+ *	debug/			names, events, statistics, checks, reports, debugfs: left out by
+ *				CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
  *
  * Documentation/design.rst has the reasons.
  */
