@@ -75,8 +75,7 @@
  *
  * Resize publishes a new reserve by RCU, with is_moving set, and new->old leading to the old one.
  * After a grace period it moves elements in batches under the locks of both, then clears is_moving.
- * A reserve has one owner at a time (is_owned): a step of a resize, or a sweep, in which the checks
- * look at all parked elements.
+ * A reserve has one owner at a time (is_owned): a step of a resize, or a sweep of the checks.
  *
  * Races. In A and B each side writes, issues a full barrier and reads the word of the other side,
  * so that at least one side sees the other. C and D pass a message. The comment at a barrier has
@@ -112,22 +111,19 @@
  *
  * Files:
  *
- *	mempool2.h		the API
+ *	mempool2.h		the API; core/inline.h has its inline fast paths
  *	mempool2.c		allocate, free, create, destroy
  *	core/internal.h		interfaces between the files, and which file may call which
  *	core/reserve.[ch]	slots, store, FULL
- *	core/backend.c		stock alloc and free functions
- *	core/element.c		parks and unparks elements
+ *	core/backend.c		stock alloc and free functions; core/element.c parks elements
  *	core/wait.c		waiters, hand-over, offers, sleep, waiting for a limit
  *	core/async.c		requests and the contexts that run callbacks
  *	core/retry.c		calls alloc_fn again for requests
  *	core/resize.c		resize, refill, setting a limit
- *	core/inline.h		the inline fast paths
  *	core/compat*.h		differences between the supported kernels
  *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext
  *	debug/			names, events, statistics, checks, reports, debugfs: left out by
  *				CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
- *
  * Documentation/design.rst has the reasons.
  */
 #include <linux/atomic.h>
