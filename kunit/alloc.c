@@ -7,7 +7,7 @@
 
 #include "fixture.h"
 
-/* Alloc adds its own flags to the mask */
+/* Promise 4: alloc adds its own flags to the mask */
 
 struct use_mask {
 	const char	*name;
@@ -65,7 +65,7 @@ static void second_try_has_the_full_mask_if_that_is_more(struct kunit *test)
 	}
 }
 
-/* The order in which alloc looks for an element */
+/* Promise 5: the order in which alloc looks for an element */
 
 static void healthy_alloc_leaves_the_reserve_alone(struct kunit *test)
 {
@@ -177,7 +177,7 @@ static void alloc_fn_that_sleeps_is_served_by_sleeping(struct kunit *test)
 	fx->src.sleeps = false;
 }
 
-/* Without reclaim alloc may use the reserve and may fail */
+/* Promise 7: without reclaim alloc may use the reserve and may fail */
 
 static void alloc_without_reclaim_uses_the_reserve(struct kunit *test)
 {
@@ -206,7 +206,7 @@ static void alloc_without_reclaim_returns_null_when_all_is_gone(struct kunit *te
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
-/* Callbacks run unlocked and may sleep */
+/* Promise 8: callbacks run unlocked and may sleep */
 
 static void callbacks_run_without_locks_and_with_interrupts_on(struct kunit *test)
 {
@@ -245,7 +245,7 @@ static void free_fn_may_sleep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_atomic), 0);
 }
 
-/* Elements that do not come from the pool */
+/* Promise 9: elements that do not come from the pool */
 
 static void foreign_element_fills_the_reserve(struct kunit *test)
 {
@@ -297,7 +297,7 @@ static void free_to_a_full_pool_beside_a_caller_that_queues_goes_to_free_fn(stru
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
-/* The guarantee */
+/* Promise 10: the guarantee */
 
 static void reserve_is_refilled_before_free_fn_is_called(struct kunit *test)
 {
@@ -384,7 +384,7 @@ static void guarantee_holds_after_every_step(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, broken, 0);
 }
 
-/* A pool with min_nr 0 allocates and frees like any other */
+/* Promise 13: a pool with min_nr 0 allocates and frees like any other */
 
 static void pool_with_min_nr_0_allocates_and_frees(struct kunit *test)
 {
@@ -401,8 +401,8 @@ static void pool_with_min_nr_0_allocates_and_frees(struct kunit *test)
 }
 
 /*
- * The parts of alloc: alloc_preallocated uses only the reserve, alloc_noreserve only the alloc
- * function
+ * Promise 17: the parts of alloc: alloc_preallocated uses only the reserve, alloc_noreserve only
+ * the alloc function
  */
 
 static void alloc_preallocated_never_calls_alloc_fn(struct kunit *test)

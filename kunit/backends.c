@@ -165,7 +165,7 @@ static void create_sets_up_the_backend(struct kunit *test)
 	expect_no_warning(test->priv);
 }
 
-/* Fresh elements and those of the reserve, with real memory */
+/* Promise 5: fresh elements and those of the reserve, with real memory */
 
 static void elements_are_whole_and_apart(struct kunit *test)
 {
@@ -269,7 +269,7 @@ static void resize_works_with_the_backend(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(pool), 1);
 }
 
-/* How callers get elements that do not come from the pool */
+/* Promise 9: how callers get elements that do not come from the pool */
 static void element_from_the_allocator_may_be_freed_to_the_pool(struct kunit *test)
 {
 	const struct backend *backend = test->param_value;
@@ -323,7 +323,7 @@ static void reserve_serves_when_the_slab_allocator_fails(struct kunit *test)
 }
 #endif
 
-/* Page elements are pages of the right order, and not compound */
+/* Promise 18: page elements are pages of the right order, and not compound */
 
 static const int orders[] = { 0, 1, 2, 3 };
 
@@ -441,7 +441,7 @@ static void stock_function_works_beside_a_callers_own(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&nr_own_calls), 1);
 }
 
-/* A slab cache without a constructor causes no warning */
+/* Promise 18: a slab cache without a constructor causes no warning */
 static void slab_pool_of_a_plain_cache_gives_no_warning(struct kunit *test)
 {
 	struct fixture *fx = test->priv;

@@ -10,6 +10,8 @@
 
 /* A bulk allocation fills the whole array */
 
+/* Promise 15: alloc_bulk fills the whole array */
+
 /* Hold the elements that a bulk call returned, and check that none is missing or returned twice. */
 static void keep(struct fixture *fx, void **elems, int count)
 {
@@ -620,7 +622,7 @@ static void two_bulk_waiters_are_served_one_after_the_other(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
 }
 
-/* A bulk free fills the reserve, and frees the surplus */
+/* Promise 16: a bulk free fills the reserve, and frees the surplus */
 
 struct lack {
 	unsigned int	nr;

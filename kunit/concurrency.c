@@ -194,7 +194,7 @@ static void size_name(const int *min_nr, char *name)
 
 KUNIT_ARRAY_PARAM(size, sizes, size_name);
 
-/* No element is lost, and no caller waits forever */
+/* Promise 10 and promise 12: no element is lost, and no caller waits forever */
 
 static void alloc_and_free_loop(struct caller *caller)
 {
@@ -247,7 +247,7 @@ static void waiters_are_served_in_their_order_under_load(struct kunit *test)
 	KUNIT_EXPECT_GE(test, callers_finish_with(fx, 10), 10);
 }
 
-/* The same while the back end fails now and then */
+/* Promise 12: the same while the back end fails now and then */
 
 static void fail_at_times_loop(struct caller *caller)
 {
@@ -278,7 +278,7 @@ static void memory_that_comes_and_goes_loses_nothing(struct kunit *test)
 }
 
 /*
- * The pointer alone is passed on, by a plain store and a plain load
+ * Promise 11: the pointer alone is passed on, by a plain store and a plain load
  *
  * Each pair of callers has a slot. If a free could miss that its element is missing from the
  * reserve it would call free_fn. In this case no element is surplus, so no free may call it.
@@ -347,7 +347,7 @@ static void pointer_passed_without_barriers_refills_the_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), *min_nr);
 }
 
-/* Resizes beside other calls, and beside other resizes */
+/* Promise 14: resizes beside other calls, and beside other resizes */
 
 static void resize_loop(struct caller *caller)
 {
@@ -390,7 +390,7 @@ static void several_resizes_at_once_leave_a_whole_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), mempool2_nr_reserved(&fx->pool));
 }
 
-/* Bulk callers beside single ones */
+/* Promise 15: bulk callers beside single ones */
 
 static void bulk_loop(struct caller *caller)
 {
@@ -640,7 +640,7 @@ static void everything_at_once_keeps_the_books(struct kunit *test)
 }
 
 /*
- * As many elements as callers, each of which holds at most one: no allocation fails
+ * Promise 10: as many elements as callers, each of which holds at most one: no allocation fails
  *
  * No caller can wait, and the back end fails. The surplus elements are in slots between the
  * callers. Each caller swaps its element for the one that it finds in a slot: so elements are
@@ -841,7 +841,7 @@ static void waiters_are_served_while_the_pool_is_resized(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* Elements that a resize moves count as present */
+/* Promise 14: elements that a resize moves count as present */
 
 static void take_and_put_loop(struct caller *caller)
 {

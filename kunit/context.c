@@ -63,7 +63,7 @@ static void job_free_bulk(void *arg)
 	job->ret = mempool2_free_bulk(&job->fx->pool, job->elems, job->count);
 }
 
-/* Alloc without reclaim, in any context */
+/* Promise 7: alloc without reclaim, in any context */
 
 static void gfp_atomic_gets_fresh_memory(struct kunit *test)
 {
@@ -130,7 +130,7 @@ static void gfp_atomic_gets_null_when_others_wait(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
-/* The parts of alloc, in any context */
+/* Promise 17: the parts of alloc, in any context */
 
 static void alloc_preallocated_gets_the_reserve(struct kunit *test)
 {
@@ -159,7 +159,7 @@ static void alloc_noreserve_gets_fresh_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-/* Free, in any context */
+/* Promise 8: free, in any context */
 
 static void free_fills_the_reserve_and_then_calls_free_fn(struct kunit *test)
 {
@@ -331,7 +331,7 @@ static void free_beyond_a_full_reserve_serves_a_waiter(struct kunit *test)
 	}
 }
 
-/* A bulk free, in any context */
+/* Promise 16: a bulk free, in any context */
 
 static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 {
@@ -360,7 +360,7 @@ static void free_bulk_serves_a_waiter_and_fills_the_reserve(struct kunit *test)
 }
 
 /*
- * A caller that cannot wait gets all of the reserve, in any context
+ * Promise 10: a caller that cannot wait gets all of the reserve, in any context
  *
  * It gets as many elements as the reserve has, one after the other, and then none; and all of
  * them again once they are back.

@@ -443,7 +443,7 @@ static void retry_of_a_waiter_takes_no_error(struct kunit *test)
 	expect_one_warning_from(fx, &spent, "caller_alloc", "is no element");
 }
 
-/* What is legal but unwise causes one warning, and works */
+/* Promise 18: what is legal but unwise causes one warning, and works */
 
 static void gfp_zero_has_one_warning_and_works(struct kunit *test)
 {

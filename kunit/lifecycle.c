@@ -10,7 +10,7 @@
 
 #include "fixture.h"
 
-/* Init, exit, and the state of the pool in between */
+/* Promise 1: init, exit, and the state of the pool in between */
 
 static void init_works_on_a_zeroed_struct(struct kunit *test)
 {
@@ -192,7 +192,7 @@ static void pools_can_be_made_on_a_given_node(struct kunit *test)
 			node);
 }
 
-/* NULL does nothing */
+/* Promise 2: NULL does nothing */
 
 static void destroy_of_null_does_nothing(struct kunit *test)
 {
@@ -224,7 +224,7 @@ static void free_of_null_to_a_zeroed_pool_does_nothing(struct kunit *test)
 	expect_no_warning(fx);
 }
 
-/* No memory while a pool is created */
+/* Promise 3: no memory while a pool is created */
 
 static const int failing_calls[] = { 0, 1, 3, 7 };
 
@@ -346,7 +346,7 @@ static void create_survives_the_failure_of_any_allocation(struct kunit *test)
 }
 #endif
 
-/* The caller's mask while a pool is created */
+/* Promise 4: the caller's mask while a pool is created */
 
 struct given_mask {
 	const char	*name;
@@ -406,7 +406,7 @@ static void init_runs_alloc_fn_without_locks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_locked), 0);
 }
 
-/* A pool with min_nr 0 */
+/* Promise 13: a pool with min_nr 0 */
 
 static void pool_with_min_nr_0_is_legal(struct kunit *test)
 {
@@ -423,6 +423,8 @@ static void pool_with_min_nr_0_is_legal(struct kunit *test)
 }
 
 /* A pool may be copied before its first use */
+
+/* Promise 19: a pool that is not yet used may be copied */
 
 /* As md/raid1 does when its disks change: a new pool on the stack. */
 static void copy_pool(struct fixture *fx, int min_nr)
@@ -490,6 +492,8 @@ static void idle_pool_may_be_exited_through_a_copy(struct kunit *test)
 /* Pools work before the first initcall */
 
 #ifdef MODULE
+/* Promise 20: pools work before the first initcall */
+
 static void pool_works_before_the_first_initcall(struct kunit *test)
 {
 	kunit_skip(test, "the tests are a module: they come after all initcalls");

@@ -10,7 +10,7 @@
 
 #include "fixture.h"
 
-/* Resizing */
+/* Promise 14: resizing */
 
 static void resize_to_the_same_size_changes_nothing(struct kunit *test)
 {
@@ -53,7 +53,7 @@ static void growing_with_an_element_out_guarantees_the_new_size(struct kunit *te
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 10);
 }
 
-/* The mask of a resize is GFP_KERNEL, unchanged */
+/* Promise 4: the mask of a resize is GFP_KERNEL, unchanged */
 static void growing_hands_on_gfp_kernel_unchanged(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -785,7 +785,7 @@ static void waiter_that_comes_in_the_middle_of_growing_is_served(struct kunit *t
 	fx->incomplete = true;
 }
 
-/* One CPU can take all elements of a pool of any size, and soon */
+/* Promise 10: one CPU can take all elements of a pool of any size, and soon */
 
 static const int any_sizes[] = { 1, 2, 64, 65, 128, 256, 1000, 100000 };
 

@@ -13,7 +13,7 @@
 
 #include "fixture.h"
 
-/* With reclaim alloc waits, and never returns NULL */
+/* Promise 6: with reclaim alloc waits, and never returns NULL */
 
 static void alloc_with_reclaim_waits_until_an_element_is_freed(struct kunit *test)
 {
@@ -573,7 +573,7 @@ static void healthy_allocations_go_on_beside_waiters(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
-/* An element from elsewhere serves a waiter too */
+/* Promise 9: an element from elsewhere serves a waiter too */
 
 static void foreign_element_serves_a_waiter(struct kunit *test)
 {
@@ -591,7 +591,7 @@ static void foreign_element_serves_a_waiter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* Elements that waiters free again do not leak out of the reserve */
+/* Promise 10: elements that waiters free again do not leak out of the reserve */
 
 static void reserve_is_full_again_after_the_waiters(struct kunit *test)
 {
@@ -613,7 +613,7 @@ static void reserve_is_full_again_after_the_waiters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
 }
 
-/* Each CPU can get every element */
+/* Promise 12: each CPU can get every element */
 
 static void caller_drain(struct caller *caller)
 {
@@ -1163,7 +1163,7 @@ static void large_pool_is_whole_without_the_cpu_that_filled_it(struct kunit *tes
 }
 #endif
 
-/* Waiters on a pool with min_nr 0 */
+/* Promise 13: waiters on a pool with min_nr 0 */
 
 static void waiter_on_a_pool_with_min_nr_0_is_woken_by_a_free(struct kunit *test)
 {
