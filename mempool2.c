@@ -4,8 +4,8 @@
  *
  * A pool guarantees min_nr elements, parked in its reserve or in flight. So an allocation that may
  * sleep always succeeds, as long as each caller frees its element without another one: while memory
- * is gone, the wait ends with such a free. All ways to wait share one FIFO queue. No call costs
- * more because the pool is larger or the queue longer.
+ * is gone, the wait ends with such a free. All ways to wait share one FIFO queue. No allocation or
+ * free costs more because the pool is larger or the queue longer.
  *
  * Elements come from a back end and go there: the pair alloc_fn and free_fn, of the caller or one
  * of the stock pairs, which the kind of the pool names.
@@ -30,8 +30,9 @@
  * is FULL; FULL_SCAN and the number of scans; WAITERS and OFFERED. A state that is the kind alone
  * says that the reserve is FULL, that there are no waiters, and which back end to call.
  *
- * Reserve. Elements are in slots, 8 for each CPU but 16 to 128, each of which any CPU fills or
- * empties by one cmpxchg(), a full barrier. A CPU begins at the slot of its hint. What a slot has:
+ * Reserve. Elements are in slots, a cache line of slots for each CPU but 16 to 128, and never more
+ * slots than elements. Any CPU fills or empties any slot by one cmpxchg(), a full barrier. A CPU
+ * begins at the slot of its hint. What a slot has:
  *
  *	NULL --put--> element --take--> NULL			without a lock
  *	NULL or element --resize--> SLOT_CLOSED			for good
@@ -51,16 +52,17 @@
  * Until the taker has set NOT_FULL another CPU may still see FULL. It frees an element that the
  * reserve does not lack: the taker has not passed on the address of the missing one yet.
  *
- * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty or
- * elements were moving.
+ * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty,
+ * elements were moving or another CPU was scanning.
  *
  * Waiters are exclusive entries of the wait queue pool->wait. A CPU that frees an element and sees
  * WAITERS, or has set WAITERS and finds an element, takes pool->wait.lock and hands the element to
  * the head, which stays there until it has all elements; it is woken with the last one. While
  * WAITERS is set a newcomer may still get an element from alloc_fn, but none from the reserve, with
- * one exception: a task that frees an element which it has held without a context switch puts it
- * into the reserve, sets OFFERED and wakes the head. Until the head runs and clears OFFERED, any
- * caller may take elements; if the head finds none, the next one is handed to it. The head calls
+ * one exception: a task that frees an element which it has held without a context switch, since it
+ * waited for the element or took an offered one, puts it into the reserve, sets OFFERED and wakes
+ * the head. Until the head runs and clears OFFERED, any caller for one element may take elements;
+ * if the head finds none, the next one is handed to it. See "Offers" in core/wait.c. The head calls
  * alloc_fn again after 10 ms, 20 ms and so on, by a timer of its own or, for a request, by
  * core/retry.c.
  *
@@ -70,8 +72,8 @@
  *	              |             |
  *	              +-------------+---mempool2_cancel()---> CANCELLED ---dequeued---> IDLE
  *
- * SUBMITTED is where PREEMPT_RT does not let the caller take pool->wait.lock: another context
- * queues the request. The callback may make the next request with the same waiter.
+ * SUBMITTED: on PREEMPT_RT the caller may not take pool->wait.lock, and a thread queues the
+ * request. The callback may make the next request with the same waiter.
  *
  * Resize publishes a new reserve by RCU, with is_moving set, and new->old leading to the old one.
  * After a grace period it moves elements in batches under the locks of both, then clears is_moving.
@@ -90,14 +92,15 @@
  *	D  taker    has seen or set NOT_FULL  mb  passes on the address of the element
  *	   free     gets the address  rmb  reads the state
  *
- * So (A) no element stays in the reserve beside a waiter; (B) a CPU that frees an element which
- * was taken from the reserve never sees FULL; (C) a taker misses no element that moves; (D) what B
- * says holds in whatever way the address of the element reached the freeing CPU.
+ * So (A) no element stays in the reserve beside a waiter, unless the limit of the pool is reached;
+ * (B) a CPU that frees an element which the reserve lacks never sees FULL; (C) a taker misses no
+ * element that moves; (D) what B says holds in whatever way the address reached the freeing CPU.
  *
- * Lock order, from the outside in; "or" separates locks that do not nest. These chains do not nest
- * in each other:
+ * Lock order, from the outside in; "or" separates locks that do not nest. The first two chains do
+ * not nest in each other; the third goes on where they name reserve->lock:
  *
  *	mp2_features_mutex (switches features), or dirs_mutex of debugfs
+ *	  lock of a list of waiters (debug/stall.c), or ext->lock, or:
  *	  mp2_registry_lock			registry of all reserves, is_owned
  *	    mp2_owner_wait.lock, or reserve->lock
  *
@@ -117,8 +120,7 @@
  *	core/reserve.[ch]	slots, store, FULL
  *	core/backend.c		stock alloc and free functions; core/element.c parks elements
  *	core/wait.c		waiters, hand-over, offers, sleep, waiting for a limit
- *	core/async.c		requests and the contexts that run callbacks
- *	core/retry.c		calls alloc_fn again for requests
+ *	core/async.c		requests, and contexts that run callbacks; core/retry.c retries for them
  *	core/resize.c		resize, refill, setting a limit
  *	core/compat*.h		differences between the supported kernels
  *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext

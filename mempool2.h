@@ -159,9 +159,10 @@ struct mempool2 {
 	wait_queue_head_t	wait;
 	/* private: */
 	/*
-	 * What is known of the reserve and of waiters, see MEMPOOL2_NOT_FULL. mempool2_free()
-	 * reads nothing else while the reserve is full. Written when the reserve becomes full or
-	 * ceases to be full, and with the first and the last waiter.
+	 * What is known of the reserve and of waiters, see MEMPOOL2_NOT_FULL. While the reserve
+	 * is full mempool2_free() reads nothing else that changes. Written when the reserve
+	 * becomes full or ceases to be full, with the first and the last waiter, by a scan and by
+	 * an offer.
 	 */
 	atomic_t		state;
 	/* An enum mempool2_kind: what @alloc and @free are. */
@@ -531,16 +532,17 @@ void mempool2_free_pages(void *element, void *pool_data);
  *
  * Then, if @gfp_mask has %__GFP_DIRECT_RECLAIM, the caller joins the queue and sleeps until it is
  * given a freed element. While it waits it also calls the alloc function again, every 5 s; the
- * oldest waiter after 10 ms, and then after pauses that double each time, up to 1 s. The mask of
- * the alloc function always has %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
+ * oldest waiter after 10 ms, and then after pauses that double each time, up to 1 s. In a pool with
+ * a limit only the oldest task that sleeps calls it, and only below the limit. The mask of the
+ * alloc function always has %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
  *
  * Freed elements go to the waiters in the order in which the waiters joined the queue, and
  * newcomers take nothing from the reserve before the waiters do, with one exception, the offer. It
  * is for a task that frees an element which the task has held without a context switch, since it
  * waited for the element or took one that was offered. Such an element is parked in the reserve,
- * and the oldest waiter is woken to take it. Until that waiter runs, newcomers may take elements.
- * If the waiter then finds none, the next element that any CPU frees is given to it. So newcomers
- * overtake a waiter only once, and only for the time of its wake-up.
+ * and the oldest waiter is woken to take it. Until that waiter runs, newcomers that want one
+ * element may take elements. If the waiter then finds none, the next element that any CPU frees is
+ * given to it. So newcomers overtake a waiter only once, and only for the time of its wake-up.
  *
  * Nothing is offered, and the order is strict: for elements that are held over I/O, or that another
  * task or an interrupt frees; for requests; for callers that want several elements; and in a pool
@@ -735,9 +737,9 @@ void *mempool2_alloc_killable_noprof(struct mempool2 *pool, gfp_t gfp_mask);
  * locks that sleep. The pool holds no lock.
  *
  * A callback may use the pool like any other code. Elements that it frees go to the next waiters.
- * Their callbacks run when this one has returned. One call or interrupt runs at most a few dozen
- * callbacks and leaves the others to a thread. So these may run after the callbacks for elements
- * that are freed later.
+ * Their callbacks run when this one has returned. One call runs at most a few dozen callbacks and
+ * leaves the others to an interrupt, which after as many leaves the rest to a thread. So these may
+ * run after the callbacks for elements that are freed later.
  *
  * A callback may end the pool with mempool2_exit() or mempool2_destroy() if the pool has no other
  * elements in flight, no other request and no other call in progress. But not on PREEMPT_RT, and
@@ -928,15 +930,15 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
  *	initially
  *
  * An allocation above the limit fails or waits like an allocation without memory, in the queue and
- * in order. So the user of the pool needs no throttle. While there is a limit each call on the pool
- * costs more, even if there is memory; without a limit, nothing.
+ * in order. So the user of the pool needs no throttle. While any pool has a limit each call on
+ * every pool costs more, even if there is memory; while none has, nothing.
  *
  * Elements allocated before the call are not counted, so set a limit before the pool is used. Each
  * element that mempool2_free() is called with counts as having been in flight; so does each that
  * mempool2_free_bulk() is called with, even those that it does not take. A lower limit takes
  * nothing away: further allocations wait until enough elements are freed.
  *
- * Context: Task context. Sleeps.
+ * Context: Task context. Sleeps. May run callbacks of requests.
  * Return:
  * * 0 on success
  * * %-ENOMEM - no memory for the count

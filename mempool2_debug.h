@@ -41,11 +41,11 @@ int mempool2_set_name(struct mempool2 *pool, const char *name);
  * struct mempool2_stats - what happened to a pool
  *
  * @reserve_allocs: elements that callers took from the reserve
- * @refills: freed elements that went to the reserve
+ * @refills: elements that went to the reserve, freed or new
  * @waits: callers that waited
  * @wait_ns: the sum of their waits, in nanoseconds
  * @max_wait_ns: the longest wait, in nanoseconds
- * @handovers: freed elements that went to a waiter
+ * @handovers: elements that were given to a waiter
  * @failed: calls that could not sleep and got no element
  * @resizes: calls of mempool2_resize() that changed the pool
  */
@@ -92,7 +92,8 @@ int mempool2_get_stats(struct mempool2 *pool, struct mempool2_stats *sum);
 /*
  * Checks for mempool2_set_checks().
  *
- * POISON: a write to a parked element. The elements are slab objects, kmalloc() memory or pages.
+ * POISON: a write to a parked element, if elements are slab objects of a cache without a
+ *	constructor, memory of kmalloc() or kvmalloc(), or pages; but not where KASAN poisons them.
  * DOUBLE: a free of a parked element.
  * NESTED: a task that waits while it holds an element from the reserve.
  * EXIT: the end of a pool with elements in flight or with waiters.

@@ -32,8 +32,9 @@
  *
  * An element is parked while it is in the reserve.
  *
- * While any feature is on for any pool, all pools are instrumented: the calls on every pool
- * go out of line and read the features of their pool. Otherwise features cost nothing.
+ * While any feature is on for any pool, a tracepoint of the reserve is enabled, or new pools get
+ * checks, all pools are instrumented: the calls on every pool go out of line and read the features
+ * of their pool. Otherwise features cost nothing.
  */
 enum mempool2_feature {
 	FEATURE_LIMIT		= BIT(0),

@@ -39,7 +39,8 @@ enum mempool2_kind {
  * @custom: %MEMPOOL2_CUSTOM or %MEMPOOL2_NO_KIND
  * @slab: %MEMPOOL2_SLAB or %MEMPOOL2_NO_KIND
  *
- * While any pool has a limit, a check or another feature, both members are %MEMPOOL2_NO_KIND. So
+ * While any pool has a limit, a check or another feature, a tracepoint of the reserve is enabled,
+ * or new pools get checks, both members are %MEMPOOL2_NO_KIND. So
  * the inline calls of all pools go out of line, where the pool is asked for its features. No pool
  * has to be written to for that.
  */
@@ -79,7 +80,7 @@ static inline bool __mempool2_should_fail(void)
 
 static inline bool mempool2_initialized(const struct mempool2 *pool)
 {
-	/* The kind may change while the pool is in use, but not from or to MEMPOOL2_NONE. */
+	/* The kind does not change from initialization until the end of the pool. */
 	return data_race(pool->kind) != MEMPOOL2_NONE;
 }
 
@@ -160,11 +161,12 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
 	if (unlikely(!element))
 		return;
 	/*
-	 * The CPU that took the element from the reserve saw MEMPOOL2_NOT_FULL before
-	 * any other CPU could learn the address of the element. This CPU reads the state
-	 * after it learnt the address (address-passed, address-served). Pairs with
-	 * the full barriers of slot_take() and of mp2_waiter_queue(), whatever way
-	 * the address came here.
+	 * The CPU that took the element from the reserve saw MEMPOOL2_NOT_FULL, or set it,
+	 * before any other CPU could learn the address of the element. This CPU reads the
+	 * state after it learnt the address, whatever way that came (race D). Pairs with the
+	 * full barriers of slot_take() and mp2_reserve_set_not_full() (address-passed,
+	 * address-served), reserve_take_locked() (address-stored) and mp2_waiter_queue()
+	 * (address-handed-over).
 	 */
 	smp_rmb();
 	if (likely(mempool2_is_inline(atomic_read(&pool->state), slab)))

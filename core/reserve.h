@@ -215,7 +215,10 @@ static __always_inline bool state_has_room(u8 state)
 
 /* For core/reserve.c and for the calls that use only the slot at the CPU's hint */
 
-/* Bounds for the number of slots, which is a cache line of slots for each CPU. */
+/*
+ * Bounds for the number of slots, which is a cache line of slots for each CPU, but never more than
+ * the elements of the pool.
+ */
 #define MIN_SLOTS	16
 #define MAX_SLOTS	128
 

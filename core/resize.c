@@ -9,8 +9,8 @@
  * in place.
  *
  * A step of a resize, or a sweep of the checks, owns the reserve, so that one of them moves
- * elements at a time. No step owns the reserve while a callback or the free function runs; these
- * may resize the pool too.
+ * elements at a time. No step owns the reserve while the alloc function, the free function or a
+ * callback runs; the first two may resize the pool too.
  */
 #include <linux/export.h>
 #include <linux/limits.h>
@@ -178,7 +178,7 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	/*
 	 * Room that a resize takes away goes with an element that was there, or with one that never
 	 * was. Elements that were taken out count at once, and the next step takes back those that
-	 * the pool kept: a callback may resize the pool in between.
+	 * the pool kept: the free function may resize the pool in between.
 	 */
 	reserve->nr_unfilled += (int)nr - nr_kept;
 	if (!more)

@@ -133,7 +133,8 @@ void mp2_waiter_give(struct mempool2_waiter *waiter, void *element)
  * an offered one) does not hand the element to the oldest waiter but offers it:
  *
  *	- The task puts the element into the reserve, sets MEMPOOL2_OFFERED and wakes the waiter.
- *	- Until the waiter runs and clears the bit, any caller may take parked elements.
+ *	- Until the waiter runs and clears the bit, any caller for one element may take parked
+ *	  elements.
  *	- Then parked elements are handed to the waiters, to this waiter first. If the reserve is
  *	  empty, the waiter is handed the next element that any CPU frees.
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The debugging calls of mempool2.h without CONFIG_MEMPOOL2_DEBUG
+ * The calls of mempool2_debug.h without CONFIG_MEMPOOL2_DEBUG
  *
  * They are exported all the same, so that drivers need not know how mempool2 was built.
  */

@@ -51,7 +51,7 @@ TRACE_EVENT_FN(mempool2_reserve_alloc,
 	mempool2_trace_begin, mempool2_trace_end
 );
 
-/* @nr freed elements went into the reserve. */
+/* @nr elements went into the reserve, freed or new. */
 TRACE_EVENT_FN(mempool2_refill,
 	TP_PROTO(const struct mempool2 *pool, unsigned int nr),
 	TP_ARGS(pool, nr),

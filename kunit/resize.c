@@ -468,7 +468,7 @@ static void large_pool_keeps_all_its_elements_apart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1000);
 }
 
-/* A callback may resize its pool: no lock of the pool is held there. */
+/* The alloc and the free function may resize their pool: no lock of the pool is held there. */
 static void resize_once(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
