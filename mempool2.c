@@ -81,7 +81,7 @@
  *
  * Races. In A and B each side writes, issues a full barrier and reads the word of the other side,
  * so that at least one side sees the other. C and D pass a message. The comment at a barrier has
- * the letter and the litmus tests; Documentation/ordering.rst has the argument.
+ * the letter and the litmus tests; Documentation/ordering.rst has the argument, design.rst reasons.
  *
  *	A  waiter   sets WAITERS       mb  looks at the reserve
  *	   free     puts the element   mb  reads WAITERS
@@ -103,17 +103,14 @@
  *	  lock of a list of waiters (debug/stall.c), or ext->lock, or:
  *	  mp2_registry_lock			registry of all reserves, is_owned
  *	    mp2_owner_wait.lock, or reserve->lock
- *
  *	pool->wait.lock				the queue
  *	  retrier->lock (requests to retry), or reserve->lock, or ext->lock, or report_lock
- *
  *	reserve->lock				store, scan, moves
  *	  old->lock of the reserve being replaced, or ext->lock (records of the checks)
  *
  * While alloc_fn, free_fn or a callback runs, no lock or mutex is held and no reserve is owned.
  *
  * Files:
- *
  *	mempool2.h		the API; core/inline.h has its inline fast paths
  *	mempool2.c		allocate, free, create, destroy
  *	core/internal.h		interfaces between the files, and which file may call which
@@ -126,7 +123,6 @@
  *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext
  *	debug/			names, events, statistics, checks, reports, debugfs: left out by
  *				CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
- * Documentation/design.rst has the reasons.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -358,9 +354,17 @@ void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask)
 }
 EXPORT_SYMBOL_GPL(__mempool2_alloc_slow);
 
-#define misuse_zero(gfp_mask, caller)						\
-	misuse_once_at(caller, (gfp_mask) & __GFP_ZERO,				\
-		       "__GFP_ZERO, but an element of the reserve is not zeroed")
+/* One site for all of mempool2_alloc(), for one warning. */
+static noinline void warn_zero(unsigned long caller)
+{
+	misuse_once_at(caller, true, "__GFP_ZERO, but an element of the reserve is not zeroed");
+}
+
+static __always_inline void misuse_zero(gfp_t gfp_mask, unsigned long caller)
+{
+	if (unlikely(gfp_mask & __GFP_ZERO))
+		warn_zero(caller);
+}
 
 /* mempool2_alloc() while pools are instrumented; also warns of an uninitialized pool. */
 static noinline void *pool_alloc_instrumented(struct mempool2 *pool, gfp_t gfp_mask,
@@ -389,16 +393,11 @@ static noinline void *pool_alloc_first(struct mempool2 *pool, gfp_t gfp_mask, un
 	return likely(element) ? element : pool_alloc_after_backend(pool, gfp_mask, caller);
 }
 
-static __always_inline void *pool_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
-{
-	return pool_is_instrumented(pool) ? pool_alloc_instrumented(pool, gfp_mask, caller) :
-	       pool_alloc_first(pool, gfp_mask, caller);
-}
-
 /* The part of mempool2_alloc() that is not inline. */
 void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	return pool_alloc(pool, gfp_mask, _RET_IP_);
+	return pool_is_instrumented(pool) ? pool_alloc_instrumented(pool, gfp_mask, _RET_IP_) :
+	       pool_alloc_first(pool, gfp_mask, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
@@ -454,10 +453,11 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 
 	if (misuse_bulk(pool, count))
 		return -EINVAL;
-	/* Like mempool2_alloc(): no array to complete. */
-	if (count == 1) {
-		elems[0] = pool_alloc(pool, gfp, _RET_IP_);
-		return 0;
+	/* Like mempool2_alloc(): no array to complete. What is no element is left to the other way. */
+	if (count == 1 && !pool_is_instrumented(pool)) {
+		elems[0] = pool_alloc_first(pool, gfp, _RET_IP_);
+		if (likely(!is_no_element(elems[0])))
+			return 0;
 	}
 	might_alloc(gfp);
 	nr = pool_alloc_bulk_now(pool, elems, count, gfp, _RET_IP_);
@@ -495,7 +495,7 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 /* Allocate without waiting. Inline, for _RET_IP_ to be the caller of mempool2. */
 static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	misuse_zero(gfp_mask, _RET_IP_);
+	misuse_once(gfp_mask & __GFP_ZERO, "__GFP_ZERO, but an element of the reserve is not zeroed");
 	might_alloc(gfp_mask);
 	return pool_try_alloc(pool, gfp_mask, _RET_IP_);
 }

@@ -605,7 +605,7 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool);
  *
  * Matches mempool_alloc_preallocated() (6.7).
  */
-void *mempool2_alloc_preallocated(struct mempool2 *pool) __malloc;
+void *mempool2_alloc_preallocated(struct mempool2 *pool);
 
 /**
  * mempool2_alloc_bulk() - allocate several elements at once
@@ -673,8 +673,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
  */
 #define mempool2_alloc_noreserve(pool, gfp_mask)			\
 	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
-void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
-	__malloc;
+void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask);
 
 /*
  * Other ways to wait: all in the queue, in the order in which waiters join it

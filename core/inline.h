@@ -65,8 +65,12 @@ extern struct mempool2_inline_kinds mempool2_inline_kinds;
 /* Above the lowest byte: how many scans were begun. */
 #define MEMPOOL2_SCAN_COUNT	0x100
 
-void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
-void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask) __malloc;
+/*
+ * No call is __malloc: an element may be an object that the compiler knows, which it would take for
+ * another one.
+ */
+void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask);
+void *__mempool2_alloc_slow(struct mempool2 *pool, gfp_t gfp_mask);
 void __mempool2_free(struct mempool2 *pool, void *element);
 
 #if IS_BUILTIN(CONFIG_MEMPOOL2) && defined(CONFIG_FAULT_INJECTION)
@@ -141,12 +145,13 @@ static __always_inline void *mempool2_alloc_noprof(struct mempool2 *pool,
 						   gfp_t gfp_mask)
 {
 	gfp_t gfp = mempool2_gfp_first(gfp_mask);
-	u8 kind = READ_ONCE(pool->kind);
 	void *element;
+	u8 kind;
 
 	if (!__builtin_constant_p(gfp_mask) || gfp_mask & __GFP_ZERO)
 		return __mempool2_alloc(pool, gfp_mask);
 	might_alloc(gfp_mask);
+	kind = READ_ONCE(pool->kind);
 	if (likely(mempool2_is_inline(kind, custom)))
 		element = __mempool2_backend_alloc(pool, MEMPOOL2_CUSTOM, gfp);
 	else if (likely(mempool2_is_inline(kind, slab)))

@@ -439,6 +439,38 @@ static void alloc_noreserve_leaves_the_reserve_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
 }
 
+/* Promise 26: an element may be an object that the compiler knows */
+
+static int permit;
+
+static void *permit_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	return &permit;
+}
+
+static void permit_free(void *element, void *pool_data)
+{
+}
+
+static void element_may_be_a_static_object(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	gfp_t unknown = GFP_KERNEL;
+	int *element;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, permit_alloc, permit_free, NULL), 0);
+	OPTIMIZER_HIDE_VAR(unknown);
+	element = mempool2_alloc(&fx->spare, unknown);
+	permit = 1;
+	*element = 2;
+	KUNIT_EXPECT_EQ(test, permit, 2);
+	KUNIT_EXPECT_TRUE(test, element == &permit);
+	KUNIT_EXPECT_TRUE(test, mempool2_alloc(&fx->spare, GFP_KERNEL) == &permit);
+	KUNIT_EXPECT_TRUE(test, mempool2_alloc_preallocated(&fx->spare) == &permit);
+	KUNIT_EXPECT_TRUE(test, mempool2_alloc_noreserve(&fx->spare, unknown) == &permit);
+	mempool2_free(&permit, &fx->spare);
+}
+
 static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE_PARAM(first_try_has_the_added_flags_and_neither_reclaim_nor_io,
 			 use_mask_gen_params),
@@ -465,6 +497,7 @@ static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE_PARAM(alloc_noreserve_hands_on_its_mask_unchanged,
 			 use_mask_gen_params),
 	KUNIT_CASE(alloc_noreserve_leaves_the_reserve_alone),
+	KUNIT_CASE(element_may_be_a_static_object),
 	{}
 };
 

@@ -408,14 +408,16 @@ static void bulk_call_takes_no_error(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static bool spent;
-	void *elems[2];
+	void *elems[3];
 	int i;
 
 	failure = ERR_PTR(-ENOMEM);
-	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 2, error_alloc, source_free, &fx->src), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 3, error_alloc, source_free, &fx->src), 0);
 	source_fail(&fx->src);
 	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems, 2), 0);
-	for (i = 0; i < 2; i++) {
+	/* A call for one element takes another way. */
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk(&fx->pool, elems + 2, 1), 0);
+	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, elems[i]);
 		fixture_hold(fx, elems[i]);
 	}
