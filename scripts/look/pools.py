@@ -57,7 +57,7 @@ def pool_name(reserve):
 def nr_reserved(reserve):
     total = 0
     while reserve:
-        total += sum(reserve.slots[i].value_() > 1 for i in range(reserve.nr_slots))
+        total += sum(reserve.slots[i].value_() > 1 for i in range(reserve.nr_slots)) + reserve.nr_stored.value_()
         reserve = reserve.old
     return total
 
@@ -92,7 +92,7 @@ def waiters(prog, pool, tries=20):
 
 def main(prog):
     print(f"{'pool':18} {'name':31} {'min':>6} {'reserve':>7} {'waiting':>7}")
-    registry = drgn.Object(prog, "struct list_head", address=address_of(prog, "registry"))
+    registry = drgn.Object(prog, "struct list_head", address=address_of(prog, "mp2_registry"))
     for reserve in list_entries(registry, "struct mempool2_reserve", "registered"):
         pool = reserve.pool
         # The address of a pool is reliable only while the pool uses this reserve.
