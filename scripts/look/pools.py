@@ -26,7 +26,8 @@ def list_entries(head, type_, member):
 def address_of(prog, name):
     """The address of a variable or function of the module."""
     address = prog[name].address_
-    if address >> 32:
+    # drgn may have found a declaration, which has no address.
+    if address and address >> 32:
         return address
     # Without the kernel's own debugging information drgn does not know where a module was loaded.
     with open(kallsyms) as symbols:
