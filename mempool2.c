@@ -109,7 +109,6 @@
  *	  old->lock of the reserve being replaced, or ext->lock (records of the checks)
  *
  * While alloc_fn, free_fn or a callback runs, no lock or mutex is held and no reserve is owned.
- *
  * Files:
  *	mempool2.h		the API; core/inline.h has its inline fast paths
  *	mempool2.c		allocate, free, create, destroy
@@ -117,7 +116,7 @@
  *	core/reserve.[ch]	slots, store, FULL
  *	core/backend.c		stock alloc and free functions; core/element.c parks elements
  *	core/wait.c		waiters, hand-over, offers, sleep, waiting for a limit
- *	core/async.c		requests, and contexts that run callbacks; core/retry.c retries for them
+ *	core/async.c		requests, and contexts that run callbacks; core/retry.c retries
  *	core/resize.c		resize, refill, setting a limit
  *	core/compat*.h		differences between the supported kernels
  *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext
@@ -453,7 +452,7 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
 
 	if (misuse_bulk(pool, count))
 		return -EINVAL;
-	/* Like mempool2_alloc(): no array to complete. What is no element is left to the other way. */
+	/* Like mempool2_alloc(): no array to complete. The other way refuses what is no element. */
 	if (count == 1 && !pool_is_instrumented(pool)) {
 		elems[0] = pool_alloc_first(pool, gfp, _RET_IP_);
 		if (likely(!is_no_element(elems[0])))
@@ -495,7 +494,8 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
 /* Allocate without waiting. Inline, for _RET_IP_ to be the caller of mempool2. */
 static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	misuse_once(gfp_mask & __GFP_ZERO, "__GFP_ZERO, but an element of the reserve is not zeroed");
+	misuse_once(gfp_mask & __GFP_ZERO,
+		    "__GFP_ZERO, but an element of the reserve is not zeroed");
 	might_alloc(gfp_mask);
 	return pool_try_alloc(pool, gfp_mask, _RET_IP_);
 }

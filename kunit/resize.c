@@ -626,7 +626,7 @@ static void later_resize_counts(struct kunit *test)
  * elements that it needs, and no more.
  */
 
-/* A free that calls the free function comes here again: 60 of these in each other need much stack. */
+/* A free that calls the free function comes here again: 60 nested frees need much stack. */
 static void free_one_held(struct source *src)
 {
 	struct fixture *fx = src->hook_arg;
