@@ -992,7 +992,7 @@ static void __exit mempool2_unload(void)
 	/* All callbacks have returned, but the works that ran them may not have. */
 	mp2_retriers_exit();
 	mp2_completions_exit();
-	mp2_debug_exit_module();
+	mp2_debug_unload();
 }
 module_exit(mempool2_unload);
 

@@ -168,8 +168,6 @@ static inline void pool_update_kmemleak(void **elems, unsigned int nr)
 		kmemleak_update_trace(elems[i]);
 }
 
-/* The pool's alloc and free functions */
-
 /* core/wait.c */
 
 bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr);

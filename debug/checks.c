@@ -430,13 +430,13 @@ void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err)
  * @name: its name
  * @is_ours: its memory is in quarantine: not freed yet, so that an element freed to the pool is
  *	not mistaken for a use of other memory at its address
- * @who: the task that ended the pool
+ * @ender: the task that ended the pool
  */
 static struct destroyed {
 	struct mempool2		*pool;
 	char			name[MEMPOOL2_NAME_LEN];
 	bool			is_ours;
-	struct mempool2_record	who;
+	struct mempool2_record	ender;
 } destroyed[16];
 
 static DEFINE_RAW_SPINLOCK(destroyed_lock);
@@ -470,10 +470,10 @@ static void destroyed_add(struct mempool2 *pool)
 	one->pool = pool;
 	one->is_ours = false;
 	memcpy(one->name, name, sizeof(name));
-	one->who.pid = task_pid_nr(current);
-	mp2_word_copy(one->who.comm, current->comm, sizeof(one->who.comm));
-	one->who.stack = stack;
-	one->who.since = jiffies;
+	one->ender.pid = task_pid_nr(current);
+	mp2_word_copy(one->ender.comm, current->comm, sizeof(one->ender.comm));
+	one->ender.stack = stack;
+	one->ender.since = jiffies;
 	raw_spin_unlock_irqrestore(&destroyed_lock, flags);
 	kfree(oldest);
 }
@@ -551,9 +551,9 @@ bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element)
 	flags = mp2_report_begin("free into a destroyed pool", copy.name);
 	report_line("element %p stays as it is; the pool was at %p\n", element, pool);
 	mp2_report_here("freed");
-	report_line("destroyed by task %s/%d %u ms ago:\n", copy.who.comm,
-		    copy.who.pid, jiffies_to_msecs(jiffies - copy.who.since));
-	mp2_stack_print(copy.who.stack);
+	report_line("destroyed by task %s/%d %u ms ago:\n", copy.ender.comm,
+		    copy.ender.pid, jiffies_to_msecs(jiffies - copy.ender.since));
+	mp2_stack_print(copy.ender.stack);
 	mp2_report_end(flags, "free into a destroyed pool");
 	return true;
 }

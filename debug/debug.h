@@ -42,7 +42,7 @@ void mp2_debug_exit(struct mempool2 *pool);
 struct mempool2 *mp2_debug_destroyed(struct mempool2 *pool);
 bool mp2_debug_free_uninit(const struct mempool2 *pool, const void *element);
 int mp2_debug_init(void);
-void mp2_debug_exit_module(void);
+void mp2_debug_unload(void);
 
 /* Called by core/ext.c. */
 void mp2_records_free(struct mempool2_ext *ext);
@@ -75,7 +75,7 @@ static inline void mp2_debug_handover(struct mempool2 *pool, const void *element
 static inline void mp2_debug_failed(struct mempool2 *pool, unsigned long caller) {}
 static inline void mp2_debug_exit(struct mempool2 *pool) {}
 static inline int mp2_debug_init(void) { return 0; }
-static inline void mp2_debug_exit_module(void) { mp2_ext_unload(); }
+static inline void mp2_debug_unload(void) { mp2_ext_unload(); }
 static inline void mp2_records_free(struct mempool2_ext *ext) {}
 static inline void mp2_ext_remove_dir(struct mempool2_ext *ext) {}
 static inline void mp2_stall_schedule(void) {}

@@ -626,7 +626,7 @@ int __init mp2_debug_init(void)
 #endif
 }
 
-void __exit mp2_debug_exit_module(void)
+void __exit mp2_debug_unload(void)
 {
 	/*
 	 * Open files and pools pin the module, so none is left. The directories of ended pools

@@ -398,7 +398,7 @@ static void report_stall(struct stall_snapshot *view)
 	if (view->nr_waiters > NAMED)
 		report_line("and so have %u more\n", view->nr_waiters - NAMED);
 	if (!view->has_records)
-		report_line("who holds the reserve is not known: switch checks on\n");
+		report_line("the holders are not known: switch checks on\n");
 	mp2_report_holders(view->holders, view->nr_holders);
 	mp2_report_end(flags, "waiter stuck");
 }

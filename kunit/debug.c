@@ -863,7 +863,7 @@ static void empty_name_is_einval(struct kunit *test)
 	expect_one_warning(fx, &spent, "the name is empty");
 }
 
-static struct kunit_case inside_cases[] = {
+static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(failing_drives_a_pool_to_its_reserve),
 	KUNIT_CASE(failing_makes_callers_wait_and_frees_serve_them),
 	KUNIT_CASE(failing_ends_when_it_is_switched_off),
@@ -896,11 +896,11 @@ static struct kunit_case inside_cases[] = {
 	{}
 };
 
-static struct kunit_suite inside_suite = {
+static struct kunit_suite debug_suite = {
 	.name = "mempool2_debug",
 	.init = fixture_init,
 	.exit = fixture_exit,
-	.test_cases = inside_cases,
+	.test_cases = debug_cases,
 };
 
-kunit_test_suite(inside_suite);
+kunit_test_suite(debug_suite);
