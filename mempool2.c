@@ -53,7 +53,8 @@
  * reserve does not lack: the taker has not passed on the address of the missing one yet.
  *
  * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty,
- * elements were moving or another CPU was scanning.
+ * elements were moving or another CPU was scanning. A caller that would fail scans too, so that no
+ * element passes it by (mp2_reserve_take_last()).
  *
  * Waiters are exclusive entries of the wait queue pool->wait. A CPU that frees an element and sees
  * WAITERS, or has set WAITERS and finds an element, takes pool->wait.lock and hands the element to
@@ -184,9 +185,12 @@ static int __init alloc_fault_debugfs(void)
 late_initcall(alloc_fault_debugfs);
 #endif
 
-/* Take @nr elements from the reserve, or none. Not before waiters, unless an element is offered. */
+/*
+ * Take @nr elements from the reserve, or none. Not before waiters, unless an element is offered.
+ * @last: a caller for one element fails without it.
+ */
 static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **elems, unsigned int nr,
-					       unsigned long caller)
+					       bool last, unsigned long caller)
 {
 	int state = atomic_read(&pool->state);
 	unsigned int taken;
@@ -194,7 +198,7 @@ static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **ele
 	/* A caller for several elements takes no offered element. */
 	if (nr > 1 ? state & MEMPOOL2_WAITERS : !state_lets_take(state))
 		return false;
-	taken = pool_take_from_reserve(pool, elems, nr);
+	taken = pool_take_from_reserve(pool, elems, nr, last);
 	if (unlikely(taken < nr)) {
 		if (taken)
 			mp2_pool_free_elems(pool, elems, taken, true);
@@ -259,27 +263,27 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 }
 
 /*
- * After the first try has failed: the reserve, then the alloc function with the whole mask. A
- * caller that may not wait tries the reserve again; one that waits does so when it queues.
+ * After the first try has failed: the reserve, then the alloc function with the whole mask, if that
+ * is more, then the reserve again, unless the caller @waits then and looks when it queues.
  */
-static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, bool waits,
+			       unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
+	bool more = gfp != mempool2_gfp_first(gfp_mask);
 	void *element = NULL;
 
-	if (pool_alloc_reserve(pool, &element, 1, caller))
+	if (pool_alloc_reserve(pool, &element, 1, !waits && !more, caller) || !more)
 		return element;
-	if (gfp == mempool2_gfp_first(gfp_mask))
-		return NULL;
-
 	element = mp2_backend_alloc(pool, gfp);
-	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
-		pool_alloc_reserve(pool, &element, 1, caller);
+	if (!element && !waits)
+		pool_alloc_reserve(pool, &element, 1, true, caller);
 	return element;
 }
 
 /* Allocate without waiting, from the first try on, and charge the limit. */
-static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, bool waits,
+			    unsigned long caller)
 {
 	int entered = 0;
 	void *element;
@@ -289,7 +293,7 @@ static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long
 	else
 		element = mp2_backend_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element && entered >= 0)
-		element = pool_alloc_nowait(pool, gfp_mask, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, waits, caller);
 	if (!element)
 		limit_uncharge(pool, entered);
 	return element;
@@ -312,6 +316,7 @@ static inline void *pool_alloc_offered(struct mempool2 *pool)
 static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask, int entered,
 					  unsigned long caller)
 {
+	bool waits = gfp_mask & __GFP_DIRECT_RECLAIM;
 	void *element = NULL;
 
 	/* No kind, so __mempool2_backend_alloc() returned NULL. */
@@ -320,11 +325,11 @@ static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask,
 	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
 		element = pool_alloc_offered(pool);
 	if (entered >= 0 && !element)
-		element = pool_alloc_nowait(pool, gfp_mask, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, waits, caller);
 	if (element)
 		return element;
 	limit_uncharge(pool, entered);
-	if (gfp_mask & __GFP_DIRECT_RECLAIM)
+	if (waits)
 		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
 			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
 	else if (unlikely(pool_is_instrumented(pool)))
@@ -401,10 +406,8 @@ void *__mempool2_alloc(struct mempool2 *pool, gfp_t gfp_mask)
 EXPORT_SYMBOL_GPL(__mempool2_alloc);
 
 /* Call the alloc function up to @count times. Returns the number of elements. */
-static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool,
-						       void **elems,
-						       unsigned int count,
-						       gfp_t gfp)
+static __always_inline unsigned int backend_alloc_bulk(struct mempool2 *pool, void **elems,
+						       unsigned int count, gfp_t gfp)
 {
 	unsigned int nr;
 
@@ -431,7 +434,7 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 	 * Outside the queue take from the reserve only what completes the array. Two callers that
 	 * each held a part of the reserve could wait for each other for ever.
 	 */
-	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, caller))
+	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, false, caller))
 		return count;
 	if (gfp != mempool2_gfp_first(gfp))
 		nr += backend_alloc_bulk(pool, elems + nr, count - nr, gfp);
@@ -444,8 +447,7 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 	return nr;
 }
 
-int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
-			       unsigned int count)
+int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems, unsigned int count)
 {
 	gfp_t gfp = mempool2_gfp(current_gfp_context(GFP_KERNEL));
 	unsigned int nr;
@@ -492,25 +494,25 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
  */
 
 /* Allocate without waiting. Inline, for _RET_IP_ to be the caller of mempool2. */
-static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask)
+static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask, bool waits)
 {
 	misuse_once(gfp_mask & __GFP_ZERO,
 		    "__GFP_ZERO, but an element of the reserve is not zeroed");
 	might_alloc(gfp_mask);
-	return pool_try_alloc(pool, gfp_mask, _RET_IP_);
+	return pool_try_alloc(pool, gfp_mask, waits, _RET_IP_);
 }
 
 /* mempool2_alloc(), but the wait may end with an error. */
 static __always_inline void *pool_alloc_wait(struct mempool2 *pool, gfp_t gfp_mask,
-					     unsigned int task_state,
-					     unsigned long timeout)
+					     unsigned int task_state, unsigned long timeout)
 {
-	void *element = pool_alloc_or_null(pool, gfp_mask);
+	bool waits = gfp_mask & __GFP_DIRECT_RECLAIM;
+	void *element = pool_alloc_or_null(pool, gfp_mask, waits);
 	int err;
 
 	if (element)
 		return element;
-	if (!(gfp_mask & __GFP_DIRECT_RECLAIM)) {
+	if (!waits) {
 		mp2_debug_failed(pool, _RET_IP_);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -519,8 +521,7 @@ static __always_inline void *pool_alloc_wait(struct mempool2 *pool, gfp_t gfp_ma
 	return err ? ERR_PTR(err) : element;
 }
 
-void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask,
-				    unsigned long timeout)
+void *mempool2_alloc_timeout_noprof(struct mempool2 *pool, gfp_t gfp_mask, unsigned long timeout)
 {
 	if (misuse_uninit(pool))
 		return ERR_PTR(-EINVAL);
@@ -546,7 +547,7 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 		return ERR_PTR(-EINVAL);
 	if (!waiter_is_idle(waiter))
 		return ERR_PTR(-EBUSY);
-	element = pool_alloc_or_null(pool, gfp_mask);
+	element = pool_alloc_or_null(pool, gfp_mask, true);
 	if (element)
 		return element;
 	err = mp2_async_submit(pool, mempool2_gfp(gfp_mask), waiter, &waiter->element, 1, 1,
@@ -555,9 +556,8 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_async_noprof);
 
-int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
-				     void **elems, unsigned int count,
-				     struct mempool2_waiter *waiter)
+int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask, void **elems,
+				     unsigned int count, struct mempool2_waiter *waiter)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	unsigned int nr;
@@ -580,7 +580,7 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
 	int entered = limit_charge(pool, 1);
 	void *element;
 
-	if (entered >= 0 && pool_alloc_reserve(pool, &element, 1, caller))
+	if (entered >= 0 && pool_alloc_reserve(pool, &element, 1, true, caller))
 		return element;
 	limit_uncharge(pool, entered);
 	mp2_debug_failed(pool, caller);

@@ -555,8 +555,6 @@ void mempool2_free_pages(void *element, void *pool_data);
  * * %NULL - @pool is not initialized, with a warning
  * * %NULL - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, there is no memory, and the reserve is empty
  * * %NULL - the same mask, no memory, and callers wait: the elements of the reserve are for them
- * * %NULL - the same mask, no memory, and other CPUs take and free elements at this moment, so that
- *   this CPU finds none where it looks
  * * %NULL - the same mask, and as many elements are in flight as mempool2_set_limit() allows
  *
  * Matches mempool_alloc(), which wakes all waiters for each freed element and lets newcomers take
@@ -599,8 +597,6 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool);
  * * %NULL - callers wait: the elements of the reserve are for them, except for an offer, see
  *   mempool2_alloc()
  * * %NULL - as many elements are in flight as mempool2_set_limit() allows
- * * %NULL - other CPUs take and free elements at this moment, so that this CPU finds none where it
- *   looks
  * * %NULL - @pool is not initialized, with a warning
  *
  * Matches mempool_alloc_preallocated() (6.7).

@@ -172,12 +172,12 @@ void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element)
 }
 
 /*
- * Begin a scan and return the state of the pool that full_scan_commit() expects.
+ * Begin a scan and return the state of the pool that scan_end() expects.
  *
  * Race B: a full barrier before the scanner looks at pool->reserve and at the slots. Pairs with
- * slot_take() (full-or-taken) and reserve_replace() (full-or-replaced).
+ * slot_take() (full-or-taken), slot_put() (put-or-waits) and reserve_replace() (full-or-replaced).
  */
-static int full_scan_begin(struct mempool2 *pool)
+static int scan_begin(struct mempool2 *pool)
 {
 	int state = atomic_read(&pool->state), begun;
 
@@ -188,20 +188,25 @@ static int full_scan_begin(struct mempool2 *pool)
 }
 
 /*
- * Commit FULL. False if a taker has spoilt the scan.
+ * End a scan and clear @flags of the state. False if a taker has spoilt the scan.
  *
- * Race B: pairs with mp2_reserve_set_not_full() (full-or-taken, full-or-taken-late).
+ * Race B: pairs with mp2_reserve_set_not_full() (full-or-taken, full-or-taken-late,
+ * taken-or-rescanned).
  */
-static bool full_scan_commit(struct mempool2 *pool, int begun)
+static __always_inline bool scan_end(struct mempool2 *pool, int begun, int flags)
 {
 	int state = atomic_read(&pool->state);
 
 	while (!((state ^ begun) & ~(MEMPOOL2_WAITERS | MEMPOOL2_OFFERED))) {
-		if (atomic_try_cmpxchg(&pool->state, &state,
-				       state & ~(MEMPOOL2_FULL_SCAN | MEMPOOL2_NOT_FULL)))
+		if (atomic_try_cmpxchg(&pool->state, &state, state & ~flags))
 			return true;
 	}
 	return false;
+}
+
+static bool full_scan_commit(struct mempool2 *pool, int begun)
+{
+	return scan_end(pool, begun, MEMPOOL2_FULL_SCAN | MEMPOOL2_NOT_FULL);
 }
 
 /*
@@ -216,7 +221,7 @@ static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reser
 
 	lockdep_assert_held(&reserve->lock);
 	do {
-		begun = full_scan_begin(pool);
+		begun = scan_begin(pool);
 		put = rcu_access_pointer(pool->reserve) == reserve ?
 		      mp2_slots_put(reserve, elems, nr) : -EAGAIN;
 	} while (!put && !full_scan_commit(pool, begun));
@@ -227,15 +232,45 @@ static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reser
 
 /* Take and put */
 
+/* Take up to @nr elements from store and slots. */
+static unsigned int reserve_take_here(struct mempool2_reserve *reserve, void **elems,
+				      unsigned int nr)
+{
+	unsigned int taken = 0;
+
+	if (reserve->nr_stored)
+		taken = mp2_store_take(reserve, elems, nr);
+	if (taken < nr)
+		taken += mp2_slots_take(reserve, elems + taken, nr - taken);
+	return taken;
+}
+
+/* The same, and from the reserve that this one replaces. */
+static unsigned int reserve_take_all(struct mempool2_reserve *reserve, void **elems,
+				     unsigned int nr)
+{
+	struct mempool2_reserve *old = reserve->old;
+	unsigned int taken;
+
+	lockdep_assert_held(&reserve->lock);
+	taken = reserve_take_here(reserve, elems, nr);
+	if (unlikely(old) && taken < nr) {
+		raw_spin_lock_nested(&old->lock, SINGLE_DEPTH_NESTING);
+		taken += reserve_take_here(old, elems + taken, nr - taken);
+		raw_spin_unlock(&old->lock);
+	}
+	if (reserve->nr_stored)
+		store_to_slots(reserve);
+	return taken;
+}
+
 /*
- * Take up to @nr elements from slots and store, also from those of the reserve that this one
- * replaces. Under the lock no element is being moved (moved-or-taken) and no scan is in progress
+ * Under the lock no element is being moved (moved-or-taken) and no scan is in progress
  * (scan-spoilt).
  */
 static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserve, void **elems,
 						 unsigned int nr)
 {
-	struct mempool2_reserve *old;
 	unsigned long flags;
 	unsigned int taken;
 
@@ -245,18 +280,7 @@ static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserv
 	 * before slot_take(). Pairs with the smp_rmb() of mempool2_free() (address-stored).
 	 */
 	smp_mb__after_spinlock();
-	old = reserve->old;
-	taken = mp2_store_take(reserve, elems, nr);
-	if (taken < nr)
-		taken += mp2_slots_take(reserve, elems + taken, nr - taken);
-	if (unlikely(old) && taken < nr) {
-		raw_spin_lock_nested(&old->lock, SINGLE_DEPTH_NESTING);
-		taken += mp2_store_take(old, elems + taken, nr - taken);
-		if (taken < nr)
-			taken += mp2_slots_take(old, elems + taken, nr - taken);
-		raw_spin_unlock(&old->lock);
-	}
-	store_to_slots(reserve);
+	taken = reserve_take_all(reserve, elems, nr);
 	raw_spin_unlock_irqrestore(&reserve->lock, flags);
 	return taken;
 }
@@ -284,6 +308,39 @@ unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int 
 		taken += reserve_take_locked(reserve, elems + taken, nr - taken);
 	if (taken && (!seen_not_full(state) || atomic_read(&pool->state) != state))
 		mp2_reserve_set_not_full(pool, NULL);
+	return taken;
+}
+
+/*
+ * Take an element, which stays parked, for a caller that would fail without it. Never fails while
+ * the pool has as many elements as callers, each of which holds one at most.
+ *
+ * Such a caller does not trust mp2_reserve_take(), which looks at one slot after the other: another
+ * caller may put its element where that look was, and take one where it was not yet. So this is a
+ * scan as for FULL: a caller that puts an element behind the look sees FULL_SCAN (put-or-waits) and
+ * waits for the lock before it takes another one. Callers that began earlier do not wait, but each
+ * of them takes one element only, and spoils the scan (taken-or-rescanned). They are fewer than
+ * the elements that the reserve had when the scan began, which do not move while it lasts. The
+ * caller has rcu_read_lock_sched().
+ */
+unsigned int mp2_reserve_take_last(struct mempool2 *pool, void **element)
+{
+	struct mempool2_reserve *reserve;
+	unsigned long flags;
+	bool taken, empty;
+	int begun;
+
+	do {
+		reserve = rcu_dereference_sched(pool->reserve);
+		raw_spin_lock_irqsave(&reserve->lock, flags);
+		begun = scan_begin(pool);
+		taken = reserve_take_all(reserve, element, 1);
+		empty = !taken && scan_end(pool, begun, MEMPOOL2_FULL_SCAN);
+		/* This ends the scan too. */
+		if (taken)
+			mp2_reserve_set_not_full(pool, NULL);
+		raw_spin_unlock_irqrestore(&reserve->lock, flags);
+	} while (!taken && !(empty && rcu_access_pointer(pool->reserve) == reserve));
 	return taken;
 }
 

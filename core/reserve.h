@@ -119,7 +119,7 @@ static inline bool is_element(const void *element)
 /*
  * Take the element of @slot. On success a full barrier.
  *
- * Race B: the taker reads pool->state before and after. Pairs with full_scan_begin()
+ * Race B: the taker reads pool->state before and after. Pairs with scan_begin()
  * (full-or-taken, full-or-moved).
  * Race D: the taker reads pool->state before it learns the address. Pairs with the smp_rmb() of
  * the CPU that frees the element (address-passed, address-served).
@@ -262,6 +262,7 @@ static inline unsigned int reserve_room(const struct mempool2_reserve *reserve)
 
 struct mempool2_reserve *mp2_reserve_create(int min_nr, gfp_t gfp, int node);
 unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int nr);
+unsigned int mp2_reserve_take_last(struct mempool2 *pool, void **element);
 unsigned int mp2_reserve_put(struct mempool2 *pool, void **elems, unsigned int nr);
 bool mp2_reserve_put_one(struct mempool2 *pool, void *element);
 void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element);

@@ -142,7 +142,7 @@ static void reserve_replace(struct mempool2 *pool, struct mempool2_reserve *old,
 	mp2_registry_replace(pool, old, reserve);
 	/*
 	 * Race B: spoil a scan of the old reserve, after the new one is published. Pairs with
-	 * full_scan_begin() (full-or-replaced, full-or-rescanned).
+	 * scan_begin() (full-or-replaced, full-or-rescanned).
 	 */
 	mp2_reserve_set_not_full(pool, NULL);
 	/*

@@ -264,7 +264,7 @@ static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 	for (i = 0; i < GIVE_BATCH; i++) {
 		if (!pool->nr_waiters || !limit_charge_waiter(pool))
 			return false;
-		if (!pool_take_from_reserve(pool, &hand->element, 1)) {
+		if (!pool_take_from_reserve(pool, &hand->element, 1, false)) {
 			if (pool_is_limited(pool))
 				mp2_limit_release(pool, 1);
 			return false;

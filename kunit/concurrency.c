@@ -710,9 +710,12 @@ static void crew_step(struct fixture *fx, u32 random)
 static void crew_loop(struct caller *caller)
 {
 	while (!stopped(caller)) {
-		/* Each thread moves from CPU to CPU, at its own pace. */
-		if (caller->ret++ % 64 == 0)
-			set_cpus_allowed_ptr(current, cpumask_of(cpu_of(caller->ret / 64)));
+		/*
+		 * Each thread moves from CPU to CPU, at its own pace, and at times between any two
+		 * steps: what it takes then is not what it has just put.
+		 */
+		if (caller->ret++ % 64 == 0 || caller->ret & BIT(7))
+			set_cpus_allowed_ptr(current, cpumask_of(cpu_of(hash_32(caller->ret, 8))));
 		crew_step(caller->fx, hash_32(caller->ret * MAX_CALLERS + caller->index, 32));
 	}
 }

@@ -21,8 +21,8 @@
  * Checked at all times: each element is in one place (CHECK_PLACES); no element goes to the free function
  * while the pool would have less than it guarantees then (discard()); no task uses a freed reserve. When
  * all tasks have ended or sleep, no waiter sleeps beside an element, each element is in the reserve or kept
- * by a task, and the state of the pool is right (init). A task that is alone finds an element if there is
- * one. A task that cannot go on is an invalid end state. With -DLIVE takers go on for ever, and a waiter
+ * by a task, and the state of the pool is right (init). While no more tasks take elements than there are,
+ * each finds one. A task that cannot go on is an invalid end state. With -DLIVE takers go on for ever, and a waiter
  * that sleeps for ever all the same is a cycle.
  */
 
@@ -235,8 +235,8 @@ inline set_not_full() {
 	fi
 }
 
-inline reserve_take_locked() {
-	LOCK(R[r].lock);
+/* Under the lock of the reserve. */
+inline reserve_take_all() {
 	store_take(r);
 	if :: !e -> slots_take(r) :: else fi;
 	if
@@ -247,7 +247,12 @@ inline reserve_take_locked() {
 		UNLOCK(R[1 - r].lock)
 	:: else
 	fi;
-	store_to_slots(r);
+	store_to_slots(r)
+}
+
+inline reserve_take_locked() {
+	LOCK(R[r].lock);
+	reserve_take_all();
 	UNLOCK(R[r].lock)
 }
 
@@ -276,6 +281,34 @@ inline reserve_take() {
 	:: else
 	fi;
 	st = 0; more = 0;
+	RCU_READ_UNLOCK
+}
+
+/* For a task that fails without an element. Into @e, which is 0 before. */
+inline reserve_take_last() {
+	RCU_READ_LOCK;
+	do
+	:: true ->
+		r = cur;
+		LOCK(R[r].lock);
+		if :: MUTANT != 32 -> state = state | FULL_SCAN :: else fi;
+		reserve_take_all();
+		atomic {
+			if
+			:: e -> again = 0
+			:: !e && (state & FULL_SCAN) -> state = state & ~FULL_SCAN; again = 0
+			:: else -> again = MUTANT != 32 && MUTANT != 33
+			fi
+		}
+		if :: e -> set_not_full() :: else fi;
+		UNLOCK(R[r].lock);
+		if
+		:: !e && cur != r && MUTANT != 34 -> again = 1
+		:: else
+		fi;
+		if :: again -> again = 0 :: else -> break fi
+	od;
+	skip;
 	RCU_READ_UNLOCK
 }
 
@@ -461,7 +494,9 @@ inline take_element() {
 	fi;
 	st = 0;
 	if
-	:: !e && (!(state & WAITING) || (state & OFFERED)) -> reserve_take()
+	:: !e && (!(state & WAITING) || (state & OFFERED)) ->
+		reserve_take();
+		if :: !e && MUTANT != 31 -> reserve_take_last() :: else fi
 	:: else
 	fi
 }
@@ -484,10 +519,10 @@ active [TAKERS] proctype taker() {
 		round++;
 		take_element();
 		/*
-		 * If no other task takes elements the taker finds one, wherever it is moved, unless a resize without
-		 * memory has it in hand.
+		 * If no more tasks take elements than there are, the taker finds one, wherever it is moved, unless a
+		 * resize without memory has it in hand.
 		 */
-		assert(e || TAKERS + FREERS + WAITERS > 1 || IN_PLACE);
+		assert(e || TAKERS > MIN(FILLED, SIZE) || RESIZE && TAKERS > RESIZE || WAITERS || IN_PLACE);
 		if
 		:: e -> free_element()
 		:: e && round == ROUNDS -> atomic { e = 0; kept++ }
