@@ -221,7 +221,7 @@ static bool completions_run(struct completions *completions, bool is_late)
 	do {
 		/*
 		 * A full barrier after llist_add(). Pairs with the xchg() below
-		 * (errand-or-running).
+		 * (completion-or-running).
 		 */
 		if (xchg(&completions->running, 1))
 			return false;
@@ -237,7 +237,8 @@ static bool completions_run(struct completions *completions, bool is_late)
 		/*
 		 * A full barrier before the list is read again: either this context sees a new
 		 * completion, or the context that adds it sees @running clear. Pairs with
-		 * llist_add() in completion_defer() and mp2_callbacks_run() (errand-or-running).
+		 * llist_add() in completion_defer() and mp2_callbacks_run()
+		 * (completion-or-running).
 		 */
 		xchg(&completions->running, 0);
 		if (nr == BATCH && is_late)
@@ -285,8 +286,8 @@ static void completion_defer(struct mempool2_waiter *waiter)
 	llist_add(&waiter->completion, &late->completions.list);
 	/*
 	 * llist_add() is a full barrier: a context that is @running sees the new completion.
-	 * Pairs with completions_run() (errand-or-running). To queue the work in that case would
-	 * have no end if each deferred callback leaves another completion. Before there is a
+	 * Pairs with completions_run() (completion-or-running). To queue the work in that case
+	 * would have no end if each deferred callback leaves another completion. Before there is a
 	 * workqueue the completion stays in the list, see mp2_completions_init().
 	 */
 	if (!READ_ONCE(late->completions.running) && likely(completions_wq)) {
@@ -467,7 +468,7 @@ int __init mp2_completions_init(void)
 	/*
 	 * If mempool2 is built in, pools may be in use already. A completion of a CPU that did not
 	 * see the workqueue is seen here. Pairs with llist_add() in completion_defer(), as in
-	 * errand-or-running.
+	 * completion-or-running.
 	 */
 	smp_mb();
 	for_each_possible_cpu(cpu) {

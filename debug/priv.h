@@ -109,7 +109,7 @@ void mp2_stats_sum(const struct mempool2_ext *ext, struct mempool2_stats *sum);
  * @from: return address of the free, 0 if no free was seen
  * @since: time of the alloc or free, in jiffies
  * @stack: depot handle of the stack of the alloc, 0 if the element is parked
- * @rests: the element is parked
+ * @is_parked: the element is parked
  */
 struct mempool2_record {
 	struct hlist_node	node;
@@ -120,7 +120,7 @@ struct mempool2_record {
 	unsigned long		from;
 	unsigned long		since;
 	u32			stack;
-	bool			rests;
+	bool			is_parked;
 };
 
 /* The stack of the function's caller, unwound each time: for rare events. */

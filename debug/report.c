@@ -85,7 +85,7 @@ noinline void mp2_report_double_free(struct mempool2 *pool, struct mempool2_ext 
 	mp2_pool_name(pool, name);
 	mp2_record_copy(ext, element, &before);
 	flags = mp2_report_begin("double free", name);
-	report_line("element %p of pool %p is freed while it rests in the reserve\n",
+	report_line("element %p of pool %p is freed while it is in the reserve\n",
 		    element, pool);
 	mp2_report_here("freed again");
 	mp2_report_record("freed", &before);
@@ -107,13 +107,13 @@ void mp2_report_poison(struct mempool2 *pool, struct mempool2_ext *ext,
 	mp2_record_copy(ext, element, &record);
 	area = mp2_poison_area(ext, element, &size);
 	left = min_t(size_t, area + size - broken, 16);
-	flags = mp2_report_begin("element written to while it rested", name);
+	flags = mp2_report_begin("parked element written to", name);
 	report_line("element %p of pool %p: byte %zu and what follows, which should be %#x:\n",
 		    element, pool, (size_t)(broken - area), POISON_PARKED);
 	report_line(" %*ph\n", (int)left, broken);
 	mp2_report_here("found");
 	mp2_report_record("freed", &record);
-	mp2_report_end(flags, "element written to while it rested");
+	mp2_report_end(flags, "parked element written to");
 }
 
 void mp2_report_nested(struct mempool2 *pool, struct mempool2_ext *ext,

@@ -383,7 +383,7 @@ static struct mempool2_ext *stall_next(void)
 
 static void report_stall(struct stall_snapshot *view)
 {
-	unsigned long flags = mp2_report_begin("waiter stuck", view->name);
+	unsigned long flags = mp2_report_begin("waiter stalled", view->name);
 	struct waiter_snapshot *waiter;
 	unsigned int i;
 
@@ -400,7 +400,7 @@ static void report_stall(struct stall_snapshot *view)
 	if (!view->has_records)
 		report_line("the holders are not known: switch checks on\n");
 	mp2_report_holders(view->holders, view->nr_holders);
-	mp2_report_end(flags, "waiter stuck");
+	mp2_report_end(flags, "waiter stalled");
 }
 
 static unsigned int nr_stalled(void)

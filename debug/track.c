@@ -159,7 +159,7 @@ static __always_inline struct mempool2_record *record_find(struct mempool2_ext *
 /* @record: from record_find(); a new one is used if it is %NULL. */
 static __always_inline void record_set(struct mempool2_ext *ext,
 				       struct mempool2_record *record, void *element,
-				       bool rests, unsigned long from, u32 stack)
+				       bool is_parked, unsigned long from, u32 stack)
 {
 	if (unlikely(!record)) {
 		if (hlist_empty(&ext->unused)) {
@@ -179,7 +179,7 @@ static __always_inline void record_set(struct mempool2_ext *ext,
 	record->from = from;
 	record->stack = stack;
 	record->since = jiffies;
-	record->rests = rests;
+	record->is_parked = is_parked;
 }
 
 static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record)
@@ -264,7 +264,7 @@ static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
 
 	for (; *i < end && *i <= ext->records_mask; (*i)++) {
 		hlist_for_each_entry(record, &ext->records[*i], node) {
-			if (nr < max && !record->rests && (!task || record->task == task))
+			if (nr < max && !record->is_parked && (!task || record->task == task))
 				copies[nr++] = *record;
 		}
 	}
@@ -374,7 +374,7 @@ void mp2_record_swept(struct mempool2_ext *ext, void *element)
 	if (!ext->records)
 		return;
 	record = record_find(ext, element);
-	if (record && record->rests && !record->from && ext->elements.alike != ALIKE_NEVER)
+	if (record && record->is_parked && !record->from && ext->elements.alike != ALIKE_NEVER)
 		records_give_up(ext);
 	else
 		record_set(ext, record, element, true, 0, 0);
@@ -395,7 +395,7 @@ void mp2_records_drop_resting(struct mempool2_ext *ext)
 			if (!more)
 				break;
 			hlist_for_each_entry_safe(record, next, &ext->records[i], node)
-				if (record->rests)
+				if (record->is_parked)
 					record_drop(ext, record);
 		}
 		raw_spin_unlock_irq(&ext->lock);
@@ -447,7 +447,7 @@ static __always_inline void records_taken(const struct mempool2 *pool,
 	for (i = 0; i < nr && ext->records; i++) {
 		record = record_find(ext, elems[i]);
 		/* It was in flight and was not put since: this is another element. */
-		if (unlikely(record && !record->rests) && mp2_pool_may_repeat(pool)) {
+		if (unlikely(record && !record->is_parked) && mp2_pool_may_repeat(pool)) {
 			records_give_up(ext);
 			break;
 		}
@@ -501,7 +501,7 @@ static __always_inline bool records_freed(struct mempool2 *pool, struct mempool2
 	raw_spin_lock_irqsave(&ext->lock, flags);
 	if (ext->records) {
 		record = record_find(ext, element);
-		if (unlikely(record && record->rests))
+		if (unlikely(record && record->is_parked))
 			is_double = records_freed_twice(pool, ext, element);
 		else
 			record_set(ext, record, element, true, caller, 0);

@@ -115,7 +115,7 @@ static void reserve_is_looked_at_again_after_reclaim(struct kunit *test)
 	fixture_hold(fx, element);
 }
 
-static void reserve_is_looked_at_again_even_by_who_cannot_wait(struct kunit *test)
+static void caller_that_cannot_wait_looks_at_the_reserve_again(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	void *element, *was_held;
@@ -479,7 +479,7 @@ static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE(healthy_alloc_leaves_the_reserve_alone),
 	KUNIT_CASE(reserve_comes_before_reclaim),
 	KUNIT_CASE(reserve_is_looked_at_again_after_reclaim),
-	KUNIT_CASE(reserve_is_looked_at_again_even_by_who_cannot_wait),
+	KUNIT_CASE(caller_that_cannot_wait_looks_at_the_reserve_again),
 	KUNIT_CASE(waiting_comes_last),
 	KUNIT_CASE(alloc_fn_that_sleeps_is_served_by_sleeping),
 	KUNIT_CASE(alloc_without_reclaim_uses_the_reserve),

@@ -517,7 +517,7 @@ static void functions_are_called_in_the_order_of_their_requests(struct kunit *te
 		request_keep(fx, &requests[i]);
 }
 
-static void nobody_overtakes_a_request(struct kunit *test)
+static void no_caller_overtakes_a_request(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct request first, second;
@@ -1880,7 +1880,7 @@ static void bulk_request_collects_memory_that_comes_back(struct kunit *test)
 	request_keep(fx, &request);
 }
 
-static void element_that_rests_beside_a_request_is_found(struct kunit *test)
+static void element_in_the_reserve_beside_a_request_is_found(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct request request;
@@ -2240,7 +2240,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(request_cancelled_while_it_is_served_passes_the_element_on),
 	KUNIT_CASE(requests_and_sleepers_are_served_in_turn),
 	KUNIT_CASE(functions_are_called_in_the_order_of_their_requests),
-	KUNIT_CASE(nobody_overtakes_a_request),
+	KUNIT_CASE(no_caller_overtakes_a_request),
 	KUNIT_CASE(bare_wake_up_passes_over_requests),
 	KUNIT_CASE(larger_pool_serves_requests),
 	KUNIT_CASE(refill_serves_requests),
@@ -2276,7 +2276,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(request_behind_a_caller_that_gives_up_is_retried),
 	KUNIT_CASE(request_behind_one_that_is_served_is_retried),
 	KUNIT_CASE(bulk_request_collects_memory_that_comes_back),
-	KUNIT_CASE_SLOW(element_that_rests_beside_a_request_is_found),
+	KUNIT_CASE_SLOW(element_in_the_reserve_beside_a_request_is_found),
 	KUNIT_CASE(cancelled_request_is_retried_no_more),
 	KUNIT_CASE_PARAM(request_may_be_cancelled_while_it_is_retried, context_gen_params),
 	KUNIT_CASE(what_is_found_for_a_cancelled_request_goes_to_the_next),

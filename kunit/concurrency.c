@@ -1029,7 +1029,7 @@ static void duel_put_or_wait_in_turn(struct caller *caller)
 		duel_wait(caller);
 }
 
-static void free_serves_who_is_on_the_way_to_sleep(struct kunit *test)
+static void free_serves_a_caller_on_the_way_to_sleep(struct kunit *test)
 {
 	duel_fight(test->priv, 1, 1, duel_put_or_wait_in_turn, duel_put_or_wait_in_turn,
 		   duel_one_has_it);
@@ -1044,7 +1044,7 @@ static void duel_put_or_wait_as_bulk_in_turn(struct caller *caller)
 		caller->elems[0] = NULL;
 }
 
-static void free_bulk_of_one_serves_who_is_on_the_way_to_sleep(struct kunit *test)
+static void free_bulk_of_one_serves_a_caller_on_the_way_to_sleep(struct kunit *test)
 {
 	duel_fight(test->priv, 1, 1, duel_put_or_wait_as_bulk_in_turn,
 		   duel_put_or_wait_as_bulk_in_turn, duel_one_has_it);
@@ -1147,7 +1147,7 @@ static bool duel_both_had_one(struct caller *callers)
 	       callers[0].count == 1 && callers[1].count == 1;
 }
 
-static void two_who_cannot_wait_share_two_elements(struct kunit *test)
+static void two_callers_that_cannot_wait_share_two_elements(struct kunit *test)
 {
 	duel_fight(test->priv, 2, 0, duel_take_and_put, duel_take_and_put,
 		   duel_both_had_one);
@@ -1210,7 +1210,7 @@ static bool duel_nothing_was_lost(struct caller *callers)
 	       !atomic_read(&callers[0].fx->src.nr_frees) && callers[1].count == 1;
 }
 
-static void resize_hides_no_element_from_who_cannot_wait(struct kunit *test)
+static void resize_hides_no_element_from_a_caller_that_cannot_wait(struct kunit *test)
 {
 	duel_fight(test->priv, 1, 0, duel_resize, duel_take_and_put,
 		   duel_nothing_was_lost);
@@ -1222,7 +1222,7 @@ static void duel_wait_and_put(struct caller *caller)
 	duel_put(caller);
 }
 
-static void resize_serves_who_is_on_the_way_to_sleep(struct kunit *test)
+static void resize_serves_a_caller_on_the_way_to_sleep(struct kunit *test)
 {
 	duel_fight(test->priv, 1, 0, duel_resize, duel_wait_and_put,
 		   duel_nothing_was_lost);
@@ -1320,17 +1320,17 @@ static struct kunit_case concurrency_cases[] = {
 	KUNIT_CASE_PARAM(waiters_are_served_while_the_pool_is_resized, size_gen_params),
 	KUNIT_CASE(growing_beside_others_leaves_nothing_out),
 	KUNIT_CASE(free_finds_a_pool_full_though_others_take_and_put),
-	KUNIT_CASE(free_serves_who_is_on_the_way_to_sleep),
-	KUNIT_CASE(free_bulk_of_one_serves_who_is_on_the_way_to_sleep),
+	KUNIT_CASE(free_serves_a_caller_on_the_way_to_sleep),
+	KUNIT_CASE(free_bulk_of_one_serves_a_caller_on_the_way_to_sleep),
 	KUNIT_CASE(frees_serve_a_bulk_caller_on_the_way_to_sleep),
 	KUNIT_CASE(element_taken_while_the_pool_is_found_full_comes_back),
 	KUNIT_CASE(element_taken_while_a_larger_pool_is_found_full_comes_back),
 	KUNIT_CASE(element_put_while_the_pool_is_found_dry_can_be_had),
-	KUNIT_CASE(two_who_cannot_wait_share_two_elements),
+	KUNIT_CASE(two_callers_that_cannot_wait_share_two_elements),
 	KUNIT_CASE(two_puts_at_once_find_two_slots),
 	KUNIT_CASE(two_puts_at_once_find_one_slot),
-	KUNIT_CASE(resize_hides_no_element_from_who_cannot_wait),
-	KUNIT_CASE(resize_serves_who_is_on_the_way_to_sleep),
+	KUNIT_CASE(resize_hides_no_element_from_a_caller_that_cannot_wait),
+	KUNIT_CASE(resize_serves_a_caller_on_the_way_to_sleep),
 	KUNIT_CASE(free_during_a_resize_finds_a_slot),
 	KUNIT_CASE(surplus_freed_while_a_pool_grows_is_kept),
 	{}

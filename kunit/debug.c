@@ -637,7 +637,7 @@ static void caller_empties_and_fills_the_store(struct caller *caller)
 	}
 }
 
-static void checks_are_switched_beside_those_who_empty_and_fill_the_store(struct kunit *test)
+static void checks_are_switched_while_callers_empty_and_fill_the_store(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	unsigned long end;
@@ -842,7 +842,7 @@ static void unknown_check_is_einval(struct kunit *test)
 	expect_one_warning(fx, &spent, "there is no check 0x10");
 }
 
-static void stuck_after_more_than_a_day_is_einval(struct kunit *test)
+static void stall_timeout_of_more_than_a_day_is_einval(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static bool spent;
@@ -886,12 +886,12 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_SLOW(switching_while_in_use_loses_nothing),
 	KUNIT_CASE_SLOW(switching_hides_no_element),
 	KUNIT_CASE_SLOW(elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared),
-	KUNIT_CASE_SLOW(checks_are_switched_beside_those_who_empty_and_fill_the_store),
+	KUNIT_CASE_SLOW(checks_are_switched_while_callers_empty_and_fill_the_store),
 	KUNIT_CASE_SLOW(checks_are_switched_while_the_pool_is_resized),
 	KUNIT_CASE(pool_made_with_interrupts_off_leaves_them_off),
 	KUNIT_CASE(switches_refuse_an_uninitialized_pool),
 	KUNIT_CASE(unknown_check_is_einval),
-	KUNIT_CASE(stuck_after_more_than_a_day_is_einval),
+	KUNIT_CASE(stall_timeout_of_more_than_a_day_is_einval),
 	KUNIT_CASE(empty_name_is_einval),
 	{}
 };

@@ -54,7 +54,7 @@ static struct caller *caller_that_waits_with(struct fixture *fx,
 
 /* A caller waits only if it has to */
 
-static void who_may_give_up_gets_fresh_memory_first(struct kunit *test)
+static void caller_that_may_give_up_gets_fresh_memory_first(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
@@ -67,7 +67,7 @@ static void who_may_give_up_gets_fresh_memory_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-static void who_may_give_up_gets_the_reserve_next(struct kunit *test)
+static void caller_that_may_give_up_gets_the_reserve_next(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
@@ -80,7 +80,7 @@ static void who_may_give_up_gets_the_reserve_next(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
 }
 
-static void who_may_give_up_reclaims_before_waiting(struct kunit *test)
+static void caller_that_may_give_up_reclaims_before_waiting(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 
@@ -326,7 +326,7 @@ static void killing_does_not_concern_the_others(struct kunit *test)
 
 /* The order of the queue */
 
-static void those_who_may_give_up_are_served_in_turn(struct kunit *test)
+static void callers_that_may_give_up_are_served_in_turn(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *callers[4];
@@ -349,7 +349,7 @@ static void those_who_may_give_up_are_served_in_turn(struct kunit *test)
 	}
 }
 
-static void who_gives_up_makes_room_for_the_next(struct kunit *test)
+static void waiter_that_gives_up_makes_room_for_the_next(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *first, *second, *third;
@@ -477,7 +477,7 @@ static void kill_loop(struct caller *caller)
 	}
 }
 
-static void who_gives_up_just_when_served_loses_nothing(struct kunit *test)
+static void waiter_that_gives_up_when_served_loses_nothing(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	unsigned long end = jiffies + HZ;
@@ -542,9 +542,9 @@ static void gfp_zero_is_noticed_in_other_ways_to_wait_too(struct kunit *test)
 }
 
 static struct kunit_case giveup_cases[] = {
-	KUNIT_CASE(who_may_give_up_gets_fresh_memory_first),
-	KUNIT_CASE(who_may_give_up_gets_the_reserve_next),
-	KUNIT_CASE(who_may_give_up_reclaims_before_waiting),
+	KUNIT_CASE(caller_that_may_give_up_gets_fresh_memory_first),
+	KUNIT_CASE(caller_that_may_give_up_gets_the_reserve_next),
+	KUNIT_CASE(caller_that_may_give_up_reclaims_before_waiting),
 	KUNIT_CASE(mask_without_reclaim_does_not_wait),
 	KUNIT_CASE(wait_ends_when_the_time_is_over),
 	KUNIT_CASE_SLOW(time_of_a_waiter_behind_the_head_is_over_in_time),
@@ -558,11 +558,11 @@ static struct kunit_case giveup_cases[] = {
 	KUNIT_CASE(killed_caller_gives_up),
 	KUNIT_CASE(killable_caller_gets_a_freed_element),
 	KUNIT_CASE(killing_does_not_concern_the_others),
-	KUNIT_CASE(those_who_may_give_up_are_served_in_turn),
-	KUNIT_CASE(who_gives_up_makes_room_for_the_next),
+	KUNIT_CASE(callers_that_may_give_up_are_served_in_turn),
+	KUNIT_CASE(waiter_that_gives_up_makes_room_for_the_next),
 	KUNIT_CASE(element_freed_at_the_last_moment_is_returned),
 	KUNIT_CASE(element_given_while_the_waiter_leaves_is_returned),
-	KUNIT_CASE(who_gives_up_just_when_served_loses_nothing),
+	KUNIT_CASE(waiter_that_gives_up_when_served_loses_nothing),
 	KUNIT_CASE(alloc_timeout_of_no_pool_is_refused),
 	KUNIT_CASE(alloc_killable_of_no_pool_is_refused),
 	KUNIT_CASE(gfp_zero_is_noticed_in_other_ways_to_wait_too),

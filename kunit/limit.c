@@ -92,7 +92,7 @@ static void freed_element_makes_room_below_the_limit(struct kunit *test)
 	hold(fx, 2);
 }
 
-static void who_waits_for_the_limit_is_served_in_turn(struct kunit *test)
+static void waiters_for_the_limit_are_served_in_turn(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *callers[3];
@@ -210,7 +210,7 @@ static void waiter_below_the_limit_looks_for_memory(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
 }
 
-static void larger_limit_serves_those_who_wait(struct kunit *test)
+static void larger_limit_serves_waiters(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *callers[3];
@@ -317,7 +317,7 @@ static void limited_loop(struct caller *caller)
 	} while (!READ_ONCE(caller->fx->stop));
 }
 
-static void limit_holds_under_load_and_nobody_is_left_behind(struct kunit *test)
+static void limit_holds_under_load_and_no_waiter_is_left_behind(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	unsigned long end = jiffies + HZ / 2;
@@ -559,17 +559,17 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(each_way_to_allocate_counts),
 	KUNIT_CASE(failed_allocation_does_not_count),
 	KUNIT_CASE(freed_element_makes_room_below_the_limit),
-	KUNIT_CASE(who_waits_for_the_limit_is_served_in_turn),
+	KUNIT_CASE(waiters_for_the_limit_are_served_in_turn),
 	KUNIT_CASE(bulk_caller_gives_back_what_memory_had),
 	KUNIT_CASE(bulk_caller_waits_for_the_limit_and_holds_nothing),
 	KUNIT_CASE(cancelled_request_leaves_room_below_the_limit),
 	KUNIT_CASE(waiter_below_the_limit_looks_for_memory),
-	KUNIT_CASE(larger_limit_serves_those_who_wait),
+	KUNIT_CASE(larger_limit_serves_waiters),
 	KUNIT_CASE(larger_limit_serves_more_than_a_batch_from_the_reserve),
 	KUNIT_CASE(smaller_limit_waits_until_enough_is_back),
 	KUNIT_CASE(limit_is_never_less_than_min_nr),
 	KUNIT_CASE(elements_that_were_never_counted_may_be_freed),
-	KUNIT_CASE(limit_holds_under_load_and_nobody_is_left_behind),
+	KUNIT_CASE(limit_holds_under_load_and_no_waiter_is_left_behind),
 	KUNIT_CASE(negative_limit_is_refused),
 	KUNIT_CASE(limit_below_min_nr_is_refused),
 	KUNIT_CASE(limit_of_no_pool_is_refused),

@@ -39,7 +39,7 @@ static void element_freed_twice_is_reported_and_kept_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-static void element_that_rested_before_the_check_is_known(struct kunit *test)
+static void element_parked_before_the_check_is_known(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	void *element;
@@ -53,7 +53,7 @@ static void element_that_rested_before_the_check_is_known(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 }
 
-static void elements_that_rested_in_the_store_before_the_check_are_known(struct kunit *test)
+static void elements_in_the_store_before_the_check_are_known(struct kunit *test)
 {
 	struct mempool2_reserve *reserve;
 	struct fixture *fx = test->priv;
@@ -262,7 +262,7 @@ static u8 *stock_byte(void *element, enum stock stock)
 	return (u8 *)(stock == PAGES ? page_address(element) : element) + STOCK_SIZE - 1;
 }
 
-static void element_written_to_while_it_rests_is_reported(struct kunit *test)
+static void element_written_to_in_the_reserve_is_reported(struct kunit *test)
 {
 	const struct stock_pool *stock = test->param_value;
 	struct fixture *fx = test->priv;
@@ -285,17 +285,17 @@ static void element_written_to_while_it_rests_is_reported(struct kunit *test)
 	mempool2_free(element, &fx->spare);
 	scribble(stock_byte(element, stock->stock));
 	element = mempool2_alloc_preallocated(&fx->spare);
-	expect_report(fx, "element written to while it rested", "stock_init");
+	expect_report(fx, "parked element written to", "stock_init");
 
 	/* The end of the pool checks the poison as well. */
 	mempool2_free(element, &fx->spare);
 	scribble(stock_byte(element, stock->stock));
 	mempool2_exit(&fx->spare);
-	expect_report(fx, "element written to while it rested", "stock_init");
+	expect_report(fx, "parked element written to", "stock_init");
 	kmem_cache_destroy(cache);
 }
 
-static void element_that_rested_before_the_check_is_poisoned(struct kunit *test)
+static void element_parked_before_the_check_is_poisoned(struct kunit *test)
 {
 	const struct stock_pool *stock = test->param_value;
 	struct fixture *fx = test->priv;
@@ -369,7 +369,7 @@ static void caller_sends(struct caller *caller)
 	caller->elems[0] = mempool2_alloc(caller->pool, caller->gfp);
 }
 
-static void element_that_was_sent_is_not_held_by_who_freed_it(struct kunit *test)
+static void element_handed_over_is_not_held_by_the_freeing_task(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct mempool2_waiter waiter;
@@ -393,7 +393,7 @@ static void element_that_was_sent_is_not_held_by_who_freed_it(struct kunit *test
 	expect_no_warning(fx);
 }
 
-static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
+static void stalled_waiter_is_reported_once(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
@@ -405,14 +405,14 @@ static void waiter_that_is_stuck_is_reported_once(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
 	/* Wait until the report is complete. */
 	schedule_timeout_uninterruptible(2 * HZ);
-	expect_report(fx, "waiter stuck", MADE_BY_FIXTURE);
+	expect_report(fx, "waiter stalled", MADE_BY_FIXTURE);
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
 static struct mempool2_waiter crowd[30];
 
-static void many_that_are_stuck_have_one_report(struct kunit *test)
+static void many_stalled_waiters_have_one_report(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	int i;
@@ -431,12 +431,12 @@ static void many_that_are_stuck_have_one_report(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
 	/* Wait until the report is complete. */
 	schedule_timeout_uninterruptible(2 * HZ);
-	expect_report(fx, "waiter stuck", MADE_BY_FIXTURE);
+	expect_report(fx, "waiter stalled", MADE_BY_FIXTURE);
 	for (i = 0; i < ARRAY_SIZE(crowd); i++)
 		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&crowd[i]));
 }
 
-static void stuck_waiter_of_a_copy_is_found(struct kunit *test)
+static void stalled_waiter_of_a_copy_is_found(struct kunit *test)
 {
 	/* Not on the stack: the creation site of a pool on the stack is not recorded. */
 	static struct mempool2 original;
@@ -452,7 +452,7 @@ static void stuck_waiter_of_a_copy_is_found(struct kunit *test)
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
-	expect_report(fx, "waiter stuck", __func__);
+	expect_report(fx, "waiter stalled", __func__);
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
@@ -826,24 +826,24 @@ static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit 
 
 static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(element_freed_twice_is_reported_and_kept_once),
-	KUNIT_CASE(element_that_rested_before_the_check_is_known),
-	KUNIT_CASE(elements_that_rested_in_the_store_before_the_check_are_known),
+	KUNIT_CASE(element_parked_before_the_check_is_known),
+	KUNIT_CASE(elements_in_the_store_before_the_check_are_known),
 	KUNIT_CASE(element_freed_twice_in_bulk_is_reported),
 	KUNIT_CASE(elements_of_a_bulk_call_are_known_to_be_out),
 	KUNIT_CASE(report_names_the_pool),
 	KUNIT_CASE_PARAM(name_is_shown_as_one_printable_word, odd_name_gen_params),
 	KUNIT_CASE(pool_has_the_name_that_its_function_has_in_the_source),
 	KUNIT_CASE(reports_of_a_pool_are_limited),
-	KUNIT_CASE_PARAM(element_written_to_while_it_rests_is_reported,
+	KUNIT_CASE_PARAM(element_written_to_in_the_reserve_is_reported,
 			 stock_pool_gen_params),
-	KUNIT_CASE_PARAM(element_that_rested_before_the_check_is_poisoned,
+	KUNIT_CASE_PARAM(element_parked_before_the_check_is_poisoned,
 			 stock_pool_gen_params),
 	KUNIT_CASE(task_that_waits_while_it_holds_an_element_is_reported),
 	KUNIT_CASE(task_that_waits_after_it_has_freed_is_not_reported),
-	KUNIT_CASE(element_that_was_sent_is_not_held_by_who_freed_it),
-	KUNIT_CASE_SLOW(waiter_that_is_stuck_is_reported_once),
-	KUNIT_CASE_SLOW(many_that_are_stuck_have_one_report),
-	KUNIT_CASE_SLOW(stuck_waiter_of_a_copy_is_found),
+	KUNIT_CASE(element_handed_over_is_not_held_by_the_freeing_task),
+	KUNIT_CASE_SLOW(stalled_waiter_is_reported_once),
+	KUNIT_CASE_SLOW(many_stalled_waiters_have_one_report),
+	KUNIT_CASE_SLOW(stalled_waiter_of_a_copy_is_found),
 	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
 	KUNIT_CASE(elements_out_of_a_pool_with_overlapping_resizes_are_counted),
 	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),

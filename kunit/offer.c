@@ -246,7 +246,7 @@ static void nothing_is_offered_below_a_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
 }
 
-static void nothing_is_offered_to_who_wants_several(struct kunit *test)
+static void nothing_is_offered_to_a_bulk_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *bulk;
@@ -463,7 +463,7 @@ static void caller_holds_somehow(struct caller *caller)
 	}
 }
 
-static void offers_leave_nobody_behind(struct kunit *test)
+static void offers_leave_no_waiter_behind(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	int i;
@@ -485,12 +485,12 @@ static struct kunit_case offer_cases[] = {
 	KUNIT_CASE(element_freed_in_an_interrupt_is_handed_over),
 	KUNIT_CASE(element_of_another_task_is_handed_over),
 	KUNIT_CASE(nothing_is_offered_below_a_limit),
-	KUNIT_CASE(nothing_is_offered_to_who_wants_several),
+	KUNIT_CASE(nothing_is_offered_to_a_bulk_waiter),
 	KUNIT_CASE(nothing_is_offered_to_a_request),
 	KUNIT_CASE(nothing_is_offered_to_one_that_asks_for_memory),
 	KUNIT_CASE(waiter_that_found_nothing_is_given_the_next_element),
 	KUNIT_CASE(next_one_gets_what_was_offered_to_one_that_is_served),
-	KUNIT_CASE(offers_leave_nobody_behind),
+	KUNIT_CASE(offers_leave_no_waiter_behind),
 	{}
 };
 

@@ -56,7 +56,7 @@ static void refill_hands_the_mask_on_as_it_is(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0), bits(GFP_NOIO));
 }
 
-static void refill_serves_those_who_wait_first(struct kunit *test)
+static void refill_serves_waiters_first(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *callers[3];
@@ -147,7 +147,7 @@ static struct kunit_case refill_cases[] = {
 	KUNIT_CASE(refill_allocates_no_more_than_is_missing),
 	KUNIT_CASE(refill_returns_what_is_still_missing),
 	KUNIT_CASE(refill_hands_the_mask_on_as_it_is),
-	KUNIT_CASE(refill_serves_those_who_wait_first),
+	KUNIT_CASE(refill_serves_waiters_first),
 	KUNIT_CASE(refill_of_a_pool_with_min_nr_0_gives_it_one),
 	KUNIT_CASE_PARAM(refill_may_be_called_anywhere, context_gen_params),
 	KUNIT_CASE(pool_that_was_filled_in_part_and_refilled_shrinks),

@@ -539,7 +539,7 @@ static void freed_element_is_the_waiters_before_it_runs(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
-static void nobody_takes_from_the_reserve_while_others_wait(struct kunit *test)
+static void no_caller_takes_from_the_reserve_while_others_wait(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
@@ -954,7 +954,7 @@ static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *tes
  * Whatever has overlooked an element: a waiter that looks again finds it, and the oldest waiter
  * gets it.
  */
-static void element_that_rests_beside_waiters_is_found_when_one_looks_again(struct kunit *test)
+static void element_in_the_reserve_beside_waiters_is_found_by_the_next_look(struct kunit *test)
 {
 	const int *min_nr = test->param_value;
 	struct fixture *fx = test->priv;
@@ -980,7 +980,7 @@ static void element_that_rests_beside_waiters_is_found_when_one_looks_again(stru
 	batch_becomes(&batch, 0, cpumask_first(cpu_online_mask));
 }
 
-static void element_that_rests_beside_a_waiter_is_no_newcomers(struct kunit *test)
+static void newcomer_gets_no_element_of_the_reserve_beside_a_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
@@ -1198,9 +1198,9 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(waiter_behind_a_cancelled_request_asks_soon),
 	KUNIT_CASE(bare_wake_up_lets_the_waiter_look_for_memory),
 	KUNIT_CASE(bare_wake_up_is_for_the_oldest_waiter),
-	KUNIT_CASE(element_that_rests_beside_a_waiter_is_no_newcomers),
+	KUNIT_CASE(newcomer_gets_no_element_of_the_reserve_beside_a_waiter),
 	KUNIT_CASE(wake_up_while_the_waiter_looks_is_not_lost),
-	KUNIT_CASE_PARAM(element_that_rests_beside_waiters_is_found_when_one_looks_again,
+	KUNIT_CASE_PARAM(element_in_the_reserve_beside_waiters_is_found_by_the_next_look,
 			 reserve_size_gen_params),
 	KUNIT_CASE(newcomer_serves_all_beside_whom_elements_rest),
 	KUNIT_CASE(element_is_not_lost_to_a_foreign_entry),
@@ -1213,7 +1213,7 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(one_freed_element_wakes_one_waiter_once),
 	KUNIT_CASE(newcomer_does_not_overtake_a_waiter),
 	KUNIT_CASE(freed_element_is_the_waiters_before_it_runs),
-	KUNIT_CASE(nobody_takes_from_the_reserve_while_others_wait),
+	KUNIT_CASE(no_caller_takes_from_the_reserve_while_others_wait),
 	KUNIT_CASE(healthy_allocations_go_on_beside_waiters),
 	KUNIT_CASE(foreign_element_serves_a_waiter),
 	KUNIT_CASE(reserve_is_full_again_after_the_waiters),

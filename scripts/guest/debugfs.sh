@@ -6,7 +6,7 @@
 # modules can be unloaded at any moment.
 #: vm=--cpus 2 --memory 256
 #: put=kunit/mempool2_crowd.ko
-#: provokes=BUG: mempool2: waiter stuck in pool waited
+#: provokes=BUG: mempool2: waiter stalled in pool waited
 
 pools=/sys/kernel/debug/mempool2
 param=/sys/module/mempool2/parameters/checks
@@ -130,7 +130,7 @@ grep -E '^crowd_1_x/[0-9]+ element=[^ ]+ held_ms=[0-9]+$' "$waited/holders" || f
 grep -E '^crowd_asked/0 missing=1 ' "$pools/$(id asked)/waiters" ||
 	fail "waiters: $(cat "$pools/$(id asked)/waiters")"
 echo 0 >"$waited/stall_timeout"
-grep -q 'BUG: mempool2: waiter stuck in pool waited$' /tmp/dmesg || fail "no waiter was reported"
+grep -q 'BUG: mempool2: waiter stalled in pool waited$' /tmp/dmesg || fail "no waiter was reported"
 grep -qE 'task crowd_1_x/[0-9]+ has waited' /tmp/dmesg || fail "the report does not name the waiter"
 grep -qE 'taken by task crowd_1_x/[0-9]+ ' /tmp/dmesg || fail "the report does not name the holder"
 grep -E '(^|\] )1 x' /tmp/dmesg && fail "a task's name has made a line of its own"
