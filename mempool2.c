@@ -53,8 +53,8 @@
  * reserve does not lack: the taker has not passed on the address of the missing one yet.
  *
  * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty,
- * elements were moving or another CPU was scanning. A caller that would fail scans too, so that no
- * element passes it by (mp2_reserve_take_last()).
+ * elements were moving or another CPU was scanning. A caller for one element then scans too, so that
+ * no element passes it by (mp2_reserve_take_certain()).
  *
  * Waiters are exclusive entries of the wait queue pool->wait. A CPU that frees an element and sees
  * WAITERS, or has set WAITERS and finds an element, takes pool->wait.lock and hands the element to
@@ -185,12 +185,9 @@ static int __init alloc_fault_debugfs(void)
 late_initcall(alloc_fault_debugfs);
 #endif
 
-/*
- * Take @nr elements from the reserve, or none. Not before waiters, unless an element is offered.
- * @last: a caller for one element fails without it.
- */
+/* Take @nr elements from the reserve, or none. Not before waiters, unless an element is offered. */
 static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **elems, unsigned int nr,
-					       bool last, unsigned long caller)
+					       unsigned long caller)
 {
 	int state = atomic_read(&pool->state);
 	unsigned int taken;
@@ -198,7 +195,7 @@ static __always_inline bool pool_alloc_reserve(struct mempool2 *pool, void **ele
 	/* A caller for several elements takes no offered element. */
 	if (nr > 1 ? state & MEMPOOL2_WAITERS : !state_lets_take(state))
 		return false;
-	taken = pool_take_from_reserve(pool, elems, nr, last);
+	taken = pool_take_from_reserve(pool, elems, nr, nr == 1);
 	if (unlikely(taken < nr)) {
 		if (taken)
 			mp2_pool_free_elems(pool, elems, taken, true);
@@ -263,27 +260,27 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 }
 
 /*
- * After the first try has failed: the reserve, then the alloc function with the whole mask, if that
- * is more, then the reserve again, unless the caller @waits then and looks when it queues.
+ * After the first try has failed: the reserve, then the alloc function with the whole mask. A
+ * caller that may not wait tries the reserve again; one that waits does so when it queues.
  */
-static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, bool waits,
-			       unsigned long caller)
+static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
-	bool more = gfp != mempool2_gfp_first(gfp_mask);
 	void *element = NULL;
 
-	if (pool_alloc_reserve(pool, &element, 1, !waits && !more, caller) || !more)
+	if (pool_alloc_reserve(pool, &element, 1, caller))
 		return element;
+	if (gfp == mempool2_gfp_first(gfp_mask))
+		return NULL;
+
 	element = mp2_backend_alloc(pool, gfp);
-	if (!element && !waits)
-		pool_alloc_reserve(pool, &element, 1, true, caller);
+	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
+		pool_alloc_reserve(pool, &element, 1, caller);
 	return element;
 }
 
 /* Allocate without waiting, from the first try on, and charge the limit. */
-static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, bool waits,
-			    unsigned long caller)
+static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
 {
 	int entered = 0;
 	void *element;
@@ -293,7 +290,7 @@ static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, bool waits,
 	else
 		element = mp2_backend_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element && entered >= 0)
-		element = pool_alloc_nowait(pool, gfp_mask, waits, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, caller);
 	if (!element)
 		limit_uncharge(pool, entered);
 	return element;
@@ -316,7 +313,6 @@ static inline void *pool_alloc_offered(struct mempool2 *pool)
 static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask, int entered,
 					  unsigned long caller)
 {
-	bool waits = gfp_mask & __GFP_DIRECT_RECLAIM;
 	void *element = NULL;
 
 	/* No kind, so __mempool2_backend_alloc() returned NULL. */
@@ -325,11 +321,11 @@ static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask,
 	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
 		element = pool_alloc_offered(pool);
 	if (entered >= 0 && !element)
-		element = pool_alloc_nowait(pool, gfp_mask, waits, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, caller);
 	if (element)
 		return element;
 	limit_uncharge(pool, entered);
-	if (waits)
+	if (gfp_mask & __GFP_DIRECT_RECLAIM)
 		pool_wait(pool, &element, 1, mempool2_gfp(gfp_mask),
 			  TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT, caller);
 	else if (unlikely(pool_is_instrumented(pool)))
@@ -434,7 +430,7 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 	 * Outside the queue take from the reserve only what completes the array. Two callers that
 	 * each held a part of the reserve could wait for each other for ever.
 	 */
-	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, false, caller))
+	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, caller))
 		return count;
 	if (gfp != mempool2_gfp_first(gfp))
 		nr += backend_alloc_bulk(pool, elems + nr, count - nr, gfp);
@@ -494,25 +490,24 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
  */
 
 /* Allocate without waiting. Inline, for _RET_IP_ to be the caller of mempool2. */
-static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask, bool waits)
+static __always_inline void *pool_alloc_or_null(struct mempool2 *pool, gfp_t gfp_mask)
 {
 	misuse_once(gfp_mask & __GFP_ZERO,
 		    "__GFP_ZERO, but an element of the reserve is not zeroed");
 	might_alloc(gfp_mask);
-	return pool_try_alloc(pool, gfp_mask, waits, _RET_IP_);
+	return pool_try_alloc(pool, gfp_mask, _RET_IP_);
 }
 
 /* mempool2_alloc(), but the wait may end with an error. */
 static __always_inline void *pool_alloc_wait(struct mempool2 *pool, gfp_t gfp_mask,
 					     unsigned int task_state, unsigned long timeout)
 {
-	bool waits = gfp_mask & __GFP_DIRECT_RECLAIM;
-	void *element = pool_alloc_or_null(pool, gfp_mask, waits);
+	void *element = pool_alloc_or_null(pool, gfp_mask);
 	int err;
 
 	if (element)
 		return element;
-	if (!waits) {
+	if (!(gfp_mask & __GFP_DIRECT_RECLAIM)) {
 		mp2_debug_failed(pool, _RET_IP_);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -547,7 +542,7 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
 		return ERR_PTR(-EINVAL);
 	if (!waiter_is_idle(waiter))
 		return ERR_PTR(-EBUSY);
-	element = pool_alloc_or_null(pool, gfp_mask, true);
+	element = pool_alloc_or_null(pool, gfp_mask);
 	if (element)
 		return element;
 	err = mp2_async_submit(pool, mempool2_gfp(gfp_mask), waiter, &waiter->element, 1, 1,
@@ -580,7 +575,7 @@ static noinline void *pool_alloc_preallocated(struct mempool2 *pool, unsigned lo
 	int entered = limit_charge(pool, 1);
 	void *element;
 
-	if (entered >= 0 && pool_alloc_reserve(pool, &element, 1, true, caller))
+	if (entered >= 0 && pool_alloc_reserve(pool, &element, 1, caller))
 		return element;
 	limit_uncharge(pool, entered);
 	mp2_debug_failed(pool, caller);

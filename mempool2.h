@@ -553,7 +553,8 @@ void mempool2_free_pages(void *element, void *pool_data);
  * Return:
  * * the element
  * * %NULL - @pool is not initialized, with a warning
- * * %NULL - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, there is no memory, and the reserve is empty
+ * * %NULL - @gfp_mask lacks %__GFP_DIRECT_RECLAIM, there is no memory, and the reserve is empty; or
+ *   it may seem so, if there are more callers than elements, or callers that hold several
  * * %NULL - the same mask, no memory, and callers wait: the elements of the reserve are for them
  * * %NULL - the same mask, and as many elements are in flight as mempool2_set_limit() allows
  *
@@ -593,7 +594,7 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool);
  * Context: Any. Does not sleep.
  * Return:
  * * the element, to be freed with mempool2_free()
- * * %NULL - the reserve is empty
+ * * %NULL - the reserve is empty; or it may seem so, as for mempool2_alloc()
  * * %NULL - callers wait: the elements of the reserve are for them, except for an offer, see
  *   mempool2_alloc()
  * * %NULL - as many elements are in flight as mempool2_set_limit() allows

@@ -141,18 +141,18 @@ static __always_inline void element_kasan_unpark(struct mempool2 *pool, void *el
 }
 
 /*
- * mp2_reserve_take() of up to @nr elements, which are unparked then. @last: a caller for one
- * element fails without it.
+ * mp2_reserve_take() of up to @nr elements, which are unparked then. @certain: for one element,
+ * and with mp2_reserve_take_certain().
  */
 static inline unsigned int pool_take_from_reserve(struct mempool2 *pool, void **elems,
-						  unsigned int nr, bool last)
+						  unsigned int nr, bool certain)
 {
 	unsigned int taken;
 
 	rcu_read_lock_sched();
 	taken = mp2_reserve_take(pool, elems, nr);
-	if (!taken && last)
-		taken = mp2_reserve_take_last(pool, elems);
+	if (!taken && certain)
+		taken = mp2_reserve_take_certain(pool, elems);
 	if (taken)
 		mp2_elements_unpark(pool, elems, taken);
 	rcu_read_unlock_sched();

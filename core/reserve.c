@@ -214,8 +214,8 @@ static bool full_scan_commit(struct mempool2 *pool, int begun)
  * -EAGAIN if a resize has replaced the reserve. The caller has reserve->lock and found no room in
  * the store.
  */
-static int slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
-				    void **elems, unsigned int nr)
+int mp2_slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
+				 void **elems, unsigned int nr)
 {
 	int put, begun;
 
@@ -265,8 +265,8 @@ static unsigned int reserve_take_all(struct mempool2_reserve *reserve, void **el
 }
 
 /*
- * Under the lock no element is being moved (moved-or-taken) and no scan is in progress
- * (scan-spoilt).
+ * reserve_take_all(). Under the lock no element is being moved (moved-or-taken) and no scan of this
+ * reserve is in progress (scan-spoilt).
  */
 static noinline unsigned int reserve_take_locked(struct mempool2_reserve *reserve, void **elems,
 						 unsigned int nr)
@@ -312,18 +312,24 @@ unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int 
 }
 
 /*
- * Take an element, which stays parked, for a caller that would fail without it. Never fails while
- * the pool has as many elements as callers, each of which holds one at most.
+ * Take one element, which stays parked, after mp2_reserve_take() has found none. Certain to take
+ * one while the pool has as many elements as callers, each of which holds one at most.
  *
- * Such a caller does not trust mp2_reserve_take(), which looks at one slot after the other: another
- * caller may put its element where that look was, and take one where it was not yet. So this is a
- * scan as for FULL: a caller that puts an element behind the look sees FULL_SCAN (put-or-waits) and
- * waits for the lock before it takes another one. Callers that began earlier do not wait, but each
- * of them takes one element only, and spoils the scan (taken-or-rescanned). They are fewer than
- * the elements that the reserve had when the scan began, which do not move while it lasts. The
+ * mp2_reserve_take() is not: it looks at one slot after the other. Another caller may put its
+ * element into a slot behind this look, and take one from a slot before it. So look again, as a
+ * scan that takers see (race B). A caller that puts its element behind the look sees FULL_SCAN when
+ * it reads the state for its next element (put-or-waits), and takes that one only when the lock is
+ * free, after the scan. A caller that read the state before the scan does not wait, but takes one
+ * element only. If it reads the state again before the scan ends, it clears FULL_SCAN, others take
+ * without waiting, and the look does not count (taken-or-rescanned). So fewer elements are taken
+ * during a look that counts than the reserve had at its beginning, and these do not move, as
+ * movers need the lock.
+ *
+ * Each repetition means that another CPU has taken an element meanwhile, or that the reserve was
+ * replaced: a caller that still has the old reserve would not see what is put into the new one. The
  * caller has rcu_read_lock_sched().
  */
-unsigned int mp2_reserve_take_last(struct mempool2 *pool, void **element)
+unsigned int mp2_reserve_take_certain(struct mempool2 *pool, void **element)
 {
 	struct mempool2_reserve *reserve;
 	unsigned long flags;
@@ -345,7 +351,7 @@ unsigned int mp2_reserve_take_last(struct mempool2 *pool, void **element)
 }
 
 /*
- * Put up to @nr elements into the store; without room there, as slots_put_or_commit_full(). Race B:
+ * Put up to @nr elements into the store; without room there, as mp2_slots_put_or_commit_full(). Race B:
  * under the lock no element moves to the store, or from there, behind the back of a scanner.
  */
 static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_reserve *reserve,
@@ -357,7 +363,7 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
 	raw_spin_lock_irqsave(&reserve->lock, flags);
 	put = mp2_store_put(reserve, elems, nr);
 	if (!put)
-		put = slots_put_or_commit_full(pool, reserve, elems, nr);
+		put = mp2_slots_put_or_commit_full(pool, reserve, elems, nr);
 	else if (put < nr)
 		put += mp2_slots_put(reserve, elems + put, nr - put);
 	else if (nr < MANY)

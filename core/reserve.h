@@ -12,8 +12,9 @@
  *		slots between the store and the slots, so that the next calls need only slots.
  *
  * So the cost of a call does not grow with the reserve. A CPU that finds no element in the slots
- * and cannot exclude that the store has one looks again under the lock, where no element moves. A
- * CPU that finds no room in the slots tries the store under the lock. Each look has preemption
+ * looks again under the lock, where no element moves, if the store may have one or if it wants just
+ * one (mp2_reserve_take_certain()). A CPU that finds no room in the slots tries the store under the
+ * lock. Each look has preemption
  * disabled, so that a resize can free the old reserve after a grace period of RCU.
  */
 #ifndef _MEMPOOL2_RESERVE_H
@@ -194,7 +195,7 @@ static __always_inline bool reserve_has_more(struct mempool2_reserve *reserve)
  * back (full-counted), and keeps the scanners of an old and a new reserve apart
  * (full-or-rescanned). A taker that sees FULL_SCAN before it takes waits for the lock of the
  * scanner, so a CPU spoils one attempt at most once, and the next attempt only if it begins between
- * the two (scan-spoilt).
+ * the two (scan-spoilt). A caller that finds no element scans too, see mp2_reserve_take_certain().
  */
 static __always_inline bool seen_not_full(int state)
 {
@@ -262,7 +263,7 @@ static inline unsigned int reserve_room(const struct mempool2_reserve *reserve)
 
 struct mempool2_reserve *mp2_reserve_create(int min_nr, gfp_t gfp, int node);
 unsigned int mp2_reserve_take(struct mempool2 *pool, void **elems, unsigned int nr);
-unsigned int mp2_reserve_take_last(struct mempool2 *pool, void **element);
+unsigned int mp2_reserve_take_certain(struct mempool2 *pool, void **element);
 unsigned int mp2_reserve_put(struct mempool2 *pool, void **elems, unsigned int nr);
 bool mp2_reserve_put_one(struct mempool2 *pool, void *element);
 void *mp2_reserve_set_not_full(struct mempool2 *pool, void *element);
@@ -274,5 +275,7 @@ unsigned int mp2_slots_take(struct mempool2_reserve *reserve, void **elems, unsi
 unsigned int mp2_slots_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
 unsigned int mp2_store_take(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
 unsigned int mp2_store_put(struct mempool2_reserve *reserve, void **elems, unsigned int nr);
+int mp2_slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
+				 void **elems, unsigned int nr);
 
 #endif /* _MEMPOOL2_RESERVE_H */

@@ -81,14 +81,35 @@ static void pool_disown(struct mempool2 *pool)
 }
 
 /*
+ * Put what has room from @surplus, and return how many elements are left there. Elements are left
+ * only if the slots are proved to be full: a caller that cannot wait looks in vain for those that
+ * the resize has in hand. The caller has the lock and owns the reserve.
+ */
+static unsigned int surplus_put(struct mempool2 *pool, struct mempool2_reserve *reserve,
+				void **surplus, unsigned int nr)
+{
+	unsigned int put = mp2_store_put(reserve, surplus, nr);
+	int more = 1;
+
+	while (put < nr && more > 0) {
+		more = mp2_slots_put_or_commit_full(pool, reserve, surplus + put, nr - put);
+		if (more > 0)
+			put += more;
+	}
+	memmove(surplus, surplus + put, (nr - put) * sizeof(*surplus));
+	return nr - put;
+}
+
+/*
  * Move a batch of elements from @reserve->old. Elements without room in @reserve go to @surplus;
  * returns how many. Race C: under both locks, so that a CPU which takes under them misses no
  * element (moved-or-taken).
  */
-static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **surplus)
+static unsigned int reserve_move_batch(struct mempool2 *pool, struct mempool2_reserve *reserve,
+				       void **surplus)
 {
 	struct mempool2_reserve *old = reserve->old;
-	unsigned int nr, put;
+	unsigned int nr, left;
 
 	raw_spin_lock_irq(&reserve->lock);
 	raw_spin_lock_nested(&old->lock, SINGLE_DEPTH_NESTING);
@@ -96,15 +117,12 @@ static unsigned int reserve_move_batch(struct mempool2_reserve *reserve, void **
 	if (nr < BATCH)
 		nr += mp2_slots_take(old, surplus + nr, BATCH - nr);
 	raw_spin_unlock(&old->lock);
-	put = mp2_store_put(reserve, surplus, nr);
-	if (put < nr)
-		put += mp2_slots_put(reserve, surplus + put, nr - put);
+	left = surplus_put(pool, reserve, surplus, nr);
 	/* ext_try_own() reads this without the lock. */
 	if (nr < BATCH)
 		WRITE_ONCE(reserve->old, NULL);
 	raw_spin_unlock_irq(&reserve->lock);
-	memmove(surplus, surplus + put, (nr - put) * sizeof(*surplus));
-	return nr - put;
+	return left;
 }
 
 /*
@@ -166,7 +184,7 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	bool more = true;
 
 	if (old)
-		nr = reserve_move_batch(reserve, surplus);
+		nr = reserve_move_batch(pool, reserve, surplus);
 	else if (reserve_room(reserve) > size || reserve->nr_stored > reserve->max_stored)
 		nr = reserve_shrink_batch(reserve, size, surplus);
 	else

@@ -615,18 +615,16 @@ static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
-	bool waits, was_offered;
 	unsigned long flags;
+	bool waits;
 
+	/* After this look it is offered nothing: what was offered goes to it or to the next one. */
+	sleeper_look(waiter);
 	spin_lock_irqsave(&pool->wait.lock, flags);
 	waits = waiter->nr_missing;
-	was_offered = waiter->is_offered;
 	if (waits)
 		mp2_waiter_leave(waiter);
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
-	/* The offered element goes to the next waiter. */
-	if (was_offered)
-		pool_kick_waiters(pool);
 	return waits;
 }
 

@@ -436,7 +436,7 @@ static void many_stalled_waiters_have_one_report(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&crowd[i]));
 }
 
-static void stalled_waiter_of_a_copy_is_found(struct kunit *test)
+static void stalled_waiter_of_copy_is_found(struct kunit *test)
 {
 	/* Not on the stack: the creation site of a pool on the stack is not recorded. */
 	static struct mempool2 original;
@@ -843,7 +843,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(element_handed_over_is_not_held_by_the_freeing_task),
 	KUNIT_CASE_SLOW(stalled_waiter_is_reported_once),
 	KUNIT_CASE_SLOW(many_stalled_waiters_have_one_report),
-	KUNIT_CASE_SLOW(stalled_waiter_of_a_copy_is_found),
+	KUNIT_CASE_SLOW(stalled_waiter_of_copy_is_found),
 	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
 	KUNIT_CASE(elements_out_of_a_pool_with_overlapping_resizes_are_counted),
 	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),

@@ -284,8 +284,8 @@ inline reserve_take() {
 	RCU_READ_UNLOCK
 }
 
-/* For a task that fails without an element. Into @e, which is 0 before. */
-inline reserve_take_last() {
+/* After reserve_take() in vain. Into @e, which is 0 before. */
+inline reserve_take_certain() {
 	RCU_READ_LOCK;
 	do
 	:: true ->
@@ -303,7 +303,7 @@ inline reserve_take_last() {
 		if :: e -> set_not_full() :: else fi;
 		UNLOCK(R[r].lock);
 		if
-		:: !e && cur != r && MUTANT != 34 -> again = 1
+		:: !e && cur != r -> again = 1
 		:: else
 		fi;
 		if :: again -> again = 0 :: else -> break fi
@@ -496,7 +496,7 @@ inline take_element() {
 	if
 	:: !e && (!(state & WAITING) || (state & OFFERED)) ->
 		reserve_take();
-		if :: !e && MUTANT != 31 -> reserve_take_last() :: else fi
+		if :: !e && MUTANT != 31 -> reserve_take_certain() :: else fi
 	:: else
 	fi
 }
@@ -602,16 +602,15 @@ active [LEAVERS] proctype leaver() {
 	waiter_queue(me);
 	do
 	:: !given[me] ->
+		if :: MUTANT != 29 -> nr_looking++; look(me) :: else fi;
 		LOCK(queue_lock);
 		if
 		:: !given[me] || MUTANT == 14 ->
-			if :: given[me] :: else -> w = me; offer_end(); w = 0; queue??eval(me) fi;
+			if :: given[me] :: else -> offered[me] = false; queue??eval(me) fi;
 			if :: len(queue) == 0 && MUTANT != 13 -> state = state & ~WAITING :: else fi
 		:: else -> e = 1
 		fi;
 		UNLOCK(queue_lock);
-		if :: ended && MUTANT != 29 -> pool_kick_waiters() :: else fi;
-		ended = 0;
 		break
 	:: given[me] -> e = 1; break
 	:: atomic { !given[me] && offered[me] -> nr_looking++ } look(me)
@@ -654,7 +653,11 @@ inline reserve_move_batch(at) {
 	if
 	:: e ->
 		store_put(1 - at);
-		if :: e -> slots_put(1 - at) :: else fi
+		if
+		:: e && MUTANT == 34 -> slots_put(1 - at)
+		:: e && MUTANT != 34 -> r = 1 - at; full_scan(); r = 0
+		:: else
+		fi
 	:: else -> R[1 - at].has_old = 0
 	fi;
 	UNLOCK(R[1 - at].lock)
