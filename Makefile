@@ -32,7 +32,7 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard check check-all coverage demo drivers inside lint mutants selftest:
+bench bench-guard check check-all check-signing coverage demo drivers inside lint mutants selftest:
 	@scripts/$@
 
 verify:
@@ -75,6 +75,7 @@ help:
 	@echo '  check-all        - the KUnit suite in each kernel of the matrix; an interrupted run continues'
 	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck and codespell'
 	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
+	@echo '  check-signing    - Secure Boot: which signed modules do stock kernels load, and with which messages?'
 	@echo '  check-scripts    - do the scripts notice a failing case, a panic, a hang, no KUnit? (also: selftest)'
 	@echo
 	@echo 'Prove it:'
@@ -99,4 +100,4 @@ help:
 
 .DEFAULT_GOAL := modules
 .PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel lint
-.PHONY: mutants selftest verify litmus check-debug check-scripts htmldocs help
+.PHONY: check-signing mutants selftest verify litmus check-debug check-scripts htmldocs help
