@@ -120,6 +120,7 @@
  *	core/async.c		requests, and contexts that run callbacks; core/retry.c retries
  *	core/resize.c		resize, refill, setting a limit
  *	core/compat*.h		differences between the supported kernels
+ *	core/modinfo.c		what modinfo shows
  *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext
  *	debug/			names, events, statistics, checks, reports, debugfs: left out by
  *				CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
@@ -990,6 +991,3 @@ static void __exit mempool2_unload(void)
 	mp2_debug_unload();
 }
 module_exit(mempool2_unload);
-
-MODULE_DESCRIPTION("Pools of preallocated elements whose allocation cannot fail");
-MODULE_LICENSE("GPL");

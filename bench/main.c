@@ -247,4 +247,6 @@ module_init(mempool2_bench_init);
 module_exit(mempool2_bench_exit);
 
 MODULE_DESCRIPTION("Benchmark of mempool2 beside the kernel's mempool");
+MODULE_AUTHOR("mempool2 developers");
+MODULE_VERSION(MEMPOOL2_VERSION);
 MODULE_LICENSE("GPL");

@@ -461,7 +461,7 @@ int __init mp2_completions_init(void)
 		init_irq_work(&late->irq_work, late_irq_work);
 		INIT_WORK(&late->work, late_work);
 	}
-	completions_wq = alloc_workqueue("mempool2", MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM |
+	completions_wq = alloc_workqueue(KBUILD_MODNAME, MEMPOOL2_WQ_PERCPU | WQ_MEM_RECLAIM |
 					 WQ_HIGHPRI, 0);
 	if (!completions_wq)
 		return -ENOMEM;

@@ -34,7 +34,8 @@ int __init mp2_slab_find_ctor(void)
 	struct kmem_cache *cache;
 	unsigned int offset;
 
-	cache = kmem_cache_create("mempool2_ctor", sizeof(long), 0, 0,
+	/* A driver may have a copy of mempool2, and two caches must not have one name. */
+	cache = kmem_cache_create(KBUILD_MODNAME "_ctor", sizeof(long), 0, 0,
 				  slab_known_ctor);
 	if (!cache)
 		return -ENOMEM;

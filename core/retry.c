@@ -344,7 +344,7 @@ int __init mp2_retriers_init(void)
 	struct retrier *retrier;
 	unsigned long flags;
 
-	wq = alloc_workqueue("mempool2_retry", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	wq = alloc_workqueue(KBUILD_MODNAME "_retry", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!wq)
 		return -ENOMEM;
 	/* Under the lock, for a caller that sees retry_wq to see an initialized work too. */

@@ -102,4 +102,5 @@ static void __exit squeeze_exit(void)
 module_init(squeeze_init);
 module_exit(squeeze_exit);
 MODULE_DESCRIPTION("Makes allocations that cannot reclaim memory fail");
+MODULE_AUTHOR("mempool2 developers");
 MODULE_LICENSE("GPL");

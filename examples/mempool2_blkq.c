@@ -286,4 +286,5 @@ module_init(mempool2_blkq_init);
 module_exit(mempool2_blkq_exit);
 
 MODULE_DESCRIPTION("Example of a request queue that waits for a mempool2 pool");
+MODULE_AUTHOR("mempool2 developers");
 MODULE_LICENSE("GPL");

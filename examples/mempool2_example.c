@@ -226,4 +226,5 @@ module_init(mempool2_example_init);
 module_exit(mempool2_example_exit);
 
 MODULE_DESCRIPTION("Example of a mempool2 user");
+MODULE_AUTHOR("mempool2 developers");
 MODULE_LICENSE("GPL");

@@ -320,4 +320,6 @@ module_init(crowd_init);
 module_exit(crowd_exit);
 
 MODULE_DESCRIPTION("Many pools of mempool2 that come and go");
+MODULE_AUTHOR("mempool2 developers");
+MODULE_VERSION(MEMPOOL2_VERSION);
 MODULE_LICENSE("GPL");

@@ -1021,4 +1021,6 @@ void *fixture_foreign(struct fixture *fx)
 }
 
 MODULE_DESCRIPTION("KUnit tests of mempool2");
+MODULE_AUTHOR("mempool2 developers");
+MODULE_VERSION(MEMPOOL2_VERSION);
 MODULE_LICENSE("GPL");

@@ -228,8 +228,8 @@ mirror_of_apt() {
 
 # sources: this checkout's sources below the current directory, for xargs -0.
 sources() {
-	find . -path ./build -prune -o \( -name '*.[ch]' ! -name '*.mod.c' -o -name '*.lds' -o -name Kbuild -o -name Kconfig \) \
-		-type f -print0 | sort -z
+	find . -path ./build -prune -o \( -name '*.[ch]' ! -name '*.mod.c' -o -name '*.lds' -o -name Kbuild -o -name Kconfig \
+		-o -path ./VERSION \) -type f -print0 | sort -z
 }
 
 # sync_sources DEST: copy this checkout's sources (not its build products) to DEST and print what changed.
@@ -238,7 +238,8 @@ sync_sources() {
 	mkdir -p "$1"
 	rsync -rlpc --delete --prune-empty-dirs --out-format='%o %n' \
 		--exclude='*.mod.c' --exclude=/build --exclude='.*' \
-		--include='*/' --include='*.[ch]' --include='*.lds' --include=Kbuild --include=Kconfig --include=/Makefile --exclude='*' \
+		--include='*/' --include='*.[ch]' --include='*.lds' --include=Kbuild --include=Kconfig \
+		--include=/Makefile --include=/VERSION --exclude='*' \
 		"$TOP/" "$1/" | grep -v '/$' || :
 }
 
