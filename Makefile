@@ -73,7 +73,7 @@ help:
 	@echo 'Check it:'
 	@echo '  check            - lint, litmus tests, the KUnit suite on User-Mode Linux and stock 6.1, the examples'
 	@echo '  check-all        - the KUnit suite in each kernel of the matrix; an interrupted run continues'
-	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck and codespell'
+	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck, codespell, the version'
 	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
 	@echo '  check-signing    - Secure Boot: which signed modules do stock kernels load, and with which messages?'
 	@echo '  check-scripts    - do the scripts notice a failing case, a panic, a hang, no KUnit? (also: selftest)'
