@@ -39,6 +39,12 @@ verify:
 	@scripts/verify
 	@scripts/model
 
+embed:
+	@scripts/embed "$(DEST)" $(NAME)
+
+check-embed:
+	@scripts/$@
+
 # scripts/kernel fetches stock kernels, so the script of this target has another name.
 kernel:
 	@scripts/whole-kernel
@@ -60,6 +66,7 @@ help:
 	@echo 'Build the module:'
 	@echo '  modules          - build mempool2.ko and the examples (default)'
 	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
+	@echo '  embed            - a copy of mempool2 for the module of a driver: make embed DEST=my_driver/mempool2'
 	@echo '  htmldocs         - the documents as web pages, by Sphinx; in build/docs/html'
 	@echo '  clean            - remove all build products'
 	@echo
@@ -77,6 +84,7 @@ help:
 	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
 	@echo '  check-signing    - Secure Boot: which signed modules do stock kernels load, and with which messages?'
 	@echo '  check-scripts    - do the scripts notice a failing case, a panic, a hang, no KUnit? (also: selftest)'
+	@echo '  check-embed      - two drivers with copies of mempool2 beside mempool2.ko, on 6.1 and 7.3'
 	@echo
 	@echo 'Prove it:'
 	@echo '  litmus           - the litmus tests by herd7, then the model of reserve and queue by spin (also: verify)'
@@ -89,6 +97,7 @@ help:
 	@echo
 	@echo 'Options:'
 	@echo '  KDIR=DIR         - modules: the kernel to build against [$(KDIR)]'
+	@echo '  NAME=PREFIX      - embed: the prefix of the symbols of the copy [the name of the directory above DEST]'
 	@echo '  W=1 C=2 V=1      - modules: more warnings, check with sparse, show commands'
 	@echo '  CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m - modules: build these as well'
 	@echo '  KERNEL=6.1       - demo, drivers: boot 6.1, 6.12 or 7.3; bench, bench-guard, check-debug: one or more'
@@ -100,4 +109,4 @@ help:
 
 .DEFAULT_GOAL := modules
 .PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel lint
-.PHONY: check-signing mutants selftest verify litmus check-debug check-scripts htmldocs help
+.PHONY: check-signing mutants selftest verify litmus check-debug check-scripts embed check-embed htmldocs help
