@@ -6,6 +6,10 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 # Outside a kernel tree no .config sets these. CONFIG_MEMPOOL2_BENCH=m may be added on the command line.
 CONFIG_MEMPOOL2 := m
+
+# "make" builds the examples as well; the targets that install want to be asked for each.
+examples := $(if $(wildcard examples/Kbuild),CONFIG_MEMPOOL2_EXAMPLE CONFIG_MEMPOOL2_EXAMPLE_BLKQ)
+asked_for := $(strip $(foreach name,$(examples),$(if $(filter command line,$(origin $(name))),$(filter m,$($(name))))))
 CONFIG_MEMPOOL2_EXAMPLE := m
 CONFIG_MEMPOOL2_EXAMPLE_BLKQ := m
 
@@ -15,24 +19,63 @@ ifeq ($(shell command -v pahole),)
 without_btf = CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VERSION)'
 endif
 
-kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) \
-	CONFIG_MEMPOOL2_EXAMPLE=$(CONFIG_MEMPOOL2_EXAMPLE) \
-	CONFIG_MEMPOOL2_EXAMPLE_BLKQ=$(CONFIG_MEMPOOL2_EXAMPLE_BLKQ) $(without_btf)
+# Each build lists its modules, and modules_install reads the list. So the examples are a build of their own.
+kbuild_in = $(MAKE) -C $(KDIR) M=$(CURDIR)$(1) $(without_btf)
+kbuild = $(call kbuild_in) CONFIG_MEMPOOL2=$(CONFIG_MEMPOOL2) CONFIG_MEMPOOL2_EXAMPLE= CONFIG_MEMPOOL2_EXAMPLE_BLKQ=
+kbuild_examples = $(call kbuild_in,/examples) $(foreach name,$(examples),$(name)=$($(name))) \
+	KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers
 
-modules modules_install: kdir
+# A distribution does not ship the key that it signs modules with, and sign-file would complain.
+key = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY="\(.*\)"/\1/p' $(KDIR)/include/config/auto.conf)
+without_key = $(if $(wildcard $(key:%=$(KDIR)/%) $(filter /%,$(key)))$(filter pkcs11:%,$(key)),,CONFIG_MODULE_SIG_ALL=)
+
+modules: kdir
 	+$(kbuild) $@
+	$(if $(examples),+$(kbuild_examples) $@)
+
+# The modules of the last build, as in the kernel: without the examples, unless they are asked for.
+modules_install: kdir
+	+$(kbuild) $@ $(without_key)
+	$(if $(asked_for),+$(kbuild_examples) $@ $(without_key))
 
 kdir:
+	@test $(words $(CURDIR)) = 1 || { \
+		echo "make: kbuild cannot build in a directory that has a space in its path: $(CURDIR)" >&2; \
+		echo "Move or clone mempool2 to a path without one." >&2; \
+		exit 1; }
 	@test -e $(KDIR)/Makefile || { \
 		echo "make: no kernel to build against in $(KDIR)." >&2; \
 		echo "Install its headers (Debian: apt-get install linux-headers-$$(uname -r)) or give KDIR=." >&2; \
 		exit 1; }
 
+# ---- installed like any other module
+
+DESTDIR ?=
+INSTALL_MOD_PATH ?= $(DESTDIR)
+INSTALL_MOD_DIR ?= updates
+DEPMOD ?= depmod
+export INSTALL_MOD_PATH INSTALL_MOD_DIR
+
+install uninstall: export KDIR := $(KDIR)
+install uninstall: export DEPMOD := $(DEPMOD)
+
+# A build that root makes in somebody's directory would leave files of root there. So nothing is built that is there.
+install: kdir
+	+@test -e mempool2.ko -a -e Module.symvers || $(kbuild) modules
+	@scripts/install check
+	+@$(kbuild) modules_install $(without_key)
+	$(if $(asked_for),+@test -e examples/modules.order || $(kbuild_examples) modules)
+	$(if $(asked_for),+@$(kbuild_examples) modules_install $(without_key))
+	@scripts/install finish
+
+uninstall: kdir
+	@scripts/install remove
+
 clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard check check-all check-signing coverage demo drivers inside lint mutants selftest:
+bench bench-guard check check-all check-install check-signing coverage deb demo drivers inside lint mutants selftest:
 	@scripts/$@
 
 verify:
@@ -65,8 +108,11 @@ htmldocs:
 help:
 	@echo 'Build the module:'
 	@echo '  modules          - build mempool2.ko and the examples (default)'
-	@echo '  modules_install  - install them below INSTALL_MOD_PATH'
 	@echo '  embed            - a copy of mempool2 for the module of a driver: make embed DEST=my_driver/mempool2'
+	@echo '  modules_install  - install mempool2.ko (CONFIG_MEMPOOL2_EXAMPLE=m: the examples as well)'
+	@echo '  install          - the same, headers and symbols for other modules, and depmod'
+	@echo '  uninstall        - remove what install has installed for the kernel of KDIR'
+	@echo '  deb              - Debian packages, for DKMS: mempool2-dkms and mempool2-dev; in build/deb'
 	@echo '  htmldocs         - the documents as web pages, by Sphinx; in build/docs/html'
 	@echo '  clean            - remove all build products'
 	@echo
@@ -83,6 +129,7 @@ help:
 	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck, codespell, the version'
 	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
 	@echo '  check-signing    - Secure Boot: which signed modules do stock kernels load, and with which messages?'
+	@echo '  check-install    - the packages, DKMS and install, in roots of Debian 12 and 13, two kernels each'
 	@echo '  check-scripts    - do the scripts notice a failing case, a panic, a hang, no KUnit? (also: selftest)'
 	@echo '  check-embed      - two drivers with copies of mempool2 beside mempool2.ko, on 6.1 and 7.3'
 	@echo
@@ -96,8 +143,9 @@ help:
 	@echo '  bench-guard      - are the main paths still as short as bench/budgets says?'
 	@echo
 	@echo 'Options:'
-	@echo '  KDIR=DIR         - modules: the kernel to build against [$(KDIR)]'
 	@echo '  NAME=PREFIX      - embed: the prefix of the symbols of the copy [the name of the directory above DEST]'
+	@echo '  KDIR=DIR         - modules, install: the kernel to build against [$(KDIR)]'
+	@echo '  INSTALL_MOD_PATH=DIR, DESTDIR=DIR - modules_install, install, uninstall: below DIR instead of /'
 	@echo '  W=1 C=2 V=1      - modules: more warnings, check with sparse, show commands'
 	@echo '  CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m - modules: build these as well'
 	@echo '  KERNEL=6.1       - demo, drivers: boot 6.1, 6.12 or 7.3; bench, bench-guard, check-debug: one or more'
@@ -108,5 +156,6 @@ help:
 	@echo '(check-debug: inside, check-scripts: selftest, litmus: verify and model, kernel: whole-kernel).'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules modules_install kdir clean bench bench-guard check check-all coverage demo drivers inside kernel lint
-.PHONY: check-signing mutants selftest verify litmus check-debug check-scripts embed check-embed htmldocs help
+.PHONY: modules modules_install install uninstall deb embed kdir clean htmldocs help
+.PHONY: check check-all check-debug check-embed check-install check-scripts check-signing lint inside selftest
+.PHONY: bench bench-guard coverage demo drivers kernel litmus verify mutants
