@@ -214,8 +214,9 @@ static bool full_scan_commit(struct mempool2 *pool, int begun)
  * -EAGAIN if a resize has replaced the reserve. The caller has reserve->lock and found no room in
  * the store.
  */
-int mp2_slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
-				 void **elems, unsigned int nr)
+static __always_inline int slots_put_or_commit_full(struct mempool2 *pool,
+						    struct mempool2_reserve *reserve,
+						    void **elems, unsigned int nr)
 {
 	int put, begun;
 
@@ -228,6 +229,12 @@ int mp2_slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve 
 	if (put)
 		atomic_andnot(MEMPOOL2_FULL_SCAN, &pool->state);
 	return put;
+}
+
+int mp2_slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
+				 void **elems, unsigned int nr)
+{
+	return slots_put_or_commit_full(pool, reserve, elems, nr);
 }
 
 /* Take and put */
@@ -351,7 +358,7 @@ unsigned int mp2_reserve_take_certain(struct mempool2 *pool, void **element)
 }
 
 /*
- * Put up to @nr elements into the store; without room there, as mp2_slots_put_or_commit_full(). Race B:
+ * Put up to @nr elements into the store; without room there, as slots_put_or_commit_full(). Race B:
  * under the lock no element moves to the store, or from there, behind the back of a scanner.
  */
 static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_reserve *reserve,
@@ -363,7 +370,7 @@ static noinline int reserve_put_locked(struct mempool2 *pool, struct mempool2_re
 	raw_spin_lock_irqsave(&reserve->lock, flags);
 	put = mp2_store_put(reserve, elems, nr);
 	if (!put)
-		put = mp2_slots_put_or_commit_full(pool, reserve, elems, nr);
+		put = slots_put_or_commit_full(pool, reserve, elems, nr);
 	else if (put < nr)
 		put += mp2_slots_put(reserve, elems + put, nr - put);
 	else if (nr < MANY)
