@@ -2,17 +2,44 @@
 /*
  * An unmodified driver on mempool2
  *
- * The compiler gets this file with -include, before the first line of a driver that uses the
- * kernel's mempool, and the driver then uses mempool2 instead: the types mempool_t and struct
- * mempool, all calls with their variants for allocation profiling, and the stock alloc and free
- * functions. In the driver's Kbuild:
+ * A driver that uses the kernel's mempool is built with this file and then uses mempool2 instead:
+ * the types mempool_t and struct mempool, all calls with their variants for allocation profiling,
+ * and the stock alloc and free functions. There are two ways to build it so.
  *
- *	ccflags-y += -include $(MEMPOOL2)/dropin/mempool2_dropin.h
+ * The include path, for one file or a whole directory, with all directories below it. The Kbuild of
+ * the uppermost directory gets one line:
+ *
+ *	NOSTDINC_FLAGS := -I$(MEMPOOL2)/dropin/include $(NOSTDINC_FLAGS)
+ *
+ * The directory holds headers that stand before those of the kernel that declare or embed pools:
+ * <linux/mempool.h>, <linux/bio.h>, <linux/blkdev.h> and so on. Each includes the header of the
+ * kernel and then this file. Nothing is included earlier than without mempool2, so what a driver
+ * defines before its first #include still holds: pr_fmt, DEBUG, DEFAULT_SYMBOL_NAMESPACE. And the
+ * modversions CRCs of a driver's exported symbols remain those of the stock build, unless their
+ * types contain a pool of the driver. (With CONFIG_GENDWARFKSYMS the CRCs change for all types that
+ * contain a pool, a bio_set included.)
+ *
+ * Or this file before the first line of the source, where the include path cannot be changed:
+ *
+ *	subdir-ccflags-y += -include $(MEMPOOL2)/dropin/mempool2_dropin.h
+ *
+ * (ccflags-y does not reach the directories below, which then stay on the kernel's pool.) As
+ * headers of the kernel are included before the driver's first line, three things differ:
+ *
+ * - DEBUG and DEFAULT_SYMBOL_NAMESPACE in a source file come too late; give them with -D in the
+ *   Kbuild. A source file that defines pr_fmt needs -DMEMPOOL2_COMPAT_OWN_PR_FMT, or gcc reports a
+ *   redefinition.
+ * - The CRCs of exported symbols change, those without a pool in their types included. All
+ *   modules that import such symbols have to be built again.
+ * - -DMEMPOOL2_COMPAT_KEEP, see below, works in this way only.
+ *
+ * scripts/dropin-check says which of the built modules are on mempool2, which stayed on the
+ * kernel's pool, and which modules import a symbol whose CRC has changed.
  *
  * Pools that belong to the kernel stay the kernel's: those in a bio_set, in a gendisk, of
- * fsnotify, of netfs, of the btree library. Their headers are included here first. A driver that
- * passes one of them to a call of its own fails to compile, as does a driver that passes a pool
- * of its own to a function of the kernel that expects the kernel's.
+ * fsnotify, of netfs, of the btree library. A driver that passes one of them to a call of its own
+ * fails to compile, as does a driver that passes a pool of its own to a function of the kernel that
+ * expects the kernel's.
  *
  * What cannot be replaced this way:
  *
@@ -27,10 +54,6 @@
  * - A driver that is not under the GPL: the calls are EXPORT_SYMBOL_GPL.
  * - mm/mempool.c itself.
  *
- * As kernel headers are included before the driver's first line, macros by which a driver
- * configures them come too late. One matters: a source file that defines pr_fmt needs
- * -DMEMPOOL2_COMPAT_OWN_PR_FMT, or gcc reports a redefinition.
- *
  * A whole kernel on mempool2 has no other mempool: its include/linux/mempool.h is replaced by
  * one that defines MEMPOOL2_COMPAT_WHOLE_KERNEL and includes this file.
  */
@@ -43,7 +66,15 @@
  */
 #ifdef MEMPOOL2_COMPAT_WHOLE_KERNEL
 #define _LINUX_MEMPOOL_H
+#elif defined(MEMPOOL2_COMPAT_IN_KERNEL)
+/* One of the headers in include/linux has done so. */
+#define MEMPOOL2_COMPAT_INCLUDE_PATH
+#ifdef MEMPOOL2_COMPAT_KEEP
+#error "MEMPOOL2_COMPAT_KEEP works with -include only, see mempool2_dropin.h"
+#endif
 #else
+/* This is the -include: all pools in headers of the kernel are the kernel's. */
+#define MEMPOOL2_COMPAT_IN_KERNEL
 #include <linux/sched.h>
 #include <linux/wait.h>
 
@@ -70,6 +101,7 @@
 #define mempool_s			mempool
 #else
 #define mempool_s			mempool2
+#define MEMPOOL2_COMPAT_TAG_MEMPOOL2
 #endif
 #include "../mempool2.h"
 
@@ -173,7 +205,7 @@
 	mempool2_free_bulk(mempool2_compat_own(pool), __VA_ARGS__)
 #endif
 
-#ifdef MEMPOOL2_COMPAT_OWN_PR_FMT
+#if defined(MEMPOOL2_COMPAT_OWN_PR_FMT) && !defined(MEMPOOL2_COMPAT_INCLUDE_PATH)
 #undef pr_fmt
 #endif
 

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Stands before the kernel's header of this name: see mempool2_dropin.h */
+#ifdef MEMPOOL2_COMPAT_IN_KERNEL
+#include_next <linux/mempool.h>
+#else
+#define MEMPOOL2_COMPAT_IN_KERNEL
+#include "../../names_kernel.h"
+#include_next <linux/mempool.h>
+#include "../../names_driver.h"
+#undef MEMPOOL2_COMPAT_IN_KERNEL
+#endif
