@@ -45,9 +45,9 @@
  *
  * - A pool that two modules share, when only one of them is built with this header: both must be.
  *   Examples are the md drivers (md-mod creates mddev->serial_info_pool, raid1 uses it), and ceph
- *   with libceph. Where the other module cannot be rebuilt, name the header that declares the
- *   pool, -DMEMPOOL2_COMPAT_KEEP='"$(abspath $(src))/md.h"': the pools in it are then the
- *   kernel's, and code that mixes the two fails to compile.
+ *   with libceph. Where the other module cannot be rebuilt, build with -include and name the header
+ *   that declares the pool, -DMEMPOOL2_COMPAT_KEEP='"$(abspath $(src))/md.h"': the pools in it are
+ *   then the kernel's, and code that mixes the two fails to compile.
  * - A driver that looks into a pool: at curr_nr (use mempool2_nr_reserved()), elements or lock. It
  *   fails to compile. The members min_nr, pool_data, alloc, free and wait exist, see
  *   &struct mempool2 for their use.

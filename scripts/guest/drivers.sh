@@ -3,9 +3,9 @@
 #
 # scripts/drivers runs this in its guests (busybox sh), after a line that sets
 #
-#   driver=dm-crypt|dm-snapshot|raid1|raid10
+#   driver=...     see scripts/drivers
 #   part=prove     on loop disks: file systems, verified I/O and failures; $kinds has the builds of the driver
-#   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns
+#   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns; for four of the drivers
 #
 # Both parts run while memory is full. The first disk has the tools, the second is for swap, the third for files behind
 # loop devices. The output is lines of "key=value" words and lines "progress: ...", which the host prints at once.
@@ -26,9 +26,10 @@ fail() {
 }
 
 # The busybox shell prefers what it has itself, which is another mke2fs and another losetup.
-for tool in mke2fs e2fsck losetup cryptsetup dmsetup mdadm; do
+for tool in mke2fs e2fsck losetup cryptsetup integritysetup dmsetup mdadm; do
 	eval "$tool() { /usr/sbin/$tool \"\$@\"; }"
 done
+make_bcache() { /usr/sbin/make-bcache "$@"; }
 fio() { /usr/bin/fio "$@"; }
 md5sum() { /usr/bin/md5sum "$@"; }
 
@@ -51,7 +52,10 @@ set_up() {
 
 modules() {
 	case $driver in
+	raid5*) echo "md-mod raid456" ;;
 	raid*) echo "md-mod $driver" ;;
+	dm-thin) echo "dm-bio-prison dm-thin-pool" ;;
+	dm-cache) echo "dm-bio-prison dm-cache dm-cache-smq" ;;
 	*) echo "$driver" ;;
 	esac
 }
@@ -79,6 +83,45 @@ raid() {
 		--level="${driver#raid}" --raid-devices=$# "$@"
 }
 
+# raid5 DISK DISK DISK [JOURNAL]: without a journal it has the partial parity log.
+raid5() {
+	set -- "$1" "$2" "$3" ${4:+--write-journal "$4"}
+	[ $# -gt 3 ] || set -- "$@" --consistency-policy=ppl
+	mdadm --create /dev/md0 --run --quiet --metadata=1.2 --assume-clean --level=5 --raid-devices=3 "$@"
+}
+
+# No superblock of an earlier device.
+blank() { dd if=/dev/zero of="$1" bs=64k count=16 conv=notrunc 2>/dev/null; }
+
+# A write-back cache, with all data that passes through in it.
+bcache() {
+	blank "$1"
+	blank "$2"
+	make_bcache --writeback --bucket 64k -B "$1" -C "$2" >/dev/null
+	echo "$1" >/sys/fs/bcache/register
+	echo "$2" >/sys/fs/bcache/register
+	until [ -e /sys/block/bcache0/bcache/cache ]; do
+		sleep 0.2
+	done
+	echo 0 >/sys/block/bcache0/bcache/sequential_cutoff
+}
+
+bcache_end() {
+	echo 1 >/sys/block/bcache0/bcache/stop
+	for set in /sys/fs/bcache/*-*; do
+		echo 1 >"$set/stop"
+	done
+	until [ ! -e /sys/block/bcache0 ] && ! ls -d /sys/fs/bcache/*-* >/dev/null 2>&1; do
+		sleep 0.2
+	done
+}
+
+# thin NAME ID: a thin device of the pool, of 340 MiB.
+thin() { dmsetup create "$1" --table "0 696320 thin /dev/mapper/pool $2"; }
+
+# cache POLICY: $disk1 caches $disk0.
+cache() { echo "0 $(blockdev --getsz "$disk0") cache $disk2 $disk1 $disk0 128 1 writeback $1 0"; }
+
 # make_device DISK...: $device is it.
 make_device() {
 	case $driver in
@@ -88,6 +131,30 @@ make_device() {
 	dm-snapshot)
 		mapped device "$1" "snapshot-origin $1"
 		device=/dev/mapper/device ;;
+	dm-integrity)
+		integritysetup format -q --integrity crc32c "$1" >/dev/null
+		integritysetup open --integrity crc32c "$1" device
+		device=/dev/mapper/device ;;
+	dm-writecache)
+		blank "$2"
+		mapped device "$1" "writecache s $1 $2 4096 4 high_watermark 4 low_watermark 2"
+		device=/dev/mapper/device ;;
+	dm-thin)
+		blank "$2"
+		dmsetup create pool --table "0 $(blockdev --getsz "$1") thin-pool $2 $1 128 0"
+		dmsetup message pool 0 "create_thin 0"
+		thin device 0
+		device=/dev/mapper/device ;;
+	dm-cache)
+		blank "$3"
+		dmsetup create device --table "$(cache smq)"
+		device=/dev/mapper/device ;;
+	bcache)
+		bcache "$@"
+		device=/dev/bcache0 ;;
+	raid5*)
+		raid5 "$@"
+		device=/dev/md0 ;;
 	raid*)
 		raid "$@"
 		device=/dev/md0 ;;
@@ -96,6 +163,11 @@ make_device() {
 
 remove_device() {
 	case $driver in
+	bcache)
+		bcache_end ;;
+	dm-thin)
+		dmsetup remove device
+		dmsetup remove pool ;;
 	raid*)
 		mdadm --stop --quiet /dev/md0 ;;
 	*)
@@ -160,7 +232,22 @@ fail_some() {
 	done
 }
 
-# The same, as soon as the reserve was used for want of memory. A chunk is copied once, when it is written for the
+# For some seconds no alloc function gets anything, so all elements come from the reserves.
+fail_all() {
+	fail_some
+	for _ in 1 2 3; do
+		for pool in "$POOLS"/*/fail; do
+			echo 1 >"$pool"
+		done
+		sleep 3
+		for pool in "$POOLS"/*/fail; do
+			echo 4 >"$pool"
+		done
+		sleep 3
+	done
+}
+
+# fail_some, as soon as the reserve was used for want of memory. A chunk is copied once, when it is written for the
 # first time, and then a snapshot has no use for its pool any more.
 fail_some_soon() {
 	tries=0
@@ -240,12 +327,55 @@ check_device() {
 	esac
 }
 
+# What is in a cache goes to the disk behind the cache, which is then compared.
+empty_cache() {
+	case $driver in
+	bcache)
+		echo 1 >/sys/block/bcache0/bcache/detach
+		until [ "$(cat /sys/block/bcache0/bcache/state)" = "no cache" ]; do
+			sleep 0.5
+		done ;;
+	dm-writecache)
+		dmsetup message device 0 flush
+		dmsetup suspend device
+		dmsetup reload device --table "0 $(blockdev --getsz "$disk0") linear $disk0 0"
+		dmsetup resume device ;;
+	dm-cache)
+		dmsetup suspend device
+		dmsetup reload device --table "$(cache cleaner)"
+		dmsetup resume device
+		until [ "$(dmsetup status device | awk '{ print $14 }')" = 0 ]; do
+			sleep 0.5
+		done
+		dmsetup suspend device
+		dmsetup reload device --table "0 $(blockdev --getsz "$disk0") linear $disk0 0"
+		dmsetup resume device ;;
+	esac
+}
+
 # One snapshot that has room for all, one that overflows.
 snapshots_make() {
 	sums /mnt >/tmp/sums.first
 	snapshot large "$disk1"
 	snapshot small "$disk2"
 	mkdir -p /snapshot
+}
+
+# A snapshot of a thin device shares all blocks until they are written.
+thin_snapshot() {
+	sums /mnt >/tmp/sums.first
+	mkdir -p /snapshot
+	dmsetup suspend device
+	dmsetup message pool 0 "create_snap 1 0"
+	dmsetup resume device
+}
+
+thin_check() {
+	thin snap 1
+	mount -t ext4 /dev/mapper/snap /snapshot
+	as_before /tmp/sums.first /snapshot
+	umount /snapshot
+	dmsetup remove snap
 }
 
 # The one overflowed; the other still has the files as they were at first.
@@ -322,7 +452,10 @@ prove() {
 	mke2fs -q -t ext4 $device
 	mount -t ext4 $device /mnt
 	load_files 1 /mnt
-	[ $driver != dm-snapshot ] || snapshots_make
+	case $driver in
+	dm-snapshot) snapshots_make ;;
+	dm-thin) thin_snapshot ;;
+	esac
 	[ $kind != mempool2 ] || figures_on
 	pressure_on 20
 	pass=1
@@ -333,11 +466,15 @@ prove() {
 		1*raid*)
 			raid_event &
 			event=$! ;;
-		1mempool2dm-snapshot)
+		1mempool2dm-snapshot | 1mempool2dm-thin)
 			fail_some_soon &
 			event=$! ;;
-		2mempool2raid* | 2mempool2dm-crypt)
+		2mempool2raid1* | 2mempool2dm-crypt)
 			fail_some ;;
+		2mempool2dm-snapshot | 2mempool2dm-thin) ;;
+		2mempool2*)
+			fail_all &
+			event=$! ;;
 		esac
 		load_files $((pass + 1)) /mnt
 		[ -z "$event" ] || wait "$event"
@@ -351,11 +488,14 @@ prove() {
 	sums /mnt >/tmp/sums
 	umount /mnt
 	check_device
+	empty_cache
 	check_files $pass
 	if [ $driver = dm-snapshot ]; then
 		progress "$kind: the snapshots, and a merge"
 		snapshots_check
 		snapshot_merge
+	elif [ $driver = dm-thin ]; then
+		thin_check
 	fi
 	swap_off
 	remove_device
@@ -369,6 +509,12 @@ part_prove() {
 	dm-snapshot) files 340 420 16 ;;
 	raid1) files 340 340 ;;
 	raid10) files 170 170 170 170 ;;
+	bcache | dm-writecache) files 340 120 ;;
+	dm-integrity) files 380 ;;
+	dm-thin) files 640 8 ;;
+	dm-cache) files 340 120 8 ;;
+	raid5-journal) files 170 170 170 80 ;;
+	raid5-ppl) files 170 170 170 ;;
 	esac
 	for kind in $kinds; do
 		prove $kind
