@@ -53,8 +53,8 @@
  * reserve does not lack: the taker has not passed on the address of the missing one yet.
  *
  * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty,
- * elements were moving or another CPU was scanning. A caller for one element then scans too, so that
- * no element passes it by (mp2_reserve_take_certain()).
+ * elements were moving or another CPU was scanning. A caller for one element then scans too, so
+ * that no element passes it by (mp2_reserve_take_certain()).
  *
  * Waiters are exclusive entries of the wait queue pool->wait. A CPU that frees an element and sees
  * WAITERS, or has set WAITERS and finds an element, takes pool->wait.lock and hands the element to
