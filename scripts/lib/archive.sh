@@ -3,7 +3,8 @@
 #
 # Packages from other suites of the Debian archive than the suite of this machine, with package lists and a cache in $APT:
 # the machine's apt configuration stays as it is. Sourced after lib.sh by a script that sets $APT and defines the
-# function suites, which prints the suites, one a line, each with the suffix of the code name in the archive's name.
+# function suites, which prints the suites, one a line, each with the suffix of the code name in the archive's name. If it
+# sets $ARCH, the packages are of that architecture.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 NO_MIRROR="this machine's apt names no Debian archive; give one with DEBIAN_MIRROR=URI"
@@ -13,12 +14,13 @@ apt_own() {
 	shift
 	"$tool" -q -o Dir::Etc::sourcelist="$APT/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+		${ARCH:+-o APT::Architecture="$ARCH" -o APT::Architectures="$ARCH"} \
 		-o Dir::State="$APT/state" -o Dir::State::status="$APT/state/status" -o Dir::Cache="$APT/cache" \
 		-o APT::Update::Post-Invoke-Success= -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
 apt_update() {
-	local suite suffix uri
+	local suite suffix uri line good=()
 	mkdir -p "$APT/state/lists/partial" "$APT/cache/archives/partial"
 	: >"$APT/state/status"
 	: >"$APT/sources.list"
@@ -33,8 +35,24 @@ apt_update() {
 	apt_own apt-get update -o APT::Update::Error-Mode=any && return
 	# A mirror that is behind serves lists past their date, which are signed all the same.
 	echo "note: trying again, and taking lists past their date"
-	apt_own apt-get update -o APT::Update::Error-Mode=any -o Acquire::Check-Valid-Until=false
+	apt_update_late && return
+	# While a mirror is brought up to date, the lists of a suite may not fit each other.
+	echo "note: trying each suite by itself, and leaving out those without usable lists"
+	cp "$APT/sources.list" "$APT/sources.all"
+	while read -r line; do
+		echo "$line" >"$APT/sources.list"
+		if apt_update_late; then
+			good+=("$line")
+		else
+			echo "note: leaving out $line"
+		fi
+	done <"$APT/sources.all"
+	((${#good[@]})) || return 1
+	printf '%s\n' "${good[@]}" >"$APT/sources.list"
+	apt_update_late
 }
+
+apt_update_late() { apt_own apt-get update -o APT::Update::Error-Mode=any -o Acquire::Check-Valid-Until=false; }
 
 # debs PACKAGE...: download packages into $APT/debs, of version $VERSION if VERSION is set and the archive still has that
 # version.
