@@ -945,7 +945,7 @@ static void duel_loop(struct caller *caller)
 {
 	int nr_meetings = 0, i;
 
-	for (;; caller->ret++) {
+	for (;;) {
 		if (caller->index == 0)
 			duel.over = READ_ONCE(caller->fx->stop);
 		if (!duel_meet(&nr_meetings) || duel.over)
@@ -958,6 +958,7 @@ static void duel_loop(struct caller *caller)
 			return;
 		if (caller->index == 0 && !duel.check(caller->fx->callers))
 			duel.nr_wrong++;
+		WRITE_ONCE(caller->ret, caller->ret + 1);
 	}
 }
 
@@ -989,6 +990,9 @@ static void duel_fight(struct fixture *fx, int min_nr, int nr,
 		caller_run(callers[i], cpu_of(i));
 	}
 	schedule_timeout_uninterruptible(DURATION);
+	/* On a busy host the CPUs of a guest may not have met by now. */
+	while (!READ_ONCE(callers[0]->ret) && time_before(jiffies, duel.latest))
+		schedule_timeout_uninterruptible(1);
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, min_nr), 0);
