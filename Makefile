@@ -92,6 +92,9 @@ check-embed:
 kernel:
 	@scripts/whole-kernel
 
+check-arch check-kernels:
+	@scripts/$(@:check-%=%)
+
 litmus: verify
 check-debug: inside
 check-scripts: selftest
@@ -127,6 +130,8 @@ help:
 	@echo '  check            - lint, litmus tests, the KUnit suite on User-Mode Linux and stock 6.1, the examples'
 	@echo '  check-all        - the KUnit suite in each kernel of the matrix; an interrupted run continues'
 	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck, codespell, the version'
+	@echo '  check-kernels    - build for, and load into, the newest kernel of each series and suite of Debian'
+	@echo '  check-arch       - build for six other architectures; the KUnit suite on arm64, i386 and s390x'
 	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
 	@echo '  check-signing    - Secure Boot: which signed modules do stock kernels load, and with which messages?'
 	@echo '  check-install    - the packages, DKMS and install, in roots of Debian 12 and 13, two kernels each'
@@ -153,9 +158,10 @@ help:
 	@echo '  SAVE=1           - bench, drivers, kernel: put the results into the tree, to be committed'
 	@echo
 	@echo 'Each target runs the script of its name in scripts/, and --help prints the manual of a script'
-	@echo '(check-debug: inside, check-scripts: selftest, litmus: verify and model, kernel: whole-kernel).'
+	@echo '(check-debug: inside, check-scripts: selftest, litmus: verify and model, kernel: whole-kernel,'
+	@echo 'check-kernels: kernels, check-arch: arch).'
 
 .DEFAULT_GOAL := modules
 .PHONY: modules modules_install install uninstall deb embed kdir clean htmldocs help
-.PHONY: check check-all check-debug check-embed check-install check-scripts check-signing lint inside selftest
-.PHONY: bench bench-guard coverage demo drivers kernel litmus verify mutants
+.PHONY: check check-all check-arch check-debug check-embed check-install check-kernels check-scripts check-signing
+.PHONY: lint inside selftest bench bench-guard coverage demo drivers kernel litmus verify mutants
