@@ -3,8 +3,8 @@
 #
 # Packages from other suites of the Debian archive than the suite of this machine, with package lists and a cache in $APT:
 # the machine's apt configuration stays as it is. Sourced after lib.sh by a script that sets $APT and defines the
-# function suites, which prints the suites, one a line, each with the suffix of the code name in the archive's name. If it
-# sets $ARCH, the packages are of that architecture.
+# function suites, which prints the suites, one a line, each with the suffix of the code name in the archive's name. If
+# it sets $ARCH, the packages are of that architecture.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 NO_MIRROR="this machine's apt names no Debian archive; give one with DEBIAN_MIRROR=URI"
