@@ -111,7 +111,8 @@ bcache_end() {
 	for set in /sys/fs/bcache/*-*; do
 		echo 1 >"$set/stop"
 	done
-	until [ ! -e /sys/block/bcache0 ] && ! ls -d /sys/fs/bcache/*-* >/dev/null 2>&1; do
+	# The set is gone from there before it lets go of the module.
+	until [ ! -e /sys/block/bcache0 ] && [ "$(cat /sys/module/bcache/refcnt)" = 0 ]; do
 		sleep 0.2
 	done
 }
