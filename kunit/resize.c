@@ -3,8 +3,6 @@
  * Tests of mempool2: changing how many elements a pool guarantees
  */
 #include <linux/cpumask.h>
-#include <linux/ktime.h>
-#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -855,47 +853,6 @@ static void pool_is_drained_and_refilled_to_the_last(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&numbers.sum), 0L);
 }
 
-/* The best of two, as other load on the machine adds time. */
-static u64 time_to_drain_and_refill(struct kunit *test, int min_nr)
-{
-	struct fixture *fx = test->priv;
-	struct mempool2 *pool = &fx->spare;
-	struct numbers numbers = {}, taken;
-	u64 best = U64_MAX, start;
-	int round, i;
-
-	KUNIT_ASSERT_EQ(test, mempool2_init(pool, min_nr, number_alloc, number_free,
-					    &numbers), 0);
-	for (round = 0; round < 2; round++) {
-		start = ktime_get_ns();
-		KUNIT_EXPECT_EQ(test, numbers_take(pool, &taken), min_nr);
-		for (i = 0; i < min_nr; i++)
-			mempool2_free(number(i), pool);
-		best = min_t(u64, best, ktime_get_ns() - start);
-		cond_resched();
-	}
-	mempool2_exit(pool);
-	return best;
-}
-
-/*
- * Draining and refilling must not scan the whole reserve for each element, which would make the
- * large pool 25 times too slow, each time. A busy machine makes it slow only now and then.
- */
-static void drain_and_refill_take_time_in_proportion(struct kunit *test)
-{
-	u64 few = 0, many = 0;
-	int i;
-
-	for (i = 0; i < 20 && div_u64(many, 25) >= 4 * few; i++) {
-		few = time_to_drain_and_refill(test, 2000);
-		many = time_to_drain_and_refill(test, 50000);
-		kunit_info(test, "2,000 elements: %llu us; 50,000: %llu us",
-			   div_u64(few, 1000), div_u64(many, 1000));
-	}
-	KUNIT_EXPECT_LT(test, div_u64(many, 25), 4 * few);
-}
-
 static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(resize_to_the_same_size_changes_nothing),
 	KUNIT_CASE(growing_fills_the_reserve),
@@ -929,7 +886,6 @@ static struct kunit_case resize_cases[] = {
 	KUNIT_CASE(waiter_that_comes_in_the_middle_of_shrinking_is_served),
 	KUNIT_CASE(waiter_that_comes_in_the_middle_of_growing_is_served),
 	KUNIT_CASE_PARAM(pool_is_drained_and_refilled_to_the_last, any_size_gen_params),
-	KUNIT_CASE(drain_and_refill_take_time_in_proportion),
 	{}
 };
 
