@@ -222,28 +222,29 @@ figures_on() {
 
 hits() { awk '$1 == "Hits:" { hits = $2 } END { print hits + 0 }' "$EVENTS/$1/hist"; }
 
+# each_fails N: of all pools each Nth call of the alloc function. A pool of a rebuild may end meanwhile.
+each_fails() {
+	for pool in "$POOLS"/*/fail; do
+		{ echo "$1" >"$pool"; } 2>/dev/null || [ ! -e "$pool" ]
+	done
+}
+
 # From here on each fourth call of an alloc function fails, even if there is memory. Small elements nearly always come
 # from a partial slab otherwise.
 fail_some() {
 	hits mempool2_reserve_alloc >/tmp/short
 	# Opening the table makes a directory for each pool.
 	cat $POOLS/pools >/tmp/pools
-	for pool in "$POOLS"/*/fail; do
-		echo 4 >"$pool"
-	done
+	each_fails 4
 }
 
 # For some seconds no alloc function gets anything, so all elements come from the reserves.
 fail_all() {
 	fail_some
 	for _ in 1 2 3; do
-		for pool in "$POOLS"/*/fail; do
-			echo 1 >"$pool"
-		done
+		each_fails 1
 		sleep 3
-		for pool in "$POOLS"/*/fail; do
-			echo 4 >"$pool"
-		done
+		each_fails 4
 		sleep 3
 	done
 }
