@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * mempool2 - pools of preallocated elements whose allocation cannot fail
+ * mempool2 - pools of preallocated elements, for allocations that cannot fail
  *
  * A pool keeps a number of elements in its reserve. An allocation calls the pool's alloc function,
  * and if that finds no memory, takes an element from the reserve. If the reserve is empty, a caller

@@ -6,7 +6,7 @@
  */
 #include <linux/module.h>
 
-MODULE_DESCRIPTION("Pools of preallocated elements whose allocation cannot fail");
+MODULE_DESCRIPTION("Pools of preallocated elements, for allocations that cannot fail");
 MODULE_AUTHOR("mempool2 developers");
 MODULE_VERSION(MEMPOOL2_VERSION);
 MODULE_LICENSE("GPL");

@@ -231,6 +231,7 @@ static __always_inline int slots_put_or_commit_full(struct mempool2 *pool,
 	return put;
 }
 
+/* For a resize. A free has it inline. */
 int mp2_slots_put_or_commit_full(struct mempool2 *pool, struct mempool2_reserve *reserve,
 				 void **elems, unsigned int nr)
 {
@@ -349,7 +350,11 @@ unsigned int mp2_reserve_take_certain(struct mempool2 *pool, void **element)
 		begun = scan_begin(pool);
 		taken = reserve_take_all(reserve, element, 1);
 		empty = !taken && scan_end(pool, begun, MEMPOOL2_FULL_SCAN);
-		/* This ends the scan too. */
+		/*
+		 * This ends the scan too. Race D: NOT_FULL is set, by a full barrier, before any
+		 * CPU learns the address, be it from a slot (address-served) or from the store
+		 * (address-stored).
+		 */
 		if (taken)
 			mp2_reserve_set_not_full(pool, NULL);
 		raw_spin_unlock_irqrestore(&reserve->lock, flags);

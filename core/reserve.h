@@ -14,8 +14,8 @@
  * So the cost of a call does not grow with the reserve. A CPU that finds no element in the slots
  * looks again under the lock, where no element moves, if the store may have one or if it wants just
  * one (mp2_reserve_take_certain()). A CPU that finds no room in the slots tries the store under the
- * lock. Each look has preemption
- * disabled, so that a resize can free the old reserve after a grace period of RCU.
+ * lock. Each look has preemption disabled, so that a resize can free the old reserve after a grace
+ * period of RCU.
  */
 #ifndef _MEMPOOL2_RESERVE_H
 #define _MEMPOOL2_RESERVE_H
@@ -121,7 +121,7 @@ static inline bool is_element(const void *element)
  * Take the element of @slot. On success a full barrier.
  *
  * Race B: the taker reads pool->state before and after. Pairs with scan_begin()
- * (full-or-taken, full-or-moved).
+ * (full-or-taken, full-or-moved) and scan_end() (taken-or-rescanned).
  * Race D: the taker reads pool->state before it learns the address. Pairs with the smp_rmb() of
  * the CPU that frees the element (address-passed, address-served).
  * The contents of the element: pairs with slot_put() (slot-filled, taken-once).
@@ -143,6 +143,8 @@ static __always_inline bool slot_take(void **slot, void **element)
  * Race A: the freeing CPU fills the slot before it reads MEMPOOL2_WAITERS. Pairs with
  * mp2_waiter_queue() (queue-or-reserve, queue-or-new-reserve). While an element is offered the
  * CPU reads MEMPOOL2_OFFERED too: pairs with offer_end() (offered-or-looked).
+ * Race B: the caller fills the slot before it reads the state for its next element. Pairs with
+ * scan_begin() of mp2_reserve_take_certain() (put-or-waits).
  * The contents of the element: pairs with slot_take() (slot-filled).
  * A slot that a resize closes: pairs with the xchg() of reserve_shrink_batch() (put-or-closed).
  */

@@ -89,12 +89,13 @@ static unsigned int surplus_put(struct mempool2 *pool, struct mempool2_reserve *
 				void **surplus, unsigned int nr)
 {
 	unsigned int put = mp2_store_put(reserve, surplus, nr);
-	int more = 1;
+	int more;
 
-	while (put < nr && more > 0) {
+	while (put < nr) {
 		more = mp2_slots_put_or_commit_full(pool, reserve, surplus + put, nr - put);
-		if (more > 0)
-			put += more;
+		if (more <= 0)
+			break;
+		put += more;
 	}
 	memmove(surplus, surplus + put, (nr - put) * sizeof(*surplus));
 	return nr - put;

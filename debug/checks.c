@@ -246,7 +246,7 @@ static void checks_prepare(struct mempool2_ext *ext)
 {
 	struct mempool2_reserve *reserve = NULL;
 
-	mp2_records_drop_resting(ext);
+	mp2_records_drop_parked(ext);
 	/* As the owner: elements stay in their slots, and no resize replaces the reserve. */
 	wait_event(mp2_owner_wait, !ext_try_own(ext, &reserve) || reserve);
 	if (!reserve || !ext_set_moving(ext, true))

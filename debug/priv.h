@@ -138,7 +138,7 @@ void mp2_stack_show(struct seq_file *file, u32 stack);
 int mp2_records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp);
 unsigned int mp2_records_copy(struct mempool2_ext *ext, const struct task_struct *task,
 			      struct mempool2_record *copies, unsigned int max);
-void mp2_records_drop_resting(struct mempool2_ext *ext);
+void mp2_records_drop_parked(struct mempool2_ext *ext);
 void mp2_record_swept(struct mempool2_ext *ext, void *element);
 void mp2_record_copy(struct mempool2_ext *ext, const void *element, struct mempool2_record *copy);
 bool mp2_pool_may_repeat(const struct mempool2 *pool);

@@ -381,7 +381,7 @@ void mp2_record_swept(struct mempool2_ext *ext, void *element)
 }
 
 /* Records of parked elements may be stale. The lock is held for a batch of buckets at a time. */
-void mp2_records_drop_resting(struct mempool2_ext *ext)
+void mp2_records_drop_parked(struct mempool2_ext *ext)
 {
 	struct mempool2_record *record;
 	unsigned int i = 0, end;

@@ -16,8 +16,9 @@
  * kernel and then this file. Nothing is included earlier than without mempool2, so what a driver
  * defines before its first #include still holds: pr_fmt, DEBUG, DEFAULT_SYMBOL_NAMESPACE. And the
  * modversions CRCs of a driver's exported symbols remain those of the stock build, unless their
- * types contain a pool of the driver. (With CONFIG_GENDWARFKSYMS the CRCs change for all types that
- * contain a pool, a bio_set included.)
+ * types contain a pool of the driver. (CONFIG_GENDWARFKSYMS computes CRCs from the debugging
+ * information, so the CRCs of all types with a pool, a bio_set included, should change. This was
+ * not tested.)
  *
  * Or this file before the first line of the source, where the include path cannot be changed:
  *
@@ -34,7 +35,7 @@
  * - -DMEMPOOL2_COMPAT_KEEP, see below, works in this way only.
  *
  * scripts/dropin-check says which of the built modules are on mempool2, which stayed on the
- * kernel's pool, and which modules import a symbol whose CRC has changed.
+ * kernel's pool, and which modules import symbols with a changed CRC.
  *
  * Pools that belong to the kernel stay the kernel's: those in a bio_set, in a gendisk, of
  * fsnotify, of netfs, of the btree library. A driver that passes one of them to a call of its own

@@ -2,8 +2,8 @@
 /*
  * The types of pools are mempool2's from here on, for a driver
  *
- * For genksyms there is only an incomplete struct mempool2. So the CRCs differ from the stock build
- * for exported symbols whose types contain a pool of the driver, and for no others.
+ * For genksyms there is only an incomplete struct mempool2. So the CRC of an exported symbol
+ * differs from the stock build if its types contain a pool of the driver, and only then.
  */
 
 /* The kernel's names still hold for these headers. */

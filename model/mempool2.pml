@@ -124,8 +124,8 @@ bool ready;
 #define SLOTS_OF(n)	(MIN(n, CAP))
 
 #define SLOT_HAS(r, i)	(R[r].slot[i] == ELEMENT)
-#define RESTING(r)	(SLOT_HAS(r, 0) + SLOT_HAS(r, 1) + SLOT_HAS(r, 2) + R[r].stored)
-#define CHECK_PLACES	assert(RESTING(0) + RESTING(1) + hands == total)
+#define PARKED(r)	(SLOT_HAS(r, 0) + SLOT_HAS(r, 1) + SLOT_HAS(r, 2) + R[r].stored)
+#define CHECK_PLACES	assert(PARKED(0) + PARKED(1) + hands == total)
 
 /* The variables of a task: @e is 1 while it holds an element */
 #define TASK_HAS							\
@@ -779,11 +779,11 @@ init {
 	/* All tasks have ended, or sleep. */
 	atomic {
 		nr_done + len(queue) == TASKS && !queue_lock && !offered[0] && !offered[1] && !nr_looking ->
-		assert(hands == kept && RESTING(cur) + kept == total);
-		assert(!len(queue) || !RESTING(cur));
+		assert(hands == kept && PARKED(cur) + kept == total);
+		assert(!len(queue) || !PARKED(cur));
 		assert(!(state & WAITING) == !len(queue));
 		assert(!(state & FULL_SCAN) && !(state & OFFERED));
-		assert(RESTING(cur) >= size || (state & NOT_FULL));
+		assert(PARKED(cur) >= size || (state & NOT_FULL));
 		assert(R[cur].stored == R[cur].nr_stored && !R[cur].moving && !R[cur].has_old);
 		assert(!R[0].lock && !R[1].lock)
 	}
