@@ -139,7 +139,7 @@ static void request_keep(struct fixture *fx, struct request *request)
 static void async_alloc_returns_fresh_memory(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	request_init(fx, &request, 1);
@@ -155,7 +155,7 @@ static void async_alloc_returns_fresh_memory(struct kunit *test)
 static void async_alloc_returns_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	source_fail(&fx->src);
@@ -169,7 +169,7 @@ static void async_alloc_returns_the_reserve(struct kunit *test)
 static void async_alloc_with_reclaim_reclaims_and_does_not_wait(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -195,7 +195,7 @@ static void put_during_reclaim(struct source *src, gfp_t gfp_mask)
 static void element_that_comes_before_the_request_queues_is_returned(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -215,7 +215,7 @@ static void element_that_comes_before_the_request_queues_is_returned(struct kuni
 static void bulk_async_returns_what_memory_and_reserve_have(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	int i;
 
 	fixture_pool(fx, 4);
@@ -238,7 +238,7 @@ static void job_put(void *arg)
 static void freed_element_is_sent(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -259,7 +259,7 @@ static void function_is_called_where_the_element_is_freed(struct kunit *test)
 {
 	enum test_context where = param_context(test);
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "PREEMPT_RT: it is always called in a thread");
@@ -279,7 +279,7 @@ static void function_is_called_where_the_element_is_freed(struct kunit *test)
 static void function_may_take_locks_that_sleep_on_preempt_rt(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "not PREEMPT_RT");
@@ -303,7 +303,7 @@ static void job_request(void *arg)
 static void request_may_be_made_anywhere(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -321,7 +321,7 @@ static void request_may_be_made_anywhere(struct kunit *test)
 static void request_made_anywhere_gets_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	source_fail(&fx->src);
@@ -347,7 +347,7 @@ static void job_request_and_cancel(void *arg)
 static void request_may_be_cancelled_anywhere(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -365,7 +365,7 @@ static void request_may_be_cancelled_anywhere(struct kunit *test)
 static void request_made_and_cancelled_anywhere_leaves_nothing(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -394,7 +394,7 @@ static void element_freed_after_a_cancel_is_not_lost(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -433,7 +433,7 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	int cpu = cpumask_first(cpu_online_mask);
 	struct fixture *fx = test->priv;
 	struct caller *giver, *other;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	if (num_online_cpus() < 2)
@@ -465,7 +465,7 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 static void requests_and_sleepers_are_served_in_turn(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, third, fifth;
+	static struct request first, third, fifth;
 	struct caller *second, *fourth;
 
 	fixture_pool(fx, 5);
@@ -498,11 +498,9 @@ static void requests_and_sleepers_are_served_in_turn(struct kunit *test)
 static void functions_are_called_in_the_order_of_their_requests(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request *requests;
-	int i, nr = 8;
+	static struct request requests[8];
+	int i, nr = ARRAY_SIZE(requests);
 
-	requests = kunit_kcalloc(test, nr, sizeof(*requests), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, requests);
 	fixture_pool(fx, nr);
 	fixture_drain(fx);
 	for (i = 0; i < nr; i++)
@@ -520,7 +518,7 @@ static void functions_are_called_in_the_order_of_their_requests(struct kunit *te
 static void no_caller_overtakes_a_request(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
@@ -539,7 +537,7 @@ static void bare_wake_up_passes_over_requests(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -557,7 +555,7 @@ static void bare_wake_up_passes_over_requests(struct kunit *test)
 static void larger_pool_serves_requests(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -572,7 +570,7 @@ static void larger_pool_serves_requests(struct kunit *test)
 static void refill_serves_requests(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 0);
 	fixture_drain(fx);
@@ -589,7 +587,7 @@ static void refill_serves_requests(struct kunit *test)
 static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	int i;
 
 	/* One more element than one batch of hand-overs serves. */
@@ -611,7 +609,7 @@ static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
 static void bulk_request_collects_elements_and_is_called_once(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *elems[4];
 	int i;
 
@@ -633,7 +631,7 @@ static void bulk_request_collects_elements_and_is_called_once(struct kunit *test
 static void bulk_request_keeps_what_memory_there_was(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 3);
 	fixture_drain(fx);
@@ -647,7 +645,7 @@ static void bulk_request_keeps_what_memory_there_was(struct kunit *test)
 static void bulk_request_takes_what_is_there_when_it_queues(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 4);
 	fixture_drain(fx);
@@ -665,7 +663,7 @@ static void bulk_request_takes_what_is_there_when_it_queues(struct kunit *test)
 static void bulk_request_is_served_in_its_turn(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request single, bulk, younger;
+	static struct request single, bulk, younger;
 
 	fixture_pool(fx, 3);
 	fixture_drain(fx);
@@ -686,7 +684,7 @@ static void bulk_request_is_served_in_its_turn(struct kunit *test)
 static void bulk_request_for_nothing_is_met(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -701,7 +699,7 @@ static void bulk_request_for_nothing_is_met(struct kunit *test)
 static void cancelled_request_is_not_called(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -720,7 +718,7 @@ static void cancelled_request_is_not_called(struct kunit *test)
 static void only_the_first_cancel_succeeds(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -736,7 +734,7 @@ static void only_the_first_cancel_succeeds(struct kunit *test)
 static void cancelled_last_waiter_lets_newcomers_take(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -749,7 +747,7 @@ static void cancelled_last_waiter_lets_newcomers_take(struct kunit *test)
 static void cancelled_bulk_request_passes_on_what_it_has(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request bulk, second;
+	static struct request bulk, second;
 	struct caller *third;
 
 	fixture_pool(fx, 3);
@@ -770,7 +768,7 @@ static void cancelled_bulk_request_passes_on_what_it_has(struct kunit *test)
 static void cancelled_waiter_can_be_used_again(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	int i;
 
 	fixture_pool(fx, 2);
@@ -788,7 +786,7 @@ static void cancelled_waiter_can_be_used_again(struct kunit *test)
 static void waiter_in_use_is_refused(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -835,28 +833,26 @@ static void cancel_sync_waits_for_the_function(struct kunit *test)
 	int cpu = cpumask_first(cpu_online_mask);
 	struct fixture *fx = test->priv;
 	struct caller *put, *cancel;
-	struct request *request;
+	static struct request request;
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
-	request = kunit_kzalloc(test, sizeof(*request), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, request);
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	request_queue(fx, request, 1);
-	request->then = dawdle;
+	request_queue(fx, &request, 1);
+	request.then = dawdle;
 	callback_has_returned = false;
 	/* Start this thread first: none can start on a CPU on which the callback is running. */
 	cancel = caller_add(fx, caller_cancel_sync);
-	cancel->elems[0] = request;
+	cancel->elems[0] = &request;
 	caller_run(cancel, cpu);
 	put = caller_add(fx, caller_put);
 	caller_run(put, cpumask_next(cpu, cpu_online_mask));
 	KUNIT_EXPECT_TRUE(test, caller_returns(put));
 	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
-	KUNIT_EXPECT_FALSE(test, request->cancelled);
+	KUNIT_EXPECT_FALSE(test, request.cancelled);
 	KUNIT_EXPECT_EQ(test, cancel->ret, 1L);
-	request_keep(fx, request);
+	request_keep(fx, &request);
 }
 
 /* What callbacks may do */
@@ -872,7 +868,7 @@ static void request_again(struct request *request)
 static void function_may_free_and_request_again(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -990,7 +986,7 @@ static void request_and_look(struct mempool2_waiter *waiter, void **elems)
 static void element_stays_the_functions_when_the_waiter_is_used_again(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *first, *second;
 	unsigned long end;
 
@@ -1078,7 +1074,7 @@ static void free_and_request_again(struct request *request)
 static void one_free_calls_no_more_functions_than_a_batch(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request requests[2];
+	static struct request requests[2];
 	int i, nr_calls;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -1218,7 +1214,7 @@ static void cancel_sync_of_idle_waiters_waits_for_nothing(struct kunit *test)
 static void request_does_not_call_the_functions_of_others(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 	unsigned long flags;
 
 	fixture_pool(fx, 2);
@@ -1255,7 +1251,7 @@ static void request_does_not_call_the_functions_of_others(struct kunit *test)
 static void free_does_not_call_what_a_request_has_left_to_others(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 	struct awaited other;
 	unsigned long flags;
 	void *element;
@@ -1646,33 +1642,31 @@ static void function_called_by_a_resize_is_called_with_no_lock_held(struct kunit
 	int cpu = cpumask_first(cpu_online_mask);
 	struct caller *resize, *other;
 	struct fixture *fx = test->priv;
-	struct request *request;
+	static struct request request;
 	void *element;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "PREEMPT_RT: a resize runs no callback, a thread does");
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
-	request = kunit_kzalloc(test, sizeof(*request), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, request);
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	request_queue(fx, request, 1);
-	request->then = await_other_pool;
+	request_queue(fx, &request, 1);
+	request.then = await_other_pool;
 	other_has_made_one = false;
 	element = fx->held[--fx->nr_held];
 	park_unseen(&fx->pool, element);
 	other = caller_add(fx, caller_makes_a_pool);
-	other->elems[0] = request;
+	other->elems[0] = &request;
 	caller_run(other, cpu);
 	resize = caller_add(fx, caller_resizes);
 	caller_run(resize, cpumask_next(cpu, cpu_online_mask));
 	KUNIT_EXPECT_TRUE(test, caller_returns(resize));
 	KUNIT_EXPECT_TRUE(test, caller_returns(other));
-	KUNIT_EXPECT_TRUE(test, callback_ran(request));
-	KUNIT_EXPECT_EQ(test, request->result, 1);
-	KUNIT_EXPECT_FALSE(test, request->irqs_off);
-	request_keep(fx, request);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
+	KUNIT_EXPECT_EQ(test, request.result, 1);
+	KUNIT_EXPECT_FALSE(test, request.irqs_off);
+	request_keep(fx, &request);
 	/* The larger pool got no memory for its elements. */
 	fx->incomplete = true;
 }
@@ -1724,7 +1718,7 @@ static void memory_that_comes_back_is_sent_soon(struct kunit *test)
 {
 	const struct retry_mask *mask = test->param_value;
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	int nr;
 
 	fixture_pool(fx, 1);
@@ -1751,7 +1745,7 @@ static void memory_that_comes_back_is_sent_soon(struct kunit *test)
 static void retry_of_a_request_keeps_to_its_tasks_scope(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	unsigned int flags;
 
 	fixture_pool(fx, 1);
@@ -1768,7 +1762,7 @@ static void retry_of_a_request_keeps_to_its_tasks_scope(struct kunit *test)
 static void request_is_retried_at_growing_distances(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	int nr;
 
 	fixture_pool(fx, 1);
@@ -1796,7 +1790,7 @@ static void count_high(struct source *src, gfp_t gfp_mask)
 static void only_the_oldest_request_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 	unsigned long end;
 
 	fixture_pool(fx, 1);
@@ -1828,7 +1822,7 @@ static void request_behind_a_caller_that_gives_up_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -1846,7 +1840,7 @@ static void request_behind_a_caller_that_gives_up_is_retried(struct kunit *test)
 static void request_behind_one_that_is_served_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -1863,7 +1857,7 @@ static void request_behind_one_that_is_served_is_retried(struct kunit *test)
 static void bulk_request_collects_memory_that_comes_back(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 3);
@@ -1883,7 +1877,7 @@ static void bulk_request_collects_memory_that_comes_back(struct kunit *test)
 static void element_in_the_reserve_beside_a_request_is_found(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	unsigned long end;
 	void *element;
 
@@ -1905,7 +1899,7 @@ static void element_in_the_reserve_beside_a_request_is_found(struct kunit *test)
 static void cancelled_request_is_retried_no_more(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -1959,7 +1953,7 @@ static void request_being_retried(struct fixture *fx, struct request *request)
 static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	unsigned long end;
 
 	fixture_pool(fx, 1);
@@ -1984,7 +1978,7 @@ static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 static void what_is_found_for_a_cancelled_request_goes_to_the_next(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request first, second;
+	static struct request first, second;
 
 	fixture_pool(fx, 1);
 	request_being_retried(fx, &first);
@@ -2016,7 +2010,7 @@ static void caller_cancels_sync(struct caller *caller)
 static void cancel_sync_waits_for_the_alloc_function(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
@@ -2043,7 +2037,7 @@ static void caller_exits(struct caller *caller)
 static void end_of_a_pool_waits_for_the_alloc_function(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
@@ -2063,7 +2057,7 @@ static void end_of_a_pool_waits_for_the_alloc_function(struct kunit *test)
 static void request_served_while_it_is_retried_is_called_after_that(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -2095,7 +2089,7 @@ static void free_and_exit(struct request *request)
 static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "PREEMPT_RT: no callback may end a pool");
@@ -2114,7 +2108,7 @@ static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
 static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	void *element;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -2139,7 +2133,7 @@ static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit 
 
 static void request_without_a_function_is_refused(struct kunit *test)
 {
-	struct mempool2_waiter waiter = {};
+	static struct mempool2_waiter waiter = {};
 	struct fixture *fx = test->priv;
 	static bool spent;
 	int i;
@@ -2155,7 +2149,7 @@ static void request_without_a_function_is_refused(struct kunit *test)
 
 static void bulk_request_without_a_function_is_refused(struct kunit *test)
 {
-	struct mempool2_waiter waiter = {};
+	static struct mempool2_waiter waiter = {};
 	struct fixture *fx = test->priv;
 	static bool spent;
 	void *elems[2];
@@ -2173,7 +2167,7 @@ static void bulk_request_without_a_function_is_refused(struct kunit *test)
 static void async_alloc_of_no_pool_is_refused(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	static bool spent;
 	int i;
 
@@ -2189,7 +2183,7 @@ static void async_alloc_of_no_pool_is_refused(struct kunit *test)
 static void bulk_async_of_no_pool_is_refused(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	static bool spent;
 	int i;
 
@@ -2205,7 +2199,7 @@ static void bulk_async_of_no_pool_is_refused(struct kunit *test)
 static void bulk_async_of_more_than_min_nr_is_refused(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct request request;
+	static struct request request;
 	static bool spent;
 	int i;
 

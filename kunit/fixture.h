@@ -247,6 +247,9 @@ struct fixture {
  * expects that the pool is full, that all elements are freed with the pool, that no waiter had
  * to be rescued, that no callback ran with the pool's lock held, and that the kernel reported
  * nothing except the warnings of mempool2.
+ *
+ * An assertion may end a case, and its stack with it, at any moment. So requests, their arrays and
+ * other entries of a queue are in static memory, never on the stack of a case.
  */
 int fixture_init(struct kunit *test);
 void fixture_exit(struct kunit *test);

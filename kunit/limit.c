@@ -169,8 +169,8 @@ static void sent_to_nobody(struct mempool2_waiter *waiter, void **elems)
 static void cancelled_request_leaves_room_below_the_limit(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
-	void *elems[3];
+	static struct mempool2_waiter waiter;
+	static void *elems[3];
 
 	fixture_limited_pool(fx, 3, 3);
 	hold(fx, 1);
@@ -408,7 +408,7 @@ static void callback_that_ends(struct mempool2_waiter *waiter, void **elems)
 static void function_may_end_a_pool_with_a_limit(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
+	static struct mempool2_waiter waiter;
 	void *element;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -491,7 +491,7 @@ static void failed_allocation_calls_no_functions_itself(struct kunit *test)
 static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
+	static struct mempool2_waiter waiter;
 	struct caller *caller;
 
 	fixture_limited_pool(fx, 1, 3);
@@ -512,7 +512,7 @@ static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct ku
 static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
+	static struct mempool2_waiter waiter;
 
 	fixture_limited_pool(fx, 1, 1);
 	hold(fx, 1);
@@ -531,7 +531,7 @@ static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
 static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
+	static struct mempool2_waiter waiter;
 	unsigned long end;
 
 	fixture_limited_pool(fx, 1, 2);

@@ -372,7 +372,7 @@ static void caller_sends(struct caller *caller)
 static void element_handed_over_is_not_held_by_the_freeing_task(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
+	static struct mempool2_waiter waiter;
 	struct caller *caller;
 	void *element;
 

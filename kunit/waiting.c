@@ -215,7 +215,7 @@ static void waiter_behind_one_that_is_served_asks_soon(struct kunit *test)
 static void waiter_behind_a_cancelled_request_asks_soon(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct mempool2_waiter waiter;
+	static struct mempool2_waiter waiter;
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
@@ -318,7 +318,7 @@ static int entry_that_stays(struct wait_queue_entry *entry, unsigned int mode, i
 static void element_is_not_lost_to_a_foreign_entry(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct wait_queue_entry entry;
+	static struct wait_queue_entry entry;
 	struct caller *caller;
 	void *element;
 
@@ -336,7 +336,7 @@ static void element_is_not_lost_to_a_foreign_entry(struct kunit *test)
 static void foreign_entry_is_woken_by_an_element_that_passes_it(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct wait_queue_entry entry;
+	static struct wait_queue_entry entry;
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
