@@ -947,7 +947,7 @@ void fixture_exit(struct kunit *test)
 		fixture_put_all(fx);
 		callers_give_back(fx);
 		if (!queue_is_empty(&fx->pool)) {
-			KUNIT_FAIL(test, "an entry is left in the queue; it stays, and so does the module");
+			KUNIT_FAIL(test, "an entry stays in the queue, and the module stays too");
 			__module_get(THIS_MODULE);
 			return;
 		}
