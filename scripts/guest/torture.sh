@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In a guest with mempool2: run mempool2_torture with the parameters in /torture.conf. Meanwhile another user of
+# mempool2 comes and goes, and the files of all pools are read. With /until-found, the first finding ends the test.
+
+parameters=$(grep -v '^#' /torture.conf)
+of_torture=/sys/module/mempool2_torture/parameters
+if [ -f /modules/mempool2_torture.ko ]; then
+	# Parameters are words.
+	insmod /modules/mempool2_torture.ko $parameters || exit 1
+else
+	for parameter in $parameters; do
+		echo "${parameter#*=}" >"$of_torture/${parameter%%=*}" || exit 1
+	done
+	echo 1 >"$of_torture/start" || exit 1
+fi
+
+while ! dmesg | grep -q 'mempool2_torture: End of test'; do
+	if [ -f /until-found ] && dmesg | grep -q 'mempool2_torture: FOUND'; then
+		exit 1
+	fi
+	if [ -f /modules/mempool2_example.ko ]; then
+		insmod /modules/mempool2_example.ko && rmmod mempool2_example || exit 1
+	fi
+	cat /sys/kernel/debug/mempool2/* >/dev/null 2>&1
+	sleep 1
+done
+dmesg | grep -q 'mempool2_torture: End of test: SUCCESS' || exit 1
+[ ! -f /modules/mempool2_torture.ko ] || { rmmod mempool2_torture && rmmod mempool2; }

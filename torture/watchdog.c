@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The thread that looks for waiters that wait for too long
+ *
+ * A heartbeat takes a tenth of a second or longer, and in it the thread has run on each CPU. So a
+ * host that does not run this machine lets no wait seem long.
+ */
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+
+#include "torture.h"
+
+/* So many heartbeats in a row that nothing may explain. */
+#define STRANDED	20
+#define ASLEEP		5
+
+static unsigned long nr_heartbeats;
+
+unsigned long heartbeats(void)
+{
+	return READ_ONCE(nr_heartbeats);
+}
+
+static void beat(void)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		/* The CPU may go meanwhile. */
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+		cond_resched();
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	schedule_timeout_uninterruptible(HZ / 10);
+	WRITE_ONCE(nr_heartbeats, nr_heartbeats + 1);
+}
+
+/* Waiters may wait beside elements if there is a limit, or while one collects several. */
+static bool is_stranded(struct torture_pool *tp)
+{
+	return !READ_ONCE(tp->limit) && waitqueue_active(&tp->pool.wait) &&
+	       mempool2_nr_reserved(&tp->pool) > 0;
+}
+
+/* An element that is neither in the reserve nor with an owner is with a waiter, who sleeps on. */
+static bool is_asleep(struct torture_pool *tp)
+{
+	return tp->is_exact && !atomic_read(&tp->nr_bulk) &&
+	       atomic_read(&arena_taken) > mempool2_nr_reserved(&tp->pool) +
+					   atomic_read(&tp->nr_owned);
+}
+
+static void pool_watch(struct torture_pool *tp)
+{
+	long taken = atomic_long_read(&tp->nr_taken);
+	bool progress = taken != tp->seen;
+
+	tp->seen = taken;
+	tp->nr_stranded = !progress && is_stranded(tp) ? tp->nr_stranded + 1 : 0;
+	tp->nr_asleep = !progress && is_asleep(tp) ? tp->nr_asleep + 1 : 0;
+	if (tp->nr_stranded == STRANDED)
+		found(FOUND_STRANDED, "%s has %d elements and a waiter", tp->name,
+		      mempool2_nr_reserved(&tp->pool));
+	if (tp->nr_asleep == ASLEEP)
+		found(FOUND_STRANDED, "%s: a waiter has an element and sleeps on", tp->name);
+}
+
+static void worker_watch(struct worker *worker)
+{
+	unsigned long since = READ_ONCE(worker->since);
+
+	if (since && heartbeats() - since == wait_limit)
+		found(FOUND_LATE, "worker %d waits for %d heartbeats", worker->index, wait_limit);
+}
+
+int watchdog_fn(void *data)
+{
+	int i;
+
+	while (!kthread_should_stop()) {
+		beat();
+		for (i = 0; i < NR_POOLS; i++)
+			pool_watch(&torture_pools[i]);
+		for (i = 0; i < nr_workers; i++)
+			worker_watch(&torture_workers[i]);
+	}
+	return 0;
+}
