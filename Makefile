@@ -75,7 +75,7 @@ clean:
 	+@test ! -e $(KDIR)/Makefile || $(kbuild) $@
 	rm -rf build
 
-bench bench-guard check check-all check-install check-signing coverage deb demo drivers inside lint mutants selftest:
+bench bench-guard check check-all check-install check-signing coverage deb demo drivers inside lint mutants selftest torture:
 	@scripts/$@
 
 verify:
@@ -129,7 +129,7 @@ help:
 	@echo 'Check it:'
 	@echo '  check            - lint, litmus tests, the KUnit suite on User-Mode Linux and stock 6.1, the examples'
 	@echo '  check-all        - the KUnit suite in each kernel of the matrix; an interrupted run continues'
-	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, shellcheck, codespell, the version'
+	@echo '  lint             - checkpatch, kernel-doc, sparse, W=1, clang, shellcheck, codespell, the version'
 	@echo '  check-kernels    - build for, and load into, the newest kernel of each series and suite of Debian'
 	@echo '  check-arch       - build for six other architectures; the KUnit suite on arm64, i386 and s390x'
 	@echo '  check-debug      - debugfs, trace-cmd, bpftrace and drgn on pools of stock kernels (also: inside)'
@@ -141,6 +141,7 @@ help:
 	@echo 'Prove it:'
 	@echo '  litmus           - the litmus tests by herd7, then the model of reserve and queue by spin (also: verify)'
 	@echo '  mutants          - does the suite catch each deliberate mistake in mempool2? (scripts/mutants NAME: one)'
+	@echo '  torture          - all calls at once for hours, in eight kernels, each result checked; goes on where it stopped'
 	@echo '  coverage         - the lines and branches that the suite reaches; HTML pages in build/coverage'
 	@echo
 	@echo 'Measure it:'
@@ -153,9 +154,10 @@ help:
 	@echo '  INSTALL_MOD_PATH=DIR, DESTDIR=DIR - modules_install, install, uninstall: below DIR instead of /'
 	@echo '  W=1 C=2 V=1      - modules: more warnings, check with sparse, show commands'
 	@echo '  CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m - modules: build these as well'
-	@echo '  KERNEL=6.1       - demo, drivers: boot 6.1, 6.12 or 7.3; bench, bench-guard, check-debug: one or more'
+	@echo '  KERNEL=6.1       - demo, drivers: boot 6.1, 6.12 or 7.3; bench, bench-guard, check-debug, torture: one or more'
 	@echo '  SUITE=, CASE=    - check: only these KUnit suites and cases (* and ? allowed)'
-	@echo '  SAVE=1           - bench, drivers, kernel: put the results into the tree, to be committed'
+	@echo '  HOURS=1          - torture: for each kernel'
+	@echo '  SAVE=1           - bench, drivers, kernel, torture: put the results into the tree, to be committed'
 	@echo
 	@echo 'Each target runs the script of its name in scripts/, and --help prints the manual of a script'
 	@echo '(check-debug: inside, check-scripts: selftest, litmus: verify and model, kernel: whole-kernel,'
@@ -164,4 +166,4 @@ help:
 .DEFAULT_GOAL := modules
 .PHONY: modules modules_install install uninstall deb embed kdir clean htmldocs help
 .PHONY: check check-all check-arch check-debug check-embed check-install check-kernels check-scripts check-signing
-.PHONY: lint inside selftest bench bench-guard coverage demo drivers kernel litmus verify mutants
+.PHONY: lint inside selftest bench bench-guard coverage demo drivers kernel litmus verify mutants torture

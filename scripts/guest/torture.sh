@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # In a guest with mempool2: run mempool2_torture with the parameters in /torture.conf. Meanwhile another user of
-# mempool2 comes and goes, and the files of all pools are read. With /until-found, the first finding ends the test.
+# mempool2 comes and goes, and all files of all pools are read and written. With /until-found, the first finding ends the test.
 
 parameters=$(grep -v '^#' /torture.conf)
 of_torture=/sys/module/mempool2_torture/parameters
@@ -16,6 +16,18 @@ else
 	echo 1 >"$of_torture/start" || exit 1
 fi
 
+# Random bytes are no value of any file, and what a file shows changes nothing.
+abuse() {
+	while [ ! -f /tmp/over ]; do
+		for file in $(find /sys/kernel/debug/mempool2 -type f); do
+			head -c 20 /dev/urandom >"$file"
+			cat "$file" >/dev/null
+		done 2>/dev/null
+		sleep 1
+	done
+}
+[ ! -d /sys/kernel/debug/mempool2 ] || abuse &
+
 while ! dmesg | grep -q 'mempool2_torture: End of test'; do
 	if [ -f /until-found ] && dmesg | grep -q 'mempool2_torture: FOUND'; then
 		exit 1
@@ -23,8 +35,9 @@ while ! dmesg | grep -q 'mempool2_torture: End of test'; do
 	if [ -f /modules/mempool2_example.ko ]; then
 		insmod /modules/mempool2_example.ko && rmmod mempool2_example || exit 1
 	fi
-	cat /sys/kernel/debug/mempool2/* >/dev/null 2>&1
 	sleep 1
 done
+: >/tmp/over
+wait
 dmesg | grep -q 'mempool2_torture: End of test: SUCCESS' || exit 1
 [ ! -f /modules/mempool2_torture.ko ] || { rmmod mempool2_torture && rmmod mempool2; }

@@ -186,9 +186,10 @@ step() {
 	say "  $what: done in $((SECONDS - start)) s"
 }
 
-# document NAME TABLE: put the table of a run into Documentation/dropin.rst, in the place of the table of NAME.
+# document NAME TABLE [PAGE]: put the table of a run into Documentation/dropin.rst, or another page, in the place of the
+# table of NAME.
 document() {
-	local page=$TOP/Documentation/dropin.rst new
+	local page=${3:-$TOP/Documentation/dropin.rst} new
 	grep -q "^.. $1 begins" "$page" || die "$page has no place for the table of $1"
 	new=$(
 		sed "/^.. $1 begins/q" "$page"
@@ -258,6 +259,26 @@ in_guest() {
 	[[ -z $provokes ]] || args+=(--allow "$provokes")
 	"$TOP/scripts/vm" --kernel "$series" "${args[@]}" "$@" --module "$modules/mempool2.ko" \
 		--module "$modules/examples/$example.ko" --script "$script"
+}
+
+# without_races_of_others LOG: the log with empty lines for each report of KCSAN, from one line of "=" to the next, that
+# does not name mempool2. A report about osq_lock(), the queue of CPUs that spin for a mutex, is not about mempool2 either.
+without_races_of_others() {
+	awk '
+		{ line[NR] = $0 }
+		/====================/ {
+			if (!start) { start = NR; next }
+			for (i = start; i <= NR && race && !worse && (!ours || spinners); i++)
+				line[i] = ""
+			start = race = ours = spinners = worse = 0
+		}
+		!start { next }
+		/BUG: KCSAN/ { race = 1 }
+		/BUG: KCSAN: data-race in osq_[a-z]+ \/ osq_[a-z]+/ { spinners = 1 }
+		/mempool2/ { ours = 1 }
+		/BUG:|WARNING:/ && !/KCSAN/ { worse = 1 }
+		END { for (i = 1; i <= NR; i++) print line[i] }
+	' "$1"
 }
 
 # complaints FILE [REGEX...]: print the complaints of a kernel in a console log, if there are any.
