@@ -171,7 +171,7 @@ void do_ordered(struct worker *me, struct torture_pool *tp)
 			continue;
 		canceled = mempool2_cancel(&requests[i].waiter);
 		if (canceled && younger_was_served)
-			found(FOUND_ORDER, "of %d requests number %d waits, and a younger one does not",
+			found(FOUND_ORDER, "of %d requests number %d waits, not a younger one",
 			      ORDERED, i);
 		if (!canceled)
 			younger_was_served = true;
@@ -232,7 +232,7 @@ static void life_free(void *element, void *pool_data)
 	kfree(element);
 }
 
-/* The alloc function has memory for the reserve alone, so a request waits while the pool is empty. */
+/* The alloc function has memory for the reserve alone, so a request to an empty pool waits. */
 static void live(struct worker *me, struct mempool2 *pool, int nr)
 {
 	struct request request = { .nr = 1 };

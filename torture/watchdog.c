@@ -38,14 +38,15 @@ static void beat(void)
 	WRITE_ONCE(nr_heartbeats, nr_heartbeats + 1);
 }
 
-/* Waiters may wait beside elements if there is a limit, or while one collects several. */
+/* Waiters may wait beside elements if there is a limit. */
 static bool is_stranded(struct torture_pool *tp)
 {
+	/* No barrier: the answer counts only if it is the same for seconds. */
 	return !READ_ONCE(tp->limit) && waitqueue_active(&tp->pool.wait) &&
 	       mempool2_nr_reserved(&tp->pool) > 0;
 }
 
-/* An element that is neither in the reserve nor with an owner is with a waiter, who sleeps on. */
+/* An element that is neither in the reserve nor with an owner is with a waiter that sleeps on. */
 static bool is_asleep(struct torture_pool *tp)
 {
 	return tp->is_exact && !atomic_read(&tp->nr_bulk) &&

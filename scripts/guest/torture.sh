@@ -8,6 +8,7 @@ parameters=$(grep -v '^#' /torture.conf)
 of_torture=/sys/module/mempool2_torture/parameters
 if [ -f /modules/mempool2_torture.ko ]; then
 	# Parameters are words.
+	# shellcheck disable=SC2086
 	insmod /modules/mempool2_torture.ko $parameters || exit 1
 else
 	for parameter in $parameters; do
@@ -19,7 +20,7 @@ fi
 # Random bytes are no value of any file, and what a file shows changes nothing.
 abuse() {
 	while [ ! -f /tmp/over ]; do
-		for file in $(find /sys/kernel/debug/mempool2 -type f); do
+		for file in /sys/kernel/debug/mempool2/pools /sys/kernel/debug/mempool2/*/*; do
 			head -c 20 /dev/urandom >"$file"
 			cat "$file" >/dev/null
 		done 2>/dev/null
