@@ -122,11 +122,11 @@ static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand)
 	bool queued, more = false;
 	unsigned long flags;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	queued = cmpxchg(&waiter->state, WAITER_SUBMITTED, WAITER_QUEUED) == WAITER_SUBMITTED;
 	if (queued)
 		more = mp2_waiter_queue(waiter, hand);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	if (unlikely(more))
 		mp2_waiters_serve(pool, hand->completed);
 	return queued;
@@ -138,11 +138,11 @@ static void async_abort(struct mempool2_waiter *waiter)
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	if (!list_empty(&waiter->entry.entry))
 		mp2_waiter_leave(waiter);
 	mp2_retry_end(waiter, true);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	mp2_debug_wait_end(waiter);
 	limit_freed(pool, waiter->count - waiter->nr_missing);
 	mp2_pool_free_elems(pool, waiter->elems, waiter->count - waiter->nr_missing, false);
@@ -173,7 +173,9 @@ static void callback_call(struct completions *completions, struct mempool2_waite
 	/* Before the state: callback_may_run() reads them in the reverse order (idle-or-called). */
 	WRITE_ONCE(completions->called, waiter);
 	waiter_set_idle(waiter);
+	mempool2_not_rt_begin();
 	callback(waiter, elems);
+	mempool2_not_rt_end();
 	/* The callback has returned. Pairs with callback_may_run() (idle-or-called). */
 	smp_store_release(&completions->called, NULL);
 }

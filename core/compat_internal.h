@@ -8,6 +8,7 @@
 #ifndef _MEMPOOL2_COMPAT_INTERNAL_H
 #define _MEMPOOL2_COMPAT_INTERNAL_H
 
+#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -60,6 +61,21 @@
 #define mempool2_kasan_unpoison_pages(page, order)			\
 	((void)sizeof(page), (void)sizeof(order))
 #define MEMPOOL2_KASAN_WRITES				false
+#endif
+
+/*
+ * Code between the two runs in a hard interrupt only on kernels without PREEMPT_RT. So lockdep must
+ * not object there to a lock that sleeps on PREEMPT_RT, as it does by default since a
+ * release after 6.12 (PROVE_RAW_LOCK_NESTING). The first point releases of 6.1 cannot be told.
+ */
+#if defined(DEFINE_WAIT_OVERRIDE_MAP) && defined(CONFIG_LOCKDEP) && !defined(CONFIG_PREEMPT_RT)
+#define MEMPOOL2_NOT_RT_MAP	mp2_not_rt_map
+extern struct lockdep_map MEMPOOL2_NOT_RT_MAP;
+#define mempool2_not_rt_begin()		lock_map_acquire_try(&MEMPOOL2_NOT_RT_MAP)
+#define mempool2_not_rt_end()		lock_map_release(&MEMPOOL2_NOT_RT_MAP)
+#else
+#define mempool2_not_rt_begin()		do { } while (0)
+#define mempool2_not_rt_end()		do { } while (0)
 #endif
 
 /* Stacks of callers, if the kernel is built with the stack depot, as all stock kernels are. */

@@ -87,6 +87,19 @@ static inline bool can_lock_waitq(void)
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
 }
 
+/* The lock of the queue, where can_lock_waitq(). */
+#define waitq_lock_irqsave(pool, flags)					\
+	do {								\
+		mempool2_not_rt_begin();				\
+		spin_lock_irqsave(&(pool)->wait.lock, flags);		\
+	} while (0)
+
+#define waitq_unlock_irqrestore(pool, flags)				\
+	do {								\
+		spin_unlock_irqrestore(&(pool)->wait.lock, flags);	\
+		mempool2_not_rt_end();					\
+	} while (0)
+
 /*
  * May the stack depot allocate in this context? The locks of the kernel's allocators sleep on
  * PREEMPT_RT, and on other kernels too lockdep forbids them in a hardirq (PROVE_RAW_LOCK_NESTING).

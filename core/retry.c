@@ -224,12 +224,12 @@ static bool retrier_give(struct retrier *retrier, void **element, struct llist_h
 	unsigned long flags;
 	bool waits;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	waiter = retrier_waiter(retrier);
 	if (hand.element && waiter && waiter->nr_missing)
 		mp2_async_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
 	waits = waiter && waiter->nr_missing;
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	*element = hand.element;
 	return waits;
 }
@@ -270,7 +270,7 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 	struct mempool2_waiter *waiter;
 	unsigned long flags;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	raw_spin_lock(&retrier->lock);
 	waiter = retrier_waiter(retrier);
 	if (waiter && waiter->nr_missing)
@@ -280,7 +280,7 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 		llist_add(&waiter->completion, own);
 	retrier->is_over = true;
 	raw_spin_unlock(&retrier->lock);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 }
 
 /* The retrier is done with request and pool, which may end now. */

@@ -18,6 +18,10 @@
 
 #include "internal.h"
 
+#ifdef MEMPOOL2_NOT_RT_MAP
+DEFINE_WAIT_OVERRIDE_MAP(MEMPOOL2_NOT_RT_MAP, LD_WAIT_CONFIG);
+#endif
+
 /* Elements given to waiters while the lock is held: each of them may wake a task. */
 #define GIVE_BATCH	3U
 
@@ -291,9 +295,9 @@ void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *completed)
 		return;
 	}
 	do {
-		spin_lock_irqsave(&pool->wait.lock, flags);
+		waitq_lock_irqsave(pool, flags);
 		more = waiters_serve_batch(pool, &hand);
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
+		waitq_unlock_irqrestore(pool, flags);
 	} while (more);
 }
 
@@ -331,7 +335,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	}
 
 	nr = min(nr, GIVE_BATCH);
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	was_offered = atomic_read(&pool->state) & MEMPOOL2_OFFERED;
 	for (i = 0; i < nr; i++) {
 		if (!pool->nr_waiters || !limit_charge_waiter(pool))
@@ -340,7 +344,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 		waiters_accept(pool, &hand);
 	}
 	more = was_offered && !(atomic_read(&pool->state) & MEMPOOL2_OFFERED);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	/* The offer ended, as its waiter was given another element: serve from the reserve. */
 	if (unlikely(more) && pool_has_waiters(pool))
 		mp2_waiters_serve(pool, completed);
@@ -395,7 +399,7 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *completed)
 		mp2_waiters_serve(pool, completed);
 		return;
 	}
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	head = mp2_queue_head(pool);
 	offered = head && head->entry.func == sleeper_wake && head->count == 1 && !head->is_owed;
 	if (offered && !head->is_offered) {
@@ -403,7 +407,7 @@ static void waiters_offer(struct mempool2 *pool, struct llist_head *completed)
 		atomic_or(MEMPOOL2_OFFERED, &pool->state);
 		wake_up_process(head->entry.private);
 	}
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	if (!offered)
 		mp2_waiters_serve(pool, completed);
 }
@@ -486,10 +490,10 @@ static void sleeper_queue(struct mempool2_waiter *waiter)
 	waiter->entry.private = current;
 
 	rcu_read_lock();
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	more = mp2_waiter_queue(waiter, &hand);
 	waiter->is_head = mp2_queue_head(pool) == waiter;
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	if (unlikely(more))
 		mp2_waiters_serve(pool, &completed);
 	mp2_callbacks_run(&completed);
@@ -515,9 +519,9 @@ static bool sleeper_asks(struct mempool2_waiter *waiter)
 	unsigned long flags;
 
 	if (!waiter->is_head) {
-		spin_lock_irqsave(&pool->wait.lock, flags);
+		waitq_lock_irqsave(pool, flags);
 		waiter->is_head = mp2_queue_head(pool) == waiter;
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
+		waitq_unlock_irqrestore(pool, flags);
 		if (waiter->is_head) {
 			waiter->pause = FIRST_PAUSE;
 			return true;
@@ -541,14 +545,14 @@ static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 
 	if (!pool_is_limited(pool))
 		return true;
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	list_for_each_entry(entry, &pool->wait.head, entry) {
 		if (entry->func == sleeper_wake) {
 			first = entry == &waiter->entry;
 			break;
 		}
 	}
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	return first && mp2_limit_try_charge(pool, 1);
 }
 
@@ -559,11 +563,11 @@ static void sleeper_look(struct mempool2_waiter *waiter)
 	bool was_offered;
 	unsigned long flags;
 
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	waiter->is_owed = true;
 	was_offered = waiter->is_offered;
 	offer_end(waiter);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	if (was_offered)
 		pool_kick_waiters(pool);
 }
@@ -588,12 +592,12 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
 			return;
 		}
 
-		spin_lock_irqsave(&pool->wait.lock, flags);
+		waitq_lock_irqsave(pool, flags);
 		if (waiter->nr_missing) {
 			sleeper_accept(waiter, element);
 			element = NULL;
 		}
-		spin_unlock_irqrestore(&pool->wait.lock, flags);
+		waitq_unlock_irqrestore(pool, flags);
 		mempool2_free(element, pool);
 	}
 }
@@ -620,11 +624,11 @@ static bool sleeper_gives_up(struct mempool2_waiter *waiter)
 
 	/* After this look it is offered nothing: what was offered goes to it or to the next one. */
 	sleeper_look(waiter);
-	spin_lock_irqsave(&pool->wait.lock, flags);
+	waitq_lock_irqsave(pool, flags);
 	waits = waiter->nr_missing;
 	if (waits)
 		mp2_waiter_leave(waiter);
-	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	waitq_unlock_irqrestore(pool, flags);
 	return waits;
 }
 

@@ -512,6 +512,89 @@ static void reserve_with_records_asks_for_no_memory_in_hardirq(struct kunit *tes
 	take_without_a_page(test, MEMPOOL2_CHECK_DOUBLE);
 }
 
+/* What may be called in an interrupt handler that stays one on PREEMPT_RT, as lockdep sees it */
+
+static void free_in_a_raw_hardirq_serves_a_waiter(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct job job = { .fx = fx, .count = 1 };
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	caller = caller_that_waits(fx);
+	job.elems[0] = fx->held[--fx->nr_held];
+	run_in(fx, IN_RAW_HARDIRQ, job_free, &job);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], job.elems[0]);
+}
+
+static struct mempool2_waiter raw_waiter;
+static DEFINE_SPINLOCK(raw_lock);
+static void *raw_got;
+
+/* On PREEMPT_RT the callback runs in a thread, so it may take a lock that sleeps there. */
+static void raw_callback(struct mempool2_waiter *waiter, void **elems)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&raw_lock, flags);
+	WRITE_ONCE(raw_got, elems[0]);
+	spin_unlock_irqrestore(&raw_lock, flags);
+}
+
+static void job_request(void *arg)
+{
+	struct job *job = arg;
+
+	job->elems[1] = mempool2_alloc_async(&job->fx->pool, GFP_NOWAIT, &raw_waiter);
+}
+
+static void job_cancel(void *arg)
+{
+	struct job *job = arg;
+
+	job->ret = mempool2_cancel(&raw_waiter);
+}
+
+static void request_in_a_raw_hardirq_is_served_there(struct kunit *test)
+{
+	unsigned long end = jiffies + TIMEOUT;
+	struct fixture *fx = test->priv;
+	struct job job = { .fx = fx, .count = 1 };
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	WRITE_ONCE(raw_got, NULL);
+	mempool2_waiter_init(&raw_waiter, raw_callback);
+	run_in(fx, IN_RAW_HARDIRQ, job_request, &job);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(job.elems[1]), (long)-EINPROGRESS);
+	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 1));
+	job.elems[0] = fx->held[--fx->nr_held];
+	run_in(fx, IN_RAW_HARDIRQ, job_free, &job);
+	while (!READ_ONCE(raw_got) && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_PTR_EQ(test, READ_ONCE(raw_got), job.elems[0]);
+	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&raw_waiter));
+	fixture_hold(fx, raw_got);
+}
+
+static void request_is_canceled_in_a_raw_hardirq(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct job job = { .fx = fx };
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	mempool2_waiter_init(&raw_waiter, raw_callback);
+	run_in(fx, IN_RAW_HARDIRQ, job_request, &job);
+	KUNIT_ASSERT_EQ(test, PTR_ERR(job.elems[1]), (long)-EINPROGRESS);
+	run_in(fx, IN_RAW_HARDIRQ, job_cancel, &job);
+	KUNIT_EXPECT_EQ(test, job.ret, 1u);
+	mempool2_cancel_sync(&raw_waiter);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
 static struct kunit_case context_cases[] = {
 	KUNIT_CASE_PARAM(gfp_atomic_gets_fresh_memory, context_gen_params),
 	KUNIT_CASE_PARAM(gfp_atomic_gets_the_reserve, context_gen_params),
@@ -538,6 +621,9 @@ static struct kunit_case context_cases[] = {
 	KUNIT_CASE_PARAM(nr_reserved_can_be_asked, context_gen_params),
 	KUNIT_CASE(reserve_asks_for_no_memory_in_hardirq),
 	KUNIT_CASE(reserve_with_records_asks_for_no_memory_in_hardirq),
+	KUNIT_CASE(free_in_a_raw_hardirq_serves_a_waiter),
+	KUNIT_CASE(request_in_a_raw_hardirq_is_served_there),
+	KUNIT_CASE(request_is_canceled_in_a_raw_hardirq),
 	{}
 };
 

@@ -339,8 +339,9 @@ bool pages_are_watched(void);
 unsigned int pages_asked_here(void);
 
 /*
- * Contexts. In a raw hardirq lockdep applies the rules of PREEMPT_RT in any kernel, so no case
- * may call the kernel's allocators there.
+ * Contexts. A raw hardirq is that of an interrupt handler that stays one on PREEMPT_RT. There
+ * lockdep applies the rules of PREEMPT_RT in any kernel, so no case may call the kernel's
+ * allocators.
  */
 enum test_context {
 	IN_TASK,

@@ -190,14 +190,8 @@ static void caller_is_interrupted(struct caller *caller)
 {
 	struct irq_free irq_free = { .caller = caller };
 
-	/*
-	 * On PREEMPT_RT only hard irq_work runs in an interrupt. Elsewhere lockdep would
-	 * complain about the lock of the queue in a hard one.
-	 */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		irq_free.work = IRQ_WORK_INIT_HARD(free_in_interrupt);
-	else
-		init_irq_work(&irq_free.work, free_in_interrupt);
+	/* On PREEMPT_RT only hard irq_work runs in an interrupt. */
+	irq_free.work = IRQ_WORK_INIT_HARD(free_in_interrupt);
 	irq_free.element = hold(caller);
 	irq_work_queue(&irq_free.work);
 	while (!smp_load_acquire(&irq_free.done))

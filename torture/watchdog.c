@@ -13,9 +13,8 @@
 
 #include "torture.h"
 
-/* So many heartbeats in a row that nothing may explain. */
-#define STRANDED	20
-#define ASLEEP		5
+/* So many heartbeats in a row are no coincidence. */
+#define PATIENCE	5
 
 static unsigned long nr_heartbeats;
 
@@ -41,7 +40,7 @@ static void beat(void)
 /* Waiters may wait beside elements if there is a limit. */
 static bool is_stranded(struct torture_pool *tp)
 {
-	/* No barrier: the answer counts only if it is the same for seconds. */
+	/* No barrier: the answer counts only if it is the same several times. */
 	return !READ_ONCE(tp->limit) && waitqueue_active(&tp->pool.wait) &&
 	       mempool2_nr_reserved(&tp->pool) > 0;
 }
@@ -62,10 +61,10 @@ static void pool_watch(struct torture_pool *tp)
 	tp->seen = taken;
 	tp->nr_stranded = !progress && is_stranded(tp) ? tp->nr_stranded + 1 : 0;
 	tp->nr_asleep = !progress && is_asleep(tp) ? tp->nr_asleep + 1 : 0;
-	if (tp->nr_stranded == STRANDED)
+	if (tp->nr_stranded == PATIENCE)
 		found(FOUND_STRANDED, "%s has %d elements and a waiter", tp->name,
 		      mempool2_nr_reserved(&tp->pool));
-	if (tp->nr_asleep == ASLEEP)
+	if (tp->nr_asleep == PATIENCE)
 		found(FOUND_STRANDED, "%s: a waiter has an element and sleeps on", tp->name);
 }
 
