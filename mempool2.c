@@ -26,8 +26,8 @@
  * KASAN and the checks; then it is put where it stays.
  *
  * While there is memory and the reserve is FULL, neither allocation nor free writes to the pool:
- * mempool2_free() reads pool->state, one word. It has the kind of the pool; NOT_FULL, whose absence
- * is FULL; FULL_SCAN and the number of scans; WAITERS and OFFERED. A state that is the kind alone
+ * mempool2_free() reads pool->state, one word. It has the kind of the pool; NOT_FULL, without which
+ * it is FULL; FULL_SCAN and the number of scans; WAITERS and OFFERED. A state that is the kind alone
  * says that the reserve is FULL, that there are no waiters, and which back end to call.
  *
  * Reserve. Elements are in slots, a cache line of slots for each CPU but 16 to 128, and never more

@@ -13,7 +13,7 @@
 
 #include "torture.h"
 
-/* Requests whose order is compared. */
+/* Requests in one comparison of their order. */
 #define ORDERED		4
 
 /**
