@@ -4,8 +4,7 @@
  *
  * A pool guarantees min_nr elements, parked in its reserve or in flight. So an allocation that may
  * sleep always succeeds, as long as each caller frees its element without another one: while memory
- * is gone, the wait ends with such a free. All ways to wait share one FIFO queue. No allocation or
- * free costs more because the pool is larger or the queue longer.
+ * is gone, the wait ends with such a free. All ways to wait share one FIFO queue.
  *
  * Elements come from a back end and go there: the pair alloc_fn and free_fn, of the caller or one
  * of the stock pairs, which the kind of the pool names.
@@ -21,22 +20,21 @@
  *	                            reserve ---> oldest waiter ---> in flight, when the waiter has
  *	                                hand-over                   all the elements that it wants
  *
- * (Besides: creation, refill and growth fill the reserve; shrinking and the end of the pool free
- * elements; a waiter that gives up passes its elements on.) To park an element is to poison it for
- * KASAN and the checks; then it is put where it stays.
+ * (Creation, refill and growth fill the reserve too; shrinking and the end of the pool empty it; a
+ * waiter that gives up passes its elements on.) To park is to poison for KASAN and the checks.
  *
  * While there is memory and the reserve is FULL, neither allocation nor free writes to the pool:
- * mempool2_free() reads pool->state, one word. It has the kind of the pool; NOT_FULL, without which
- * it is FULL; FULL_SCAN and the number of scans; WAITERS and OFFERED. A state that is the kind alone
- * says that the reserve is FULL, that there are no waiters, and which back end to call.
+ * mempool2_free() reads pool->state, one word. It has the kind of the pool; NOT_FULL, clear while
+ * the reserve is FULL; FULL_SCAN and the number of scans; WAITERS and OFFERED. A state that is the
+ * kind alone says that the reserve is FULL, that no caller waits, and which back end to call.
  *
  * Reserve. Elements are in slots, a cache line of slots for each CPU but 16 to 128, and never more
  * slots than elements. Any CPU fills or empties any slot by one cmpxchg(), a full barrier. A CPU
- * begins at the slot of its hint. What a slot has:
+ * begins at the slot of its hint. What a slot holds:
  *
- *	NULL --put--> element --take--> NULL			without a lock
- *	NULL or element --resize--> SLOT_CLOSED			for good
- *	element --sweep--> SLOT_CLOSED --> element		while the checks look at it
+ *	NULL --put--> element --take--> NULL			cmpxchg(), without a lock
+ *	NULL or element --shrink in place--> SLOT_CLOSED	xchg(), for good
+ *	element --sweep--> SLOT_CLOSED --> element		cmpxchg(), then a store-release
  *
  * More elements are in the store, an array under reserve->lock. A CPU that needs the store, as the
  * slots were empty or full, moves as many elements as fill half of the slots at the same time.
@@ -49,23 +47,22 @@
  *	    ^                              |                                            |
  *	    +--- taker clears FULL_SCAN ---+-------------- taker sets NOT_FULL ---------+
  *
- * Until the taker has set NOT_FULL another CPU may still see FULL. It frees an element that the
- * reserve does not lack: the taker has not passed on the address of the missing one yet.
- *
  * Empty is no state: a CPU looks at all slots, and under the lock if the store was not empty,
  * elements were moving or another CPU was scanning. A caller for one element then scans too, so
  * that no element passes it by (mp2_reserve_take_certain()).
  *
  * Waiters are exclusive entries of the wait queue pool->wait. A CPU that frees an element and sees
  * WAITERS, or has set WAITERS and finds an element, takes pool->wait.lock and hands the element to
- * the head, which stays there until it has all elements; it is woken with the last one. While
- * WAITERS is set a newcomer may still get an element from alloc_fn, but none from the reserve, with
- * one exception: a task that frees an element which it has held without a context switch, since it
- * waited for the element or took an offered one, puts it into the reserve, sets OFFERED and wakes
- * the head. Until the head runs and clears OFFERED, any caller for one element may take elements;
- * if the head finds none, the next one is handed to it. See "Offers" in core/wait.c. The head calls
- * alloc_fn again after 10 ms, 20 ms and so on, by a timer of its own or, for a request, by
- * core/retry.c.
+ * the head. The head remains the head until it has all elements, and is woken with the last one. A
+ * caller for several takes from the reserve only as the head, or all that it lacks at once: no two
+ * callers each hold what the other one needs. A CPU that may not take the lock (PREEMPT_RT) puts
+ * the element into the reserve, and a thread hands it over. While WAITERS is set a newcomer may get
+ * an element from alloc_fn, but none from the reserve, except by an offer: a task that has held an
+ * element without a context switch, since it waited for the element or took an offered one, puts
+ * the element into the reserve, sets OFFERED and wakes the head. Until the head runs, any caller
+ * for one element may take elements; if the head finds none, it is handed the next one. See
+ * "Offers" in core/wait.c. The head calls alloc_fn again after 10 ms, 20 ms and so on; for a
+ * request core/retry.c does so.
  *
  * Requests are waiters with a callback instead of a task:
  *
@@ -73,20 +70,28 @@
  *	              |             |
  *	              +-------------+---mempool2_cancel()---> CANCELLED ---dequeued---> IDLE
  *
- * SUBMITTED: on PREEMPT_RT the caller may not take pool->wait.lock, and a thread queues the
- * request. The callback may make the next request with the same waiter.
+ * A thread queues a SUBMITTED request if the caller may not take pool->wait.lock. A cmpxchg() of
+ * the state decides: the callback runs once, or never if mempool2_cancel() returns true. The owner
+ * of a pool cancels its requests before mempool2_exit(). A callback may make the next request.
  *
- * Resize publishes a new reserve by RCU, with is_moving set, and new->old leading to the old one.
+ * A resize publishes a new reserve by RCU, with is_moving set, and new->old leading to the old one.
  * After a grace period it moves elements in batches under the locks of both, then clears is_moving.
- * A reserve has one owner at a time (is_owned): a step of a resize, or a sweep of the checks.
+ * It frees elements without room, and does not wait for those in flight, which are freed later to
+ * the new reserve. Without memory for a smaller reserve it shrinks the old one in place. A sweep
+ * prepares parked elements for checks that are switched on. A reserve has one owner at a time
+ * (is_owned): a step of a resize, or a sweep.
+ *
+ * Features (limit, statistics, checks) are in reserve->ext. While a pool has one, all calls go out
+ * of line and read the features of their pool. While none has, a static key skips that; only a wait
+ * enters a list, for debugfs.
  *
  * Races. In A and B each side writes, issues a full barrier and reads the word of the other side,
- * so that at least one side sees the other. C and D pass a message. The comment at a barrier has
- * the letter and the litmus tests; Documentation/ordering.rst has the argument, design.rst reasons.
+ * so that at least one side sees the other. C and D pass a message. An mb is an atomic operation
+ * or a barrier at reserve->lock. Its comment and Documentation/ordering.rst name all litmus tests.
  *
- *	A  waiter   sets WAITERS       mb  looks at the reserve
+ *	A  waiter   sets WAITERS       mb  looks at the reserve		queue-or-reserve.litmus
  *	   free     puts the element   mb  reads WAITERS
- *	B  scanner  sets FULL_SCAN     mb  looks at the slots, commits
+ *	B  scanner  sets FULL_SCAN     mb  looks at the slots, commits	full-or-taken.litmus
  *	   taker    reads the state, takes the element  mb  reads the state again
  *	C  mover    sets is_moving, waits for a grace period, moves under the lock, clears is_moving
  *	   taker    reads is_moving, nr_stored; looks at slots; if either was not 0, takes the lock
@@ -98,13 +103,14 @@
  * element that moves; (D) what B says holds in whatever way the address reached the freeing CPU.
  *
  * Lock order, from the outside in; "or" separates locks that do not nest. The first two chains do
- * not nest in each other; the third goes on where they name reserve->lock:
+ * not nest in each other; the third goes on where they name reserve->lock. Locks with a star, and
+ * mutexes, sleep on PREEMPT_RT; the others are raw, so a hard interrupt may take them there:
  *
  *	mp2_features_mutex (switches features), or dirs_mutex of debugfs
  *	  lock of a list of waiters (debug/stall.c), or ext->lock, or:
- *	  mp2_registry_lock			registry of all reserves, is_owned
- *	    mp2_owner_wait.lock, or reserve->lock
- *	pool->wait.lock				the queue
+ *	  mp2_registry_lock*			registry of all reserves, is_owned
+ *	    mp2_owner_wait.lock*, or reserve->lock
+ *	pool->wait.lock*			the queue
  *	  retrier->lock (requests to retry), or reserve->lock, or ext->lock, or report_lock
  *	reserve->lock				store, scan, moves
  *	  old->lock of the reserve being replaced, or ext->lock (records of the checks)
@@ -113,17 +119,16 @@
  * Files:
  *	mempool2.h		the API; core/inline.h has its inline fast paths
  *	mempool2.c		allocate, free, create, destroy
- *	core/internal.h		interfaces between the files, and which file may call which
+ *	core/internal.h		interfaces, which file may call which, warnings of misuse
  *	core/reserve.[ch]	slots, store, FULL
- *	core/backend.c		stock alloc and free functions; core/element.c parks elements
- *	core/wait.c		waiters, hand-over, offers, sleep, waiting for a limit
- *	core/async.c		requests, and contexts that run callbacks; core/retry.c retries
+ *	core/backend.c		stock functions, checks arguments; core/element.c parks elements
+ *	core/wait.c		waiters, hand-over, offers, sleep, charging a limit
+ *	core/async.c		requests, callbacks; core/retry.c calls alloc_fn for requests
  *	core/resize.c		resize, refill, setting a limit
  *	core/compat*.h		differences between the supported kernels
- *	core/modinfo.c		what modinfo shows
- *	core/ext.[ch]		registry; features of a pool, in its struct mempool2_ext
- *	debug/			names, events, statistics, checks, reports, debugfs: left out by
- *				CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
+ *	core/ext.[ch]		registry; features
+ *	debug/			debugfs.c, trace.h (tracepoints), checks.c, report.c and more: left
+ *				out by CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
