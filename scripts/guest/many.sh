@@ -75,9 +75,9 @@ for min_nr in 1 1000000; do
 		cost read_often "$file"
 		name=${file##*/}
 		if [ $min_nr = 1 ]; then
-			eval "few_$name=$ms"
+			echo "$ms" >"/tmp/$name"
 		else
-			eval "few=\$few_$name"
+			few=$(cat "/tmp/$name")
 			echo "$name of a pool of $min_nr: $ms ms for 200 reads, $few ms of a pool of 1, and $kib KiB"
 			no_more "ms for 200 reads of $name" "$ms" "$few" 130 20
 			[ "$kib" -lt 512 ] || fail "$name: $kib KiB are gone"
