@@ -139,10 +139,15 @@ static void change_features(struct torture_pool *tp, struct rnd_state *random)
 	count(NR_FEATURE);
 }
 
+/* For phases of up to 64 turns. In a long one without memory, nothing but a free helps a waiter. */
 static void change_memory(struct rnd_state *random)
 {
 	static const int permille[] = { 0, 0, 300, 900, 1000, 1000 };
+	static unsigned int nr_turns;
 
+	if (nr_turns--)
+		return;
+	nr_turns = 1 << random_below(random, 7);
 	WRITE_ONCE(fail_permille, permille[random_below(random, ARRAY_SIZE(permille))]);
 }
 
@@ -154,7 +159,7 @@ static void turn(struct torture_pool *tp, struct rnd_state *random)
 		change_features(tp, random);
 	if (features & FEATURE_FAIL)
 		change_memory(random);
-	if (random_below(random, 2)) {
+	if (features & FEATURE_RESIZE && random_below(random, 2)) {
 		mempool2_refill(&tp->pool, GFP_KERNEL);
 		count(NR_REFILL);
 	}

@@ -43,7 +43,7 @@ MODULE_PARM_DESC(wait_limit, "longest wait of a thread, in heartbeats of a tenth
 
 unsigned int features = 0xfff;
 module_param(features, uint, 0644);
-MODULE_PARM_DESC(features, "sum of: 1 debugging, 2 limits, 4 resize, 8 functions that fail, 16 signals, 32 requests, 64 several elements, 128 interrupts, 256 pools that live for a moment, 512 memory that is full, 1024 preemption, 2048 CPUs that go and come");
+MODULE_PARM_DESC(features, "sum of: 1 debugging, 2 limits, 4 resize and refill, 8 functions that fail, 16 signals, 32 requests, 64 several elements, 128 interrupts, 256 pools that live for a moment, 512 memory that is full, 1024 preemption, 2048 CPUs that go and come");
 
 bool switch_code = true;
 module_param(switch_code, bool, 0644);
