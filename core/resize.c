@@ -302,24 +302,28 @@ static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
  */
 static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
 {
-	unsigned int nr = 0, nr_given = 0;
+	unsigned int nr, nr_given = 0;
+	bool had_waiters = false;
+	int missing = 0;
 	void *element;
-	int missing;
 
-	do {
-		missing = nr_missing_now(pool);
-		for (element = NULL; missing > 0 && nr < nr_most; missing--, nr++) {
-			element = pool_alloc_new(pool, gfp);
-			if (!element)
-				break;
-			if (pool_return_one(pool, element))
-				nr_given++;
-			else
-				mp2_backend_free(pool, element);
-			if (gfp & __GFP_DIRECT_RECLAIM)
-				cond_resched();
-		}
-	} while (element && nr < nr_most);
+	for (nr = 0; nr < nr_most; nr++, missing--) {
+		/* What a waiter got the reserve still lacks, unless a callback has freed it. */
+		if (missing <= 0 || had_waiters)
+			missing = nr_missing_now(pool);
+		if (missing <= 0)
+			break;
+		element = pool_alloc_new(pool, gfp);
+		if (!element)
+			break;
+		had_waiters = pool_has_waiters(pool);
+		if (pool_return_one(pool, element))
+			nr_given++;
+		else
+			mp2_backend_free(pool, element);
+		if (gfp & __GFP_DIRECT_RECLAIM)
+			cond_resched();
+	}
 	return nr_given;
 }
 

@@ -132,6 +132,58 @@ static void pool_that_was_filled_in_part_and_refilled_shrinks(struct kunit *test
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 2);
 }
 
+/*
+ * A request for two elements collects one, gets another one from the call, and its callback frees
+ * both. So the reserve lacks fewer elements than when the call began.
+ */
+static void gives_back_two(struct mempool2_waiter *waiter, void **elems)
+{
+	mempool2_free(elems[0], waiter->pool);
+	mempool2_free(elems[1], waiter->pool);
+}
+
+static void request_lacks_one(struct fixture *fx)
+{
+	static struct mempool2_waiter waiter;
+	struct kunit *test = fx->test;
+	static void *elems[2];
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: a thread runs the callback later");
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	mempool2_waiter_init(&waiter, gives_back_two);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, elems, 2, &waiter),
+			-EINPROGRESS);
+	fixture_put(fx);
+	/* No retry for the request. */
+	fx->src.only_for = current;
+	source_forget(&fx->src);
+	source_recover(&fx->src);
+}
+
+static void refill_counts_what_a_callback_frees(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	request_lacks_one(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
+static void growing_counts_what_a_callback_frees(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	request_lacks_one(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_allocs), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+}
+
 static void refill_of_no_pool_is_refused(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -151,6 +203,8 @@ static struct kunit_case refill_cases[] = {
 	KUNIT_CASE(refill_of_a_pool_with_min_nr_0_gives_it_one),
 	KUNIT_CASE_PARAM(refill_may_be_called_anywhere, context_gen_params),
 	KUNIT_CASE(pool_that_was_filled_in_part_and_refilled_shrinks),
+	KUNIT_CASE(refill_counts_what_a_callback_frees),
+	KUNIT_CASE(growing_counts_what_a_callback_frees),
 	KUNIT_CASE(refill_of_no_pool_is_refused),
 	{}
 };
