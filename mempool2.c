@@ -479,14 +479,15 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 	if (misuse_uninit(pool))
 		return NULL;
 	entered = limit_charge(pool, 1);
-	if (entered < 0)
-		return NULL;
 	/* Not mp2_backend_alloc(): an injected failure tests nothing without the reserve. */
-	element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
-	if (!element)
+	element = entered < 0 ? NULL : __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
+	if (!element) {
 		limit_uncharge(pool, entered);
-	else if (unlikely(pool_is_instrumented(pool)))
+		if (!(gfp_mask & __GFP_DIRECT_RECLAIM))
+			mp2_debug_failed(pool, _RET_IP_);
+	} else if (unlikely(pool_is_instrumented(pool))) {
 		mp2_debug_track(pool, element);
+	}
 	return element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);

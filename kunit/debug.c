@@ -263,6 +263,28 @@ static void statistics_count_what_happens(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sum.wait_ns, sum.max_wait_ns);
 }
 
+/* A caller that may sleep is not refused because it cannot wait. */
+static void statistics_count_refused_calls_that_could_not_sleep(struct kunit *test)
+{
+	struct mempool2_stats sum;
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 0);
+	KUNIT_ASSERT_EQ(test, mempool2_enable_stats(&fx->pool, true), 0);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	source_fail(&fx->src);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_preallocated(&fx->pool));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_timeout(&fx->pool, GFP_NOWAIT, 1)),
+			(long)-ENOMEM);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mempool2_alloc_killable(&fx->pool, GFP_NOWAIT)),
+			(long)-ENOMEM);
+	KUNIT_ASSERT_EQ(test, mempool2_get_stats(&fx->pool, &sum), 0);
+	KUNIT_EXPECT_EQ(test, sum.failed, 5);
+}
+
 static void statistics_are_only_there_once_switched_on(struct kunit *test)
 {
 	struct mempool2_stats sum;
@@ -877,6 +899,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(watched_pool_is_refused_nothing),
 	KUNIT_CASE_PARAM(stock_pool_can_be_made_to_fail, source_gen_params),
 	KUNIT_CASE(statistics_count_what_happens),
+	KUNIT_CASE(statistics_count_refused_calls_that_could_not_sleep),
 	KUNIT_CASE(statistics_are_only_there_once_switched_on),
 	KUNIT_CASE(statistics_stay_when_switched_off),
 	KUNIT_CASE(events_tell_what_happens),
