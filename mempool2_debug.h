@@ -41,7 +41,8 @@ int mempool2_set_name(struct mempool2 *pool, const char *name);
  * struct mempool2_stats - what happened to a pool
  *
  * @reserve_allocs: elements that callers took from the reserve
- * @refills: elements that went to the reserve, freed or new
+ * @refills: elements that went to the reserve: freed, new, or put back by a call that wants several
+ *	and found fewer
  * @waits: callers that waited
  * @wait_ns: the sum of their waits, in nanoseconds
  * @max_wait_ns: the longest wait, in nanoseconds
