@@ -431,6 +431,11 @@ void checks_may_report(void)
 	WRITE_ONCE(said.may_report, true);
 }
 
+int nr_said(void)
+{
+	return atomic_read(&said.nr_ours);
+}
+
 void expect_no_warning(struct fixture *fx)
 {
 	struct kunit *test = fx->test;

@@ -33,6 +33,28 @@
 #define suites_run(suites, nr)		__kunit_test_suites_init(suites, nr)
 #endif
 
+/*
+ * A case that waits for many grace periods of RCU has them expedited: thousands of features are
+ * switched and pools resized in a second. The kernel's header for this is not for modules.
+ */
+#ifdef CONFIG_TINY_RCU
+static inline void expedite_grace_periods(void) {}
+static inline void unexpedite_grace_periods(void) {}
+#else
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
+
+static inline void expedite_grace_periods(void)
+{
+	rcu_expedite_gp();
+}
+
+static inline void unexpedite_grace_periods(void)
+{
+	rcu_unexpedite_gp();
+}
+#endif
+
 /* In a kernel without KUnit the module runs its suites itself; see stock.c. */
 #if IS_ENABLED(CONFIG_KUNIT)
 static inline int stock_start(void)
@@ -381,6 +403,9 @@ void run_in(struct fixture *fx, enum test_context where, void (*fn)(void *arg), 
 
 /* Expect that mempool2 has not warned about misuse since the case began. */
 void expect_no_warning(struct fixture *fx);
+
+/* How many lines of mempool2 the kernel's log has had since the case began. */
+int nr_said(void);
 
 /*
  * Expect exactly one warning, with @text and the name of the caller in it. Warnings are given
