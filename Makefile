@@ -123,7 +123,7 @@ help:
 	@echo
 	@echo 'Try it:'
 	@echo '  demo             - mempool2 and the mempool of a stock kernel beside each other, without memory'
-	@echo '  drivers          - md and dm drivers and bcache on mempool2 and on the stock mempool, while memory is full'
+	@echo '  drivers          - md, dm, bcache, f2fs and nvme on mempool2 and on the stock mempool, while memory is full'
 	@echo '  kernel           - a 7.3 kernel in which all memory pools are mempool2: KUnit tests, ext4, xfs and f2fs'
 	@echo
 	@echo 'Check it:'

@@ -4,11 +4,13 @@
 # scripts/drivers runs this in its guests (busybox sh), after a line that sets
 #
 #   driver=...     see scripts/drivers
-#   part=prove     on loop disks: file systems, verified I/O and failures; $kinds has the builds of the driver
-#   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns; for four of the drivers
+#   part=prove     on loop disks: file systems, verified I/O and failures; $kinds has the builds of the driver, and
+#                  $least is the number of elements that the reserves must give
+#   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns; for some of the drivers
 #
-# Both parts run while memory is full. The first disk has the tools, the second is for swap, the third for files behind
-# loop devices. The output is lines of "key=value" words and lines "progress: ...", which the host prints at once.
+# Both parts run while memory is full, but for f2fs's second. The first disk has the tools, the second is for swap, the
+# third for files behind loop devices; for f2fs it is the disk of the file system, and for nvme it is an NVMe disk. The
+# output is lines of "key=value" words and lines "progress: ...", which the host prints at once.
 
 # Set by the host or by eval; and no name here has spaces.
 # shellcheck disable=SC2154,SC2086
@@ -30,6 +32,8 @@ for tool in mke2fs e2fsck losetup cryptsetup integritysetup dmsetup mdadm; do
 	eval "$tool() { /usr/sbin/$tool \"\$@\"; }"
 done
 make_bcache() { /usr/sbin/make-bcache "$@"; }
+mkfs_f2fs() { /usr/sbin/mkfs.f2fs "$@"; }
+fsck_f2fs() { /usr/sbin/fsck.f2fs "$@"; }
 fio() { /usr/bin/fio "$@"; }
 md5sum() { /usr/bin/md5sum "$@"; }
 
@@ -61,8 +65,11 @@ modules() {
 }
 
 load() {
+	# nvme's scatter-gather lists would need no element in 7.3.
+	settings=
+	[ $driver != nvme ] || settings=sgl_threshold=0
 	for module in $(modules); do
-		insmod "/drivers/$1/$module.ko"
+		insmod "/drivers/$1/$module.ko" $settings
 	done
 }
 
@@ -153,6 +160,13 @@ make_device() {
 	bcache)
 		bcache "$@"
 		device=/dev/bcache0 ;;
+	f2fs)
+		device=${1:-$VDC_FILES} ;;
+	nvme)
+		device=/dev/nvme0n1
+		until [ -b $device ]; do
+			sleep 0.2
+		done ;;
 	raid5*)
 		raid5 "$@"
 		device=/dev/md0 ;;
@@ -171,9 +185,45 @@ remove_device() {
 		dmsetup remove pool ;;
 	raid*)
 		mdadm --stop --quiet /dev/md0 ;;
+	f2fs | nvme) ;;
 	*)
 		dmsetup remove device ;;
 	esac
+}
+
+# ---- the file system on the device
+
+make_fs() {
+	case $driver in
+	f2fs) mkfs_f2fs -q -f -t 0 -O extra_attr,compression $device >/dev/null ;;
+	*) mke2fs -q -t ext4 $device ;;
+	esac
+}
+
+# With f2fs all files are compressed, four pages at a time.
+mount_fs() {
+	case $driver in
+	f2fs) mount -t f2fs -o 'nodiscard,compress_algorithm=lz4,compress_extension=*' $device /mnt ;;
+	*) mount -t ext4 $device /mnt ;;
+	esac
+}
+
+check_fs() {
+	case $driver in
+	f2fs) fsck_f2fs --dry-run $device ;;
+	*) e2fsck -fn $device ;;
+	esac >/tmp/fsck 2>&1 || fail "the file system is damaged: $(cat /tmp/fsck)"
+}
+
+# umount_fs: with f2fs, only if blocks were compressed.
+umount_fs() {
+	if [ $driver = f2fs ]; then
+		sync
+		saved=$(cat /sys/fs/f2fs/*/compr_saved_block)
+		[ $part != prove ] || progress "$kind: compression has saved $saved blocks"
+		[ "$saved" -gt 0 ] || fail "nothing was compressed"
+	fi
+	umount /mnt
 }
 
 # snapshot NAME COW: of the first disk, which the file system is quiet for.
@@ -220,7 +270,19 @@ figures_on() {
 	echo "$WAITS" >$EVENTS/mempool2_wait_end/trigger
 }
 
+# hits EVENT: how often it happened, in all pools.
 hits() { awk '$1 == "Hits:" { hits = $2 } END { print hits + 0 }' "$EVENTS/$1/hist"; }
+
+# given: the elements that the reserves gave. f2fs has other pools than that of the pages for what is compressed, and
+# that one is meant.
+given() {
+	if [ $driver = f2fs ]; then
+		awk '/name: f2fs_init_compress_mempool / { print $NF; found = 1 } END { if (!found) print 0 }' \
+			$EVENTS/mempool2_reserve_alloc/hist
+	else
+		hits mempool2_reserve_alloc
+	fi
+}
 
 # each_fails N: of all pools each Nth call of the alloc function. A pool of a rebuild may end meanwhile.
 each_fails() {
@@ -238,10 +300,11 @@ fail_some() {
 	each_fails 4
 }
 
-# For some seconds no alloc function gets anything, so all elements come from the reserves.
+# Until the load is over, in turns: for three seconds no alloc function gets anything, so all elements come from the
+# reserves; and for three seconds each fourth call fails.
 fail_all() {
 	fail_some
-	for _ in 1 2 3; do
+	while [ ! -e /tmp/over ]; do
 		each_fails 1
 		sleep 3
 		each_fails 4
@@ -264,13 +327,19 @@ figures_off() {
 	longest=$(awk '
 		{ for (i = 1; i < NF; i++) if ($i == "max:" && $(i + 1) + 0 > longest) longest = $(i + 1) }
 		END { printf "%d", longest / 1000 }' $EVENTS/mempool2_wait_end/hist)
-	echo "scenario=pools driver=$driver short=$(cat /tmp/short) reserve=$(hits mempool2_reserve_alloc)" \
+	# Which pools these were, into the log.
+	grep hitcount $EVENTS/mempool2_reserve_alloc/hist >&2
+	echo "scenario=pools driver=$driver least=$least short=$(cat /tmp/short) reserve=$(hits mempool2_reserve_alloc)" \
 		"waits=$(hits mempool2_wait_end) max_wait_us=$longest"
 	echo "!$RESERVE" >$EVENTS/mempool2_reserve_alloc/trigger
 	echo "!$WAITS" >$EVENTS/mempool2_wait_end/trigger
 }
 
 # ---- verified I/O
+
+# Of each page, so many percent are zeros.
+shrink=
+[ $driver != f2fs ] || shrink="--buffer_compress_percentage=60 --buffer_compress_chunk=4k"
 
 # load_files SEED DIRECTORY OPTION...: four files, two written past the page cache, each block of them read back and
 # compared with its checksum.
@@ -279,7 +348,7 @@ load_files() {
 	shift 2
 	fio --directory="$where" --rw=randwrite --bssplit=4k/20:16k/20:64k/30:256k/30 --size="$file_mib"m --numjobs=2 \
 		--randseed="$seed" --thread --verify=crc32c --verify_fatal=1 --fallocate=none --group_reporting \
-		--minimal "$@" \
+		--minimal $shrink "$@" \
 		--name=direct --direct=1 --ioengine=libaio --iodepth=16 \
 		--name=buffered --new_group --direct=0 --ioengine=psync >/tmp/fio || fail "fio: $(cat /tmp/fio)"
 	# With --verify_only fio says of what it does not write that it wrote it.
@@ -293,6 +362,22 @@ load_files() {
 
 # The same blocks, read again. That it is the last version of each is not compared: that is what sums is for.
 verify_files() { load_files "$1" "$2" --verify_only; }
+
+# enough: how many elements the load has asked for so far differs with the speed of this machine, as one element serves
+# as many blocks as are there at that moment. So there is more load, of small blocks in files of its own, until the
+# reserves gave $least elements.
+enough() {
+	more=0
+	mkdir /mnt/more
+	while [ "$(given)" -lt "$least" ]; do
+		[ $more -lt 40 ] || fail "the reserves gave only $(given) elements, with $more more loads"
+		more=$((more + 1))
+		progress "$kind: the reserves gave $(given) elements; more load, $more"
+		load_files $((100 + more)) /mnt/more --bssplit=4k/100 --size=8m
+	done
+	progress "$kind: the reserves gave $(given) elements"
+	rm -r /mnt/more
+}
 
 sums() { (cd "$1" && md5sum direct.* buffered.*); }
 
@@ -405,11 +490,12 @@ snapshot_merge() {
 
 # ---- prove
 
-# files: the loop devices $disk0 and on, of $disk_mib each; the small one for the snapshot that overflows.
+# files MIB...: the loop devices $disk0 and on, of so many MiB; the small one for the snapshot that overflows.
 files() {
+	disks='' number=0
+	[ $# != 0 ] || return 0
 	mke2fs -q -t ext4 -O ^has_journal -E nodiscard $VDC_FILES
 	mount -t ext4 $VDC_FILES /disks
-	disks='' number=0
 	for mib in "$@"; do
 		dd if=/dev/zero of=/disks/$number bs=1M count="$mib" 2>/dev/null
 		losetup --direct-io=on /dev/loop$number /disks/$number
@@ -436,8 +522,8 @@ swap_off() {
 
 # What is on the device now, read from the device.
 check_files() {
-	e2fsck -fn $device >/tmp/fsck 2>&1 || fail "e2fsck: $(cat /tmp/fsck)"
-	mount -t ext4 $device /mnt
+	check_fs
+	mount_fs
 	as_before /tmp/sums /mnt
 	verify_files "$1" /mnt
 	umount /mnt
@@ -451,8 +537,8 @@ prove() {
 	load $kind
 	make_device $disks
 	swap_on
-	mke2fs -q -t ext4 $device
-	mount -t ext4 $device /mnt
+	make_fs
+	mount_fs
 	load_files 1 /mnt
 	case $driver in
 	dm-snapshot) snapshots_make ;;
@@ -464,6 +550,7 @@ prove() {
 	while [ $pass -le $passes ]; do
 		progress "$kind: verified I/O while memory is full, $pass of $passes"
 		event=
+		rm -f /tmp/over
 		case $pass$kind$driver in
 		1*raid*)
 			raid_event &
@@ -479,6 +566,8 @@ prove() {
 			event=$! ;;
 		esac
 		load_files $((pass + 1)) /mnt
+		[ $pass$kind != 2mempool2 ] || enough
+		touch /tmp/over
 		[ -z "$event" ] || wait "$event"
 		pass=$((pass + 1))
 	done
@@ -488,7 +577,7 @@ prove() {
 
 	progress "$kind: looking at what is on the device"
 	sums /mnt >/tmp/sums
-	umount /mnt
+	umount_fs
 	check_device
 	empty_cache
 	check_files $pass
@@ -517,6 +606,7 @@ part_prove() {
 	dm-cache) files 340 120 8 ;;
 	raid5-journal) files 170 170 170 80 ;;
 	raid5-ppl) files 170 170 170 ;;
+	f2fs | nvme) files ;;
 	esac
 	for kind in $kinds; do
 		prove $kind
@@ -541,14 +631,20 @@ measure() {
 	kind=$1
 	load $kind
 	make_device $disks
+	target=--filename=$device
+	if [ $driver = f2fs ]; then
+		make_fs
+		mount_fs
+		target=--directory=/mnt
+	fi
 	# fail() writes to stderr.
 	# shellcheck disable=SC2094
 	for _ in $(seq $times); do
 		[ $driver != dm-snapshot ] || snapshot large "$disk1"
-		insmod /drivers/squeeze.ko
-		fio --name=measure --filename=$device $job --randseed="$round" --direct=1 --ioengine=libaio --iodepth=16 \
-			--numjobs=2 --thread --group_reporting --minimal || fail "fio: $(cat /tmp/fio)"
-		rmmod squeeze
+		[ $driver = f2fs ] || insmod /drivers/squeeze.ko
+		fio --name=measure $target $job --randseed="$round" --numjobs=2 --thread --group_reporting --minimal ||
+			fail "fio: $(cat /tmp/fio)"
+		[ $driver = f2fs ] || rmmod squeeze
 		[ $driver != dm-snapshot ] || dmsetup remove large
 	done >/tmp/fio
 	awk -F';' -v driver=$driver -v kind=$kind -v round="$round" -v times=$times '
@@ -559,6 +655,7 @@ measure() {
 			printf "scenario=speed driver=%s kind=%s round=%d kib_s=%d longest_us=%d\n", driver, kind, round,
 				1000 * kib / ms, longest
 		}' /tmp/fio || fail "fio: $(cat /tmp/fio)"
+	[ $driver != f2fs ] || umount_fs
 	remove_device
 	unload
 }
@@ -573,8 +670,17 @@ part_measure() {
 	dm-snapshot) times=4 job="--rw=randwrite --bs=4k --size=12m --offset_increment=12m" ;;
 	*) times=1 job="--rw=randrw --bssplit=4k/50:16k/30:64k/20 --size=16m --time_based --runtime=5" ;;
 	esac
-	pressure_on 20
-	rmmod squeeze
+	case $driver in
+	# f2fs has no direct I/O for files that it compresses. Without a flush after each write, how fast the kernel lets
+	# a program make pages dirty would be measured, which depends on what was written before. And when memory is full,
+	# which pages the kernel drops makes more of a difference than the pools do: one of twenty, in either direction.
+	f2fs) job="$job $shrink --ioengine=psync --fdatasync=1" ;;
+	*) job="$job --direct=1 --ioengine=libaio --iodepth=16" ;;
+	esac
+	if [ $driver != f2fs ]; then
+		pressure_on 20
+		rmmod squeeze
+	fi
 	order="stock mempool2"
 	for round in 1 2 3 4 5; do
 		progress "the same load on both, round $round of 5"
@@ -583,6 +689,7 @@ part_measure() {
 		done
 		[ "$order" = "stock mempool2" ] && order="mempool2 stock" || order="stock mempool2"
 	done
+	[ $driver != f2fs ] || return 0
 	kill $hog
 	wait $hog || fail "swapped memory: $(cat /tmp/hog)"
 }
