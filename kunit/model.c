@@ -119,11 +119,13 @@ struct profile {
 };
 
 /* What every profile has. */
-#define BASICS								\
+#define SINGLE								\
 	[OP_ALLOC] = 20, [OP_KILLABLE] = 3, [OP_AT_ONCE] = 3,		\
-	[OP_PREALLOCATED] = 10, [OP_NORESERVE] = 4, [OP_BULK] = 5,	\
-	[OP_FREE] = 30, [OP_FREE_FOREIGN] = 2, [OP_FREE_BULK] = 6,	\
-	[OP_MEMORY] = 12, [OP_REFILL] = 3
+	[OP_PREALLOCATED] = 10, [OP_NORESERVE] = 4, [OP_FREE] = 30,	\
+	[OP_FREE_FOREIGN] = 2, [OP_MEMORY] = 12, [OP_REFILL] = 3
+
+#define BASICS								\
+	[OP_BULK] = 5, [OP_FREE_BULK] = 6, SINGLE
 
 #define REQUESTS							\
 	[OP_REQUEST] = 14, [OP_REQUEST_BULK] = 7, [OP_CANCEL] = 8, [OP_ENTRY] = 4
@@ -134,7 +136,7 @@ static const struct profile profiles[] = {
 	{ "limits", 6, 0, { BASICS, REQUESTS, [OP_LIMIT] = 8, [OP_RESIZE] = 2 } },
 	{ "resizes", 12, 8, { BASICS, REQUESTS, [OP_RESIZE] = 20, [OP_EXIT] = 1 } },
 	{ "resizes with limits", 6, 0, { BASICS, REQUESTS, [OP_RESIZE] = 14, [OP_LIMIT] = 8 } },
-	{ "large pools", 150, 0, { BASICS, REQUESTS, [OP_BULK] = 20, [OP_FREE_BULK] = 20,
+	{ "large pools", 150, 0, { SINGLE, REQUESTS, [OP_BULK] = 20, [OP_FREE_BULK] = 20,
 				   [OP_RESIZE] = 14, [OP_LIMIT] = 2, [OP_STATS] = 1 } },
 	{ "statistics", 8, 8, { BASICS, REQUESTS, [OP_STATS] = 6, [OP_RESIZE] = 8,
 				[OP_LIMIT] = 4 } },
