@@ -18,7 +18,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
+#include "../mempool2_debug.h"
 #include "contract.h"
 #include "fixture.h"
 
@@ -73,7 +75,7 @@ enum op_kind {
  * @kind: an &enum op_kind
  * @flags: OP_FREES and the like
  * @index: of a request or an entry
- * @nr: number of elements, the size or the limit
+ * @nr: number of elements, the size, the limit or the checks
  */
 struct op {
 	u8	kind;
@@ -118,29 +120,27 @@ struct profile {
 	u8		weights[NR_OPS];
 };
 
-/* What every profile has. */
-#define SINGLE								\
+/* What every profile has; @bulk is how frequent calls for several elements are. */
+#define BASICS(bulk)							\
 	[OP_ALLOC] = 20, [OP_KILLABLE] = 3, [OP_AT_ONCE] = 3,		\
-	[OP_PREALLOCATED] = 10, [OP_NORESERVE] = 4, [OP_FREE] = 30,	\
-	[OP_FREE_FOREIGN] = 2, [OP_MEMORY] = 12, [OP_REFILL] = 3
-
-#define BASICS								\
-	[OP_BULK] = 5, [OP_FREE_BULK] = 6, SINGLE
+	[OP_PREALLOCATED] = 10, [OP_NORESERVE] = 4, [OP_BULK] = (bulk),	\
+	[OP_FREE] = 30, [OP_FREE_FOREIGN] = 2, [OP_FREE_BULK] = (bulk),	\
+	[OP_MEMORY] = 12, [OP_REFILL] = 3
 
 #define REQUESTS							\
 	[OP_REQUEST] = 14, [OP_REQUEST_BULK] = 7, [OP_CANCEL] = 8, [OP_ENTRY] = 4
 
 static const struct profile profiles[] = {
-	{ "alloc and free", 6, 8, { BASICS, [OP_EXIT] = 1 } },
-	{ "requests", 6, 8, { BASICS, REQUESTS } },
-	{ "limits", 6, 0, { BASICS, REQUESTS, [OP_LIMIT] = 8, [OP_RESIZE] = 2 } },
-	{ "resizes", 12, 8, { BASICS, REQUESTS, [OP_RESIZE] = 20, [OP_EXIT] = 1 } },
-	{ "resizes with limits", 6, 0, { BASICS, REQUESTS, [OP_RESIZE] = 14, [OP_LIMIT] = 8 } },
-	{ "large pools", 150, 0, { SINGLE, REQUESTS, [OP_BULK] = 20, [OP_FREE_BULK] = 20,
-				   [OP_RESIZE] = 14, [OP_LIMIT] = 2, [OP_STATS] = 1 } },
-	{ "statistics", 8, 8, { BASICS, REQUESTS, [OP_STATS] = 6, [OP_RESIZE] = 8,
+	{ "alloc and free", 6, 8, { BASICS(5), [OP_EXIT] = 1 } },
+	{ "requests", 6, 8, { BASICS(5), REQUESTS } },
+	{ "limits", 6, 0, { BASICS(5), REQUESTS, [OP_LIMIT] = 8, [OP_RESIZE] = 2 } },
+	{ "resizes", 12, 8, { BASICS(5), REQUESTS, [OP_RESIZE] = 20, [OP_EXIT] = 1 } },
+	{ "resizes with limits", 6, 0, { BASICS(5), REQUESTS, [OP_RESIZE] = 14, [OP_LIMIT] = 8 } },
+	{ "large pools", 150, 0, { BASICS(20), REQUESTS, [OP_RESIZE] = 14, [OP_LIMIT] = 2,
+				   [OP_STATS] = 1 } },
+	{ "statistics", 8, 8, { BASICS(5), REQUESTS, [OP_STATS] = 6, [OP_RESIZE] = 8,
 				[OP_LIMIT] = 4 } },
-	{ "checks", 8, 3, { BASICS, REQUESTS, [OP_CHECKS] = 8, [OP_INJECT] = 4,
+	{ "checks", 8, 3, { BASICS(5), REQUESTS, [OP_CHECKS] = 8, [OP_INJECT] = 4,
 			    [OP_RESIZE] = 8, [OP_LIMIT] = 3, [OP_STATS] = 2, [OP_EXIT] = 3 } },
 };
 
@@ -220,7 +220,8 @@ static void sequence_make(struct sequence *sequence, const struct profile *profi
 		if (!below(&random, 4))
 			op->flags |= OP_COPY;
 		op->index = below(&random, NR_REQUESTS);
-		op->nr = some(&random, profile->max_nr);
+		op->nr = op->kind == OP_CHECKS ? below(&random, MEMPOOL2_CHECK_ALL + 1) :
+						 some(&random, profile->max_nr);
 	}
 }
 
@@ -277,6 +278,7 @@ static struct {
 	int			nr_equal;
 	int			fail_at;
 	int			nr_allocs;
+	bool			is_rescued;
 	gfp_t			gfp;
 	enum { ANY_MASK, THIS_MASK, MASK_OF_ALLOC } rule;
 	int			nr_wrong_masks;
@@ -305,16 +307,11 @@ static void *model_alloc(gfp_t gfp, void *pool_data)
 	/* A retrier may call this at any time, so it must make no difference. */
 	if (current != run.task)
 		return NULL;
-	/* A call that should not sleep, and does: let it return. */
-	if (run.rule != ANY_MASK && run.nr_allocs > run.model.nr_allocs + 2) {
-		source_recover(&run.fx->src);
-		run.fail_at = 0;
-	}
 	if (run.rule == THIS_MASK)
 		run.nr_wrong_masks += gfp != run.gfp;
 	else if (run.rule == MASK_OF_ALLOC)
 		run.nr_wrong_masks += gfp != full && gfp != (full & ~LATER_GFP);
-	if (++run.nr_allocs == run.fail_at)
+	if (++run.nr_allocs == run.fail_at && !run.is_rescued)
 		return NULL;
 	element = source_alloc(gfp, pool_data);
 	if (!run.are_equal || !element)
@@ -390,6 +387,30 @@ static void callbacks_come(int nr)
 {
 	/* Pairs with request_callback(). */
 	wait_event_timeout(callback_wait, smp_load_acquire(&run.nr_called) >= nr, run.patience);
+}
+
+/*
+ * A call that the model says does not sleep is rescued if it sleeps: nothing keeps it from getting
+ * memory by itself then, which it tries at least each second.
+ */
+static void rescue(struct work_struct *work)
+{
+	WRITE_ONCE(run.is_rescued, true);
+	source_recover(&run.fx->src);
+	mempool2_set_limit(&run.fx->pool, 0);
+	mempool2_set_fail_interval(&run.fx->pool, 0);
+}
+
+static DECLARE_DELAYED_WORK(rescue_work, rescue);
+
+static void sleep_begin(void)
+{
+	schedule_delayed_work(&rescue_work, run.patience);
+}
+
+static void sleep_end(void)
+{
+	cancel_delayed_work_sync(&rescue_work);
 }
 
 /* A line of a case, for a sequence that shows a difference. */
@@ -516,7 +537,9 @@ static bool op_alloc(const struct op *op)
 		return false;
 	masks_are(op_gfp(op), MASK_OF_ALLOC);
 	line_or_null(err, "mempool2_alloc", op_gfp_name(op));
+	sleep_begin();
 	expect_element(mempool2_alloc(&run.fx->pool, op_gfp(op)), err);
+	sleep_end();
 	return true;
 }
 
@@ -528,7 +551,9 @@ static bool op_killable(const struct op *op)
 		return false;
 	masks_are(op_gfp(op), MASK_OF_ALLOC);
 	line_or_error(err, "mempool2_alloc_killable", op_gfp_name(op), "");
+	sleep_begin();
 	expect_element(mempool2_alloc_killable(&run.fx->pool, op_gfp(op)), err);
+	sleep_end();
 	return true;
 }
 
@@ -585,7 +610,9 @@ static bool op_bulk(const struct op *op)
 	line_err(0);
 	line("fx->nr_held += %d;", op->nr);
 	memset(elems, 0, op->nr * sizeof(*elems));
+	sleep_begin();
 	expect(mempool2_alloc_bulk(&run.fx->pool, elems, op->nr), 0);
+	sleep_end();
 	for (i = 0; i < op->nr; i++) {
 		if (!elems[i])
 			expect(i, op->nr);
@@ -827,10 +854,8 @@ static bool op_stats(const struct op *op)
 
 static bool op_checks(const struct op *op)
 {
-	unsigned int checks = op->nr & MEMPOOL2_CHECK_ALL;
-
-	line("mempool2_set_checks(&fx->pool, 0x%x);", checks);
-	expect_debugging(mempool2_set_checks(&run.fx->pool, checks));
+	line("mempool2_set_checks(&fx->pool, 0x%x);", op->nr);
+	expect_debugging(mempool2_set_checks(&run.fx->pool, op->nr));
 	return true;
 }
 
@@ -1039,7 +1064,8 @@ static bool step(bool (*call)(const struct op *op), const struct op *op)
 	}
 	run.nr_steps++;
 	run.what = "what it returned";
-	if (run.is != run.should_be || callbacks_differ())
+	if (run.is != run.should_be || differs("calls that sleep", run.is_rescued, false) ||
+	    callbacks_differ())
 		return false;
 	callbacks_end();
 	return !differs("elements that the caller has", run.nr_held, run.model.nr_held) &&
@@ -1131,6 +1157,7 @@ static void run_begin(const struct sequence *sequence)
 	source_forget(src);
 	run.fail_at = sequence->fail_at;
 	run.nr_allocs = 0;
+	run.is_rescued = false;
 	run.are_equal = sequence->are_equal;
 	run.nr_equal = 0;
 	run.nr_wrong_masks = 0;
