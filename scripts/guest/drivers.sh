@@ -8,9 +8,9 @@
 #                  $least is the number of elements that the reserves must give
 #   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns; for some of the drivers
 #
-# Both parts run while memory is full, but for f2fs's second. The first disk has the tools, the second is for swap, the
-# third for files behind loop devices; for f2fs it is the disk of the file system, and for nvme it is an NVMe disk. The
-# output is lines of "key=value" words and lines "progress: ...", which the host prints at once.
+# Both parts run while memory is full, but for "measure" of f2fs. The first disk has the tools, the second is for swap,
+# the third for files behind loop devices; for f2fs it is the disk of the file system, and for nvme it is an NVMe disk.
+# The output is lines of "key=value" words and lines "progress: ...", which the host prints at once.
 
 # Set by the host or by eval; and no name here has spaces.
 # shellcheck disable=SC2154,SC2086
