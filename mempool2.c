@@ -126,7 +126,7 @@
  *	core/async.c		requests, callbacks; core/retry.c calls alloc_fn for requests
  *	core/resize.c		resize, refill, setting a limit
  *	core/compat*.h		differences between the supported kernels
- *	core/ext.[ch]		registry; features
+ *	core/ext.[ch]		registry; features; core/modinfo.c has what modinfo shows
  *	debug/			debugfs.c, trace.h (tracepoints), checks.c, report.c and more: left
  *				out by CONFIG_MEMPOOL2_DEBUG=n; mempool2_debug.h is their API
  */

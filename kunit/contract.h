@@ -65,9 +65,9 @@ struct contract_request {
  * @nr_queued: how many are in @queue
  * @nr_waiters: how many of them are no entries
  * @nr_wakes: how often each entry was woken
- * @served: requests that have all elements and whose callbacks have to run, oldest first
+ * @served: requests that have all elements and wait for their callbacks to run, oldest first
  * @nr_served: how many they are
- * @called: requests whose callbacks ran in this step, in their order
+ * @called: requests of the callbacks that ran in this step, in their order
  * @nr_called: how many they are
  */
 struct contract {

@@ -184,10 +184,8 @@ static void irqs_begin(void *unused)
 static void irq_end(struct irq_caller *me)
 {
 	hrtimer_cancel(&me->timer);
-	if (me->waits && mempool2_cancel_sync(&me->waiter))
+	if (mempool2_cancel_sync(&me->waiter))
 		me->waits = false;
-	else
-		mempool2_cancel_sync(&me->waiter);
 	me->is_spent = false;
 	irq_collect(me);
 	if (me->waits)

@@ -130,7 +130,7 @@ void element_pass(struct torture_pool *tp, void *data, int from, int to)
 		found(FOUND_TWICE, "an element of %d in %s had another owner", from, tp->name);
 }
 
-static int pool_create(struct torture_pool *tp, const char *name)
+static int pool_create(struct torture_pool *tp)
 {
 	switch (tp - torture_pools) {
 	case 0:
@@ -160,7 +160,7 @@ static int pools_init(void)
 		tp->name = names[i];
 		tp->min_nr = max_nr;
 		tp->guaranteed = max_nr;
-		err = pool_create(tp, tp->name);
+		err = pool_create(tp);
 		if (err)
 			return err;
 		/* Without debugging in mempool2 there are no names. */

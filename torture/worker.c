@@ -260,15 +260,15 @@ static void step(struct worker *me)
 		{ do_ordered, 2, FEATURE_ASYNC }, { do_preallocated, 4 }, { do_noreserve, 2 },
 		{ do_foreign, 2 }, { do_short_lived, 1, FEATURE_SHORT_LIVED },
 	};
-	u32 random = random_below(&me->random, 67);
+	u32 random, sum = 0;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(calls); i++) {
-		if (random < calls[i].weight)
-			break;
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		sum += calls[i].weight;
+	random = random_below(&me->random, sum);
+	for (i = 0; random >= calls[i].weight; i++)
 		random -= calls[i].weight;
-	}
-	if (i == ARRAY_SIZE(calls) || (calls[i].feature && !(features & calls[i].feature)))
+	if (calls[i].feature && !(features & calls[i].feature))
 		i = 0;
 	calls[i].call(me, random_pool(me));
 	if (irqs_disabled() || (IS_ENABLED(CONFIG_PREEMPT_COUNT) && preempt_count()))

@@ -33,6 +33,15 @@ read_often() {
 	done
 }
 
+# shellcheck disable=SC2317
+write() { echo "$1" >"$2"; }
+
+# switch VALUE FILE: of a pool of $min_nr.
+switch() {
+	cost write "$@"
+	echo "a pool of $min_nr: $ms ms and $kib KiB for $1 in ${2##*/}"
+}
+
 # no_more WHAT THIS BASE PERCENT SLACK
 no_more() {
 	[ "$2" -le $(($3 * $4 / 100 + $5)) ] || fail "$1: $2, and $3 with few"
@@ -83,11 +92,10 @@ for min_nr in 1 1000000; do
 			[ "$kib" -lt 512 ] || fail "$name: $kib KiB are gone"
 		fi
 	done
-	for what in "all checks" "none checks" "1 statistics" "0 statistics"; do
-		# shellcheck disable=SC2016
-		cost sh -c 'echo ${0% *} >$1/${0#* }' "$what" "$pool"
-		echo "a pool of $min_nr: $ms ms and $kib KiB for \"$what\""
-	done
+	switch all "$pool/checks"
+	switch none "$pool/checks"
+	switch 1 "$pool/statistics"
+	switch 0 "$pool/statistics"
 	end_crowd
 done
 rmmod mempool2 || exit 1
