@@ -134,7 +134,7 @@ static void store_to_slots(struct mempool2_reserve *reserve)
 	unsigned int left = reserve->nr_stored - nr;
 	void **elems = &reserve->store[left];
 
-	if (!nr || reserve->is_moving)
+	if (!nr || READ_ONCE(reserve->is_moving))
 		return;
 	put = mp2_slots_put(reserve, elems, nr);
 	memmove(elems, elems + put, (nr - put) * sizeof(*elems));
@@ -146,7 +146,7 @@ static void slots_to_store(struct mempool2_reserve *reserve)
 	unsigned int nr_stored = reserve->nr_stored;
 	unsigned int nr = min(reserve->max_stored - nr_stored, reserve->nr_slots / 2U);
 
-	if (nr && !reserve->is_moving)
+	if (nr && !READ_ONCE(reserve->is_moving))
 		store_set_nr(reserve, nr_stored +
 			     mp2_slots_take(reserve, &reserve->store[nr_stored], nr));
 }

@@ -116,7 +116,10 @@ noinline void mp2_poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
 		mp2_report_poison(pool, ext, element, broken);
 }
 
-/* Called with preemption disabled since the elements were taken from the reserve. */
+/*
+ * Called with preemption disabled since the elements were taken from the reserve. Pairs with
+ * checks_prepare() (swept-or-checked).
+ */
 void mp2_debug_unpark(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_CHECK_POISON);
@@ -262,6 +265,11 @@ static void checks_prepare(struct mempool2_ext *ext)
 	if (ext->reserve)
 		mp2_reserve_disown(reserve);
 	spin_unlock_irq(&mp2_registry_lock);
+	/*
+	 * A CPU may have taken an element before the sweep came to it, and not have read the
+	 * features yet. It must not see the check. Pairs with mp2_debug_unpark() (swept-or-checked).
+	 */
+	synchronize_rcu();
 }
 
 static unsigned int ext_nr_slots(struct mempool2_ext *ext)

@@ -5,10 +5,12 @@
  * An instrumented pool behaves as any other pool. A feature that is on for one pool is off for
  * all others. The events, statistics and checks show what happens to a pool.
  */
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../core/ext.h"
 #include "../core/reserve.h"
 #include "../debug/trace.h"
 #include "../mempool2_debug.h"
@@ -822,6 +824,55 @@ static void elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared
 	expect_no_warning(fx);
 }
 
+/*
+ * A caller takes an element before the sweep comes to it. With preemption disabled since then it
+ * reads the features, as calls do to see whether to look for poison.
+ */
+static void caller_takes_before_the_sweep(struct caller *caller)
+{
+	struct mempool2_reserve *reserve = rcu_access_pointer(caller->pool->reserve);
+	u8 *in_slots = reserve->slots[reserve->nr_slots - 1];
+	unsigned int features = 0;
+	int ms;
+
+	WRITE_ONCE(caller->count, 0);
+	sweep_comes_to(caller->fx, in_slots);
+	rcu_read_lock_sched();
+	raw_spin_lock_irq(&reserve->lock);
+	caller->elems[0] = reserve->store[--reserve->nr_stored];
+	raw_spin_unlock_irq(&reserve->lock);
+	for (ms = 0; ms < 20 && !(features & FEATURE_CHECK_POISON); ms++) {
+		mdelay(1);
+		features |= READ_ONCE(reserve->ext->features);
+	}
+	rcu_read_unlock_sched();
+	caller->ret = features & FEATURE_CHECK_POISON;
+}
+
+static void element_taken_before_a_sweep_is_not_checked(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_reserve *reserve;
+	struct caller *caller;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, NR_SWEPT, mempool2_kvmalloc,
+					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
+	patch_no_code(fx);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
+	reserve = rcu_access_pointer(fx->pool.reserve);
+	*(u8 *)reserve->slots[reserve->nr_slots - 1] = 0;
+	caller = caller_add(fx, caller_takes_before_the_sweep);
+	caller->count = 1;
+	caller_run(caller, ANY_CPU);
+	while (READ_ONCE(caller->count))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_POISON), 0);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
+}
+
 static void made_with_interrupts_off(void *pool)
 {
 	WARN_ON_ONCE(mempool2_init_node(pool, 0, mempool2_kmalloc, mempool2_kfree, (void *)64UL,
@@ -908,6 +959,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(events_leave_alone_what_was_a_pool),
 	KUNIT_CASE_SLOW(switching_while_in_use_loses_nothing),
 	KUNIT_CASE_SLOW(switching_hides_no_element),
+	KUNIT_CASE(element_taken_before_a_sweep_is_not_checked),
 	KUNIT_CASE_SLOW(elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared),
 	KUNIT_CASE_SLOW(checks_are_switched_while_callers_empty_and_fill_the_store),
 	KUNIT_CASE_SLOW(checks_are_switched_while_the_pool_is_resized),
