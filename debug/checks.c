@@ -267,7 +267,8 @@ static void checks_prepare(struct mempool2_ext *ext)
 	spin_unlock_irq(&mp2_registry_lock);
 	/*
 	 * A CPU may have taken an element before the sweep came to it, and not have read the
-	 * features yet. It must not see the check. Pairs with mp2_debug_unpark() (swept-or-checked).
+	 * features yet. It must not see the check. Pairs with mp2_debug_unpark()
+	 * (swept-or-checked).
 	 */
 	synchronize_rcu();
 }

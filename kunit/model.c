@@ -1392,6 +1392,14 @@ static unsigned int steps_here(void)
 	return DIV_ROUND_UP(model_steps, NR_CASES * ARRAY_SIZE(profiles));
 }
 
+/* Sequences of this profile switch features, hundreds of times. */
+static bool profile_switches(const struct profile *profile)
+{
+	const u8 *weights = profile->weights;
+
+	return weights[OP_LIMIT] || weights[OP_STATS] || weights[OP_CHECKS] || weights[OP_INJECT];
+}
+
 static struct sequence sequence;
 
 static void calls_do_what_the_contract_says(struct kunit *test)
@@ -1399,6 +1407,8 @@ static void calls_do_what_the_contract_says(struct kunit *test)
 	const struct profile *profile = test->param_value;
 	u64 seed = model_seed;
 
+	if (profile_switches(profile))
+		patch_no_code(run.fx);
 	do
 		sequence_make(&sequence, profile, seed++);
 	while (expect_holds(&sequence) && run.nr_steps < steps_here());
@@ -1414,6 +1424,8 @@ static void each_call_of_alloc_fn_may_fail(struct kunit *test)
 	bool holds;
 	int nr;
 
+	if (profile_switches(&profile))
+		patch_no_code(run.fx);
 	profile.max_nr = min(profile.max_nr, 12);
 	do {
 		sequence_make(&sequence, &profile, seed++);
