@@ -562,7 +562,6 @@ static void switching_while_in_use_loses_nothing(struct kunit *test)
 
 	fixture_pool(fx, 3);
 	source_fail(&fx->src);
-	patch_no_code(fx);
 	for (i = 0; i < 4; i++)
 		caller_run(caller_add(fx, caller_in_a_hurry), ANY_CPU);
 	end = jiffies + HZ;
@@ -611,7 +610,6 @@ static void switching_hides_no_element(struct kunit *test)
 	/* Pages, as poisoning one takes a while. */
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, 1, 0), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->pool, 256, 0), 0);
-	patch_no_code(fx);
 	caller = caller_add(fx, caller_relies_on_the_reserve);
 	caller_run(caller, ANY_CPU);
 	end = jiffies + HZ;
@@ -668,7 +666,6 @@ static void checks_are_switched_while_callers_empty_and_fill_the_store(struct ku
 	int i;
 
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, MANY_PAGES, 0), 0);
-	patch_no_code(fx);
 	for (i = 0; i < 2; i++)
 		caller_run(caller_add(fx, caller_empties_and_fills_the_store), ANY_CPU);
 	end = jiffies + HZ;
@@ -700,7 +697,6 @@ static void checks_are_switched_while_the_pool_is_resized(struct kunit *test)
 	int i;
 
 	fixture_pool(fx, 100);
-	patch_no_code(fx);
 	caller = caller_add(fx, caller_resizes);
 	caller_run(caller, ANY_CPU);
 	end = jiffies + HZ;
@@ -812,7 +808,6 @@ static void elements_taken_during_a_sweep_are_left_alone_and_all_others_prepared
 	KUNIT_ASSERT_NOT_NULL(test, elems);
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, NR_SWEPT, mempool2_kvmalloc,
 					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
-	patch_no_code(fx);
 	KUNIT_ASSERT_EQ(test, mempool2_set_fail_interval(&fx->spare, 1), 0);
 	/*
 	 * A parameter may have switched on checks for new pools, and this case writes to the
@@ -859,7 +854,6 @@ static void element_taken_before_a_sweep_is_not_checked(struct kunit *test)
 		kunit_skip(test, "needs two CPUs");
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, NR_SWEPT, mempool2_kvmalloc,
 					    mempool2_kvfree, (void *)SWEPT_SIZE), 0);
-	patch_no_code(fx);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->pool, 0), 0);
 	reserve = rcu_access_pointer(fx->pool.reserve);
 	*(u8 *)reserve->slots[reserve->nr_slots - 1] = 0;
@@ -973,6 +967,8 @@ static struct kunit_case debug_cases[] = {
 
 static struct kunit_suite debug_suite = {
 	.name = "mempool2_debug",
+	.suite_init = suite_patches_no_code,
+	.suite_exit = suite_patches_code,
 	.init = fixture_init,
 	.exit = fixture_exit,
 	.test_cases = debug_cases,

@@ -962,7 +962,6 @@ void fixture_exit(struct kunit *test)
 	}
 	mempool2_exit(&fx->spare);
 	mempool2_exit(&fx->pool);
-	mempool2_exit(&fx->instrumented);
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_live), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&src->nr_strangers), 0);
@@ -984,14 +983,19 @@ void fixture_pool(struct fixture *fx, int min_nr)
 	source_forget(&fx->src);
 }
 
-void patch_no_code(struct fixture *fx)
-{
-	struct kunit *test = fx->test;
+static struct mempool2 instrumented;
 
-	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
-		return;
-	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->instrumented, 0, sizeof(long)), 0);
-	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&fx->instrumented, 1), 0);
+int suite_patches_no_code(struct kunit_suite *suite)
+{
+	if (!IS_ENABLED(CONFIG_JUMP_LABEL) || mempool2_initialized(&instrumented))
+		return 0;
+	return mempool2_init_kmalloc_pool(&instrumented, 0, sizeof(long)) ?:
+	       mempool2_set_limit(&instrumented, 1);
+}
+
+void suite_patches_code(struct kunit_suite *suite)
+{
+	mempool2_exit(&instrumented);
 }
 
 void fixture_hold(struct fixture *fx, void *element)

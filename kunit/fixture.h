@@ -238,7 +238,6 @@ struct deferred_call {
  * @src: a back end that always succeeds
  * @pool: zeroed; initialized by fixture_pool()
  * @spare: zeroed, for cases with two pools
- * @instrumented: for patch_no_code()
  * @incomplete: the case ends with elements of @pool lost or never allocated
  * @stop: tells callers that run in a loop to end
  * @callers: the threads
@@ -253,7 +252,6 @@ struct fixture {
 	struct source	src;
 	struct mempool2	pool;
 	struct mempool2	spare;
-	struct mempool2	instrumented;
 	bool		incomplete;
 	bool		stop;
 	struct caller	callers[MAX_CALLERS];
@@ -292,12 +290,13 @@ void fixture_put_all(struct fixture *fx);
 	} while (0)
 
 /*
- * Until the case ends, switching a feature of a pool does not patch code. For cases that switch
- * hundreds of times while other CPUs run that code: QEMU before 8.1 sometimes keeps the
- * breakpoint that the kernel sets while it patches. Where the kernel does not patch code for
- * static keys, this does nothing.
+ * For suites that switch features hundreds of times: until the suite ends, that does not patch
+ * code, as one more pool has a feature. QEMU before 8.1 sometimes keeps the breakpoint that the
+ * kernel sets while it patches code that another CPU runs. Where the kernel does not patch code
+ * for static keys, this does nothing.
  */
-void patch_no_code(struct fixture *fx);
+int suite_patches_no_code(struct kunit_suite *suite);
+void suite_patches_code(struct kunit_suite *suite);
 
 /* Let the back end fail and hold all elements of the reserve. Returns their number. */
 int fixture_drain(struct fixture *fx);

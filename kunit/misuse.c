@@ -809,7 +809,6 @@ static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit 
 	KUNIT_ASSERT_NOT_NULL(test, elems);
 	fixture_pool(fx, nr);
 	source_fail(&fx->src);
-	patch_no_code(fx);
 	for (i = 0; i < nr; i++)
 		elems[i] = mempool2_alloc_preallocated(&fx->pool);
 	for (i = 0; i < 3; i++)
@@ -862,6 +861,8 @@ static struct kunit_case misuse_cases[] = {
 
 static struct kunit_suite misuse_suite = {
 	.name = "mempool2_misuse",
+	.suite_init = suite_patches_no_code,
+	.suite_exit = suite_patches_code,
 	.init = fixture_init,
 	.exit = fixture_exit,
 	.test_cases = misuse_cases,

@@ -133,8 +133,12 @@ struct profile {
 static const struct profile profiles[] = {
 	{ "alloc and free", 6, 8, { BASICS(5), [OP_EXIT] = 1 } },
 	{ "requests", 6, 8, { BASICS(5), REQUESTS } },
-	{ "limits", 6, 0, { BASICS(5), REQUESTS, [OP_LIMIT] = 8, [OP_RESIZE] = 2 } },
 	{ "resizes", 12, 8, { BASICS(5), REQUESTS, [OP_RESIZE] = 20, [OP_EXIT] = 1 } },
+};
+
+/* Cases of their own, after all others: see suite_patches_no_code(). */
+static const struct profile profiles_with_features[] = {
+	{ "limits", 6, 0, { BASICS(5), REQUESTS, [OP_LIMIT] = 8, [OP_RESIZE] = 2 } },
 	{ "resizes with limits", 6, 0, { BASICS(5), REQUESTS, [OP_RESIZE] = 14, [OP_LIMIT] = 8 } },
 	{ "large pools", 150, 0, { BASICS(20), REQUESTS, [OP_RESIZE] = 14, [OP_LIMIT] = 2,
 				   [OP_STATS] = 1 } },
@@ -150,6 +154,7 @@ static void profile_name(const struct profile *profile, char *name)
 }
 
 KUNIT_ARRAY_PARAM(profile, profiles, profile_name);
+KUNIT_ARRAY_PARAM(profile_with_features, profiles_with_features, profile_name);
 
 static const struct {
 	gfp_t		gfp;
@@ -1389,26 +1394,17 @@ static bool expect_holds(struct sequence *sequence)
 
 static unsigned int steps_here(void)
 {
-	return DIV_ROUND_UP(model_steps, NR_CASES * ARRAY_SIZE(profiles));
-}
-
-/* Sequences of this profile switch features, hundreds of times. */
-static bool profile_switches(const struct profile *profile)
-{
-	const u8 *weights = profile->weights;
-
-	return weights[OP_LIMIT] || weights[OP_STATS] || weights[OP_CHECKS] || weights[OP_INJECT];
+	return DIV_ROUND_UP(model_steps, NR_CASES * (ARRAY_SIZE(profiles) +
+						     ARRAY_SIZE(profiles_with_features)));
 }
 
 static struct sequence sequence;
 
-static void calls_do_what_the_contract_says(struct kunit *test)
+static void calls_do(struct kunit *test)
 {
 	const struct profile *profile = test->param_value;
 	u64 seed = model_seed;
 
-	if (profile_switches(profile))
-		patch_no_code(run.fx);
 	do
 		sequence_make(&sequence, profile, seed++);
 	while (expect_holds(&sequence) && run.nr_steps < steps_here());
@@ -1416,16 +1412,25 @@ static void calls_do_what_the_contract_says(struct kunit *test)
 		   seed - 1, run.nr_reruns);
 }
 
+static void calls_do_what_the_contract_says(struct kunit *test)
+{
+	calls_do(test);
+}
+
+static void calls_with_features_do_what_the_contract_says(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, suite_patches_no_code(NULL), 0);
+	calls_do(test);
+}
+
 /* Short ones, and small pools: each is run as often as it calls the alloc function. */
-static void each_call_of_alloc_fn_may_fail(struct kunit *test)
+static void each_call_fails(struct kunit *test)
 {
 	struct profile profile = *(const struct profile *)test->param_value;
 	u64 seed = model_seed;
 	bool holds;
 	int nr;
 
-	if (profile_switches(&profile))
-		patch_no_code(run.fx);
 	profile.max_nr = min(profile.max_nr, 12);
 	do {
 		sequence_make(&sequence, &profile, seed++);
@@ -1439,6 +1444,17 @@ static void each_call_of_alloc_fn_may_fail(struct kunit *test)
 	} while (holds && run.nr_steps < steps_here());
 	kunit_info(test, "%u calls, seeds %llu to %llu, %u run again\n", run.nr_steps, model_seed,
 		   seed - 1, run.nr_reruns);
+}
+
+static void each_call_of_alloc_fn_may_fail(struct kunit *test)
+{
+	each_call_fails(test);
+}
+
+static void each_call_of_alloc_fn_may_fail_with_features(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, suite_patches_no_code(NULL), 0);
+	each_call_fails(test);
 }
 
 /* Can the comparison fail? The wrong model forgets that a full reserve takes no element. */
@@ -1486,11 +1502,16 @@ static struct kunit_case model_cases[] = {
 	KUNIT_CASE_PARAM(calls_do_what_the_contract_says, profile_gen_params),
 	KUNIT_CASE_PARAM(each_call_of_alloc_fn_may_fail, profile_gen_params),
 	KUNIT_CASE(wrong_model_is_noticed_in_one_call),
+	KUNIT_CASE_PARAM(calls_with_features_do_what_the_contract_says,
+			 profile_with_features_gen_params),
+	KUNIT_CASE_PARAM(each_call_of_alloc_fn_may_fail_with_features,
+			 profile_with_features_gen_params),
 	{}
 };
 
 static struct kunit_suite model_suite = {
 	.name = "mempool2_model",
+	.suite_exit = suite_patches_code,
 	.init = model_init,
 	.exit = model_exit,
 	.test_cases = model_cases,
