@@ -269,25 +269,50 @@ static void sent_callback(struct mempool2_waiter *waiter, void **elems)
 	complete(&sent->done);
 }
 
-static void nothing_is_offered_to_a_request(struct kunit *test)
+/* A request waits behind the holder, which runs @fn. */
+static void request_behind_a_holder(struct fixture *fx, void (*fn)(struct caller *caller))
 {
-	struct fixture *fx = test->priv;
+	struct kunit *test = fx->test;
 	struct sent sent;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	waits_there(fx, caller_holds_for_nothing, 0);
+	waits_there(fx, fn, 0);
 	init_completion(&sent.done);
 	mempool2_waiter_init(&sent.waiter, sent_callback);
 	KUNIT_ASSERT_PTR_EQ(test, mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &sent.waiter),
 			    ERR_PTR(-EINPROGRESS));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
-	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
-	KUNIT_EXPECT_FALSE(test, holder.again);
 	wait_for_completion(&sent.done);
 	mempool2_cancel_sync(&sent.waiter);
 	fixture_hold(fx, sent.waiter.element);
+}
+
+static void nothing_is_offered_to_a_request(struct kunit *test)
+{
+	request_behind_a_holder(test->priv, caller_holds_for_nothing);
+	KUNIT_EXPECT_EQ(test, holder.nr_waiters, 0);
+	KUNIT_EXPECT_FALSE(test, holder.again);
+}
+
+static void caller_frees_with_interrupts_off(struct caller *caller)
+{
+	void *element = hold(caller);
+
+	local_irq_disable();
+	mempool2_free(element, caller->pool);
+	caller->ret = !!irqs_disabled();
+	local_irq_enable();
+	leave_cpu();
+}
+
+static void interrupts_stay_off_when_the_reserve_serves_a_request(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	request_behind_a_holder(fx, caller_frees_with_interrupts_off);
+	KUNIT_EXPECT_EQ(test, fx->callers[0].ret, 1L);
 }
 
 /* The holder offers one element to the first waiter, and then hands another one over to it. */
@@ -481,6 +506,7 @@ static struct kunit_case offer_cases[] = {
 	KUNIT_CASE(nothing_is_offered_below_a_limit),
 	KUNIT_CASE(nothing_is_offered_to_a_bulk_waiter),
 	KUNIT_CASE(nothing_is_offered_to_a_request),
+	KUNIT_CASE(interrupts_stay_off_when_the_reserve_serves_a_request),
 	KUNIT_CASE(nothing_is_offered_to_one_that_asks_for_memory),
 	KUNIT_CASE(waiter_that_found_nothing_is_given_the_next_element),
 	KUNIT_CASE(next_one_gets_what_was_offered_to_one_that_is_served),
