@@ -156,7 +156,8 @@ help:
 	@echo '  CONFIG_MEMPOOL2_BENCH=m, CONFIG_MEMPOOL2_KUNIT_TEST=m - modules: build these as well'
 	@echo '  KERNEL=6.1       - demo, drivers: boot 6.1, 6.12 or 7.3; bench, bench-guard, check-debug, torture: one or more'
 	@echo '  SUITE=, CASE=    - check: only these KUnit suites and cases (* and ? allowed)'
-	@echo '  HOURS=1          - torture: for each kernel'
+	@echo '  HOURS=1          - torture: for each kernel; drivers: for each driver, which is not measured then'
+	@echo '  JOBS=1           - torture, drivers: guests at a time'
 	@echo '  SAVE=1           - bench, drivers, kernel, torture: put the results into the tree, to be committed'
 	@echo
 	@echo 'Each target runs the script of its name in scripts/, and --help prints the manual of a script'

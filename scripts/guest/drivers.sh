@@ -5,7 +5,8 @@
 #
 #   driver=...     see scripts/drivers
 #   part=prove     on loop disks: file systems, verified I/O and failures; $kinds has the builds of the driver, and
-#                  $least is the number of elements that the reserves must give
+#                  $least is the number of elements that the reserves must give; with $soak the load on the build with
+#                  mempool2 goes on for at least so many seconds
 #   part=measure   on RAM disks and an exact clock: the same load on both builds, in turns; for some of the drivers
 #
 # Both parts run while memory is full, but for "measure" of f2fs. The first disk has the tools, the second is for swap,
@@ -20,7 +21,9 @@ T=/sys/kernel/tracing
 VDA_TOOLS=/dev/vda VDB_SWAP=/dev/vdb VDC_FILES=/dev/vdc
 export MDADM_NO_UDEV=1 DM_DISABLE_UDEV=1
 
-progress() { echo "progress: $(cut -d. -f1 /proc/uptime) s: $driver: $*"; }
+uptime_s() { cut -d. -f1 /proc/uptime; }
+
+progress() { echo "progress: $(uptime_s) s: $driver: $*"; }
 
 fail() {
 	echo "$driver: $*" >&2
@@ -294,7 +297,7 @@ each_fails() {
 # From here on each fourth call of an alloc function fails, even if there is memory. Small elements nearly always come
 # from a partial slab otherwise.
 fail_some() {
-	hits mempool2_reserve_alloc >/tmp/short
+	[ -e /tmp/short ] || hits mempool2_reserve_alloc >/tmp/short
 	# Opening the table makes a directory for each pool.
 	cat $POOLS/pools >/tmp/pools
 	each_fails 4
@@ -488,6 +491,24 @@ snapshot_merge() {
 	check_files 2
 }
 
+# again: before a turn of a soak that is like the first one. A snapshot needs its pool only for what is written for the
+# first time, so there are new ones.
+again() {
+	case $driver in
+	raid*)
+		raid_settled ;;
+	dm-snapshot)
+		snapshots_check
+		umount /snapshot
+		dmsetup remove large
+		snapshots_make ;;
+	dm-thin)
+		thin_check
+		dmsetup message pool 0 "delete 1"
+		thin_snapshot ;;
+	esac
+}
+
 # ---- prove
 
 # files MIB...: the loop devices $disk0 and on, of so many MiB; the small one for the snapshot that overflows.
@@ -529,9 +550,9 @@ check_files() {
 	umount /mnt
 }
 
-# The stock build is there to show that all the rest is sound: with less data.
+# The stock build is there to show that all the rest is sound: with less data. In a soak the first two passes take turns.
 prove() {
-	kind=$1 file_mib=64 passes=2
+	kind=$1 file_mib=64 passes=2 began=$(uptime_s)
 	[ $kind = mempool2 ] || file_mib=16 passes=1
 	progress "$kind: making the device and its file system"
 	load $kind
@@ -547,11 +568,19 @@ prove() {
 	[ $kind != mempool2 ] || figures_on
 	pressure_on 20
 	pass=1
-	while [ $pass -le $passes ]; do
-		progress "$kind: verified I/O while memory is full, $pass of $passes"
+	while [ $pass -le $passes ] || { [ $kind = mempool2 ] && [ $(($(uptime_s) - began)) -lt "$soak" ]; }; do
+		if [ $pass -le $passes ]; then
+			progress "$kind: verified I/O while memory is full, $pass of $passes"
+		else
+			progress "$kind: pass $pass, $(($(uptime_s) - began)) s of $soak"
+		fi
 		event=
 		rm -f /tmp/over
-		case $pass$kind$driver in
+		turn=$(((pass - 1) % 2 + 1))
+		if [ $pass -gt 2 ] && [ $turn = 1 ]; then
+			again
+		fi
+		case $turn$kind$driver in
 		1*raid*)
 			raid_event &
 			event=$! ;;
@@ -574,6 +603,7 @@ prove() {
 	case $driver in raid*) raid_settled ;; esac
 	pressure_off
 	[ $kind != mempool2 ] || figures_off
+	[ "$soak" = 0 ] || echo "scenario=soak driver=$driver seconds=$(($(uptime_s) - began))"
 
 	progress "$kind: looking at what is on the device"
 	sums /mnt >/tmp/sums
