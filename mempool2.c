@@ -983,8 +983,7 @@ EXPORT_SYMBOL_GPL(mempool2_destroy);
 
 static int __init mempool2_load(void)
 {
-	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_completions_init() ?:
-	       mp2_retriers_init() ?: mp2_debug_init();
+	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_retriers_init() ?: mp2_debug_init();
 }
 core_initcall(mempool2_load);
 
@@ -993,7 +992,6 @@ static void __exit mempool2_unload(void)
 {
 	/* All callbacks have returned, but the works that ran them may not have. */
 	mp2_retriers_exit();
-	mp2_completions_exit();
 	mp2_debug_unload();
 }
 module_exit(mempool2_unload);

@@ -343,10 +343,17 @@ int __init mp2_retriers_init(void)
 	struct workqueue_struct *wq;
 	struct retrier *retrier;
 	unsigned long flags;
+	int err;
 
 	wq = alloc_workqueue(KBUILD_MODNAME "_retry", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!wq)
 		return -ENOMEM;
+	/* While nobody uses @wq: a load that fails leaves no workqueue behind. */
+	err = mp2_completions_init();
+	if (err) {
+		destroy_workqueue(wq);
+		return err;
+	}
 	/* Under the lock, for a caller that sees retry_wq to see an initialized work too. */
 	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++) {
 		raw_spin_lock_irqsave(&retrier->lock, flags);
@@ -371,4 +378,5 @@ void __exit mp2_retriers_exit(void)
 	for (retrier = retriers; retrier < &retriers[NR_RETRIERS]; retrier++)
 		cancel_delayed_work_sync(&retrier->work);
 	destroy_workqueue(retry_wq);
+	mp2_completions_exit();
 }
