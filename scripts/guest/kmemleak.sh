@@ -3,6 +3,8 @@
 #
 # In a guest with kmemleak: after loading and unloading mempool2 100 times, and its example 5 times, kmemleak finds no
 # leak. The kernel reports each leak to the console too, where scripts/vm finds the report.
+#: kernel=uml-7.3-modules
+#: vm=--cpus 1 --memory 256
 
 kmemleak=/sys/kernel/debug/kmemleak
 [ -w $kmemleak ] || { echo "this kernel has no kmemleak" >&2; exit 1; }

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a guest booted with slab_nomerge, in which memory for workqueues can fail: the first allocation of a load of mempool2
-# fails, then the second is the first to fail, and so on, until none does. A load that fails leaves no workqueue behind:
-# those with WQ_MEM_RECLAIM have a thread kworker/R-NAME.
+# In a guest in which memory for workqueues can fail: the first allocation of a load of mempool2 fails, then the second
+# is the first to fail, and so on, until none does. A load that fails leaves no workqueue behind: those with
+# WQ_MEM_RECLAIM have a thread kworker/R-NAME.
+#: kernel=uml-7.3-modules
+#: vm=--cpus 1 --memory 256 --append slab_nomerge
 
 failslab=/sys/kernel/debug/failslab
 cache=/sys/kernel/slab/pool_workqueue

@@ -38,7 +38,7 @@ lock() {
 	flock "$fd"
 }
 
-# spawn COMMAND...: run a command in the background. An interrupt of this script ends all children of the command.
+# spawn COMMAND...: run a command in the background, with a process group of its own.
 # await WHAT LOG [GUEST...]: wait for the command, with a line every ten seconds. With further arguments, which are
 # those of guest_begin, the command is a guest with a limit. SPAWN_SIGNAL is the signal that ends the command early.
 SPAWNED=
@@ -75,7 +75,15 @@ spawn_stop() {
 	# shellcheck disable=SC2086
 	kill "-$SPAWN_SIGNAL" -- "-$SPAWNED" $SPAWN_PIDS 2>/dev/null || :
 }
-trap spawn_stop EXIT
+
+# jobs_stop: end all that runs in the background, with all its children. An interrupt of the script comes to it.
+jobs_stop() {
+	local SPAWNED
+	for SPAWNED in $(jobs -rp); do
+		spawn_stop
+	done
+}
+trap jobs_stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -246,10 +254,17 @@ sync_sources() {
 
 # in_guest SERIES EXAMPLE SCRIPT [ARG...]: run a script of scripts/guest in a guest that has loaded mempool2 and an
 # example, both from build/SERIES. In the script, "#: vm=" has options of scripts/vm, "#: put=" modules that the script
-# loads itself, and "#: provokes=" a regex for complaints of the kernel that the script provokes.
+# loads itself, and "#: provokes=" a regex for complaints of the kernel that the script provokes. A script with a line
+# "#: kernel=" is for that configuration of kunit/configs instead, for User-Mode Linux with mempool2 as a module.
 in_guest() {
-	local modules=$TOP/build/$1 series=$1 example=$2 script=$TOP/scripts/guest/$3 args=() file provokes
+	local modules=$TOP/build/$1 kernel=$1 example=$2 script=$TOP/scripts/guest/$3 args=() config file provokes
 	shift 3
+	config=$(setting "$script" kernel)
+	if [[ -n $config ]]; then
+		kernel=$("$TOP/scripts/testkernel" "$config") || return 2
+		modules=$kernel/mm/mempool2
+		kernel+=/linux
+	fi
 	read -ra args <<<"$(setting "$script" vm)"
 	((${#args[@]})) || args=(--cpus 2 --memory 256)
 	for file in $(setting "$script" put); do
@@ -257,7 +272,7 @@ in_guest() {
 	done
 	provokes=$(setting "$script" provokes)
 	[[ -z $provokes ]] || args+=(--allow "$provokes")
-	"$TOP/scripts/vm" --kernel "$series" "${args[@]}" "$@" --module "$modules/mempool2.ko" \
+	"$TOP/scripts/vm" --kernel "$kernel" "${args[@]}" "$@" --module "$modules/mempool2.ko" \
 		--module "$modules/examples/$example.ko" --script "$script"
 }
 
