@@ -15,7 +15,7 @@
 /* Every so many turns of the thread, the elements are counted. */
 #define TURNS		8
 
-static bool pausing;
+static bool pausing, no_more_limits;
 static atomic_t nr_paused;
 static DECLARE_WAIT_QUEUE_HEAD(pause_wait);
 
@@ -71,8 +71,10 @@ static void pool_audit(struct torture_pool *tp)
 /* During an audit, as a new limit does not count the elements in flight. */
 static void change_limit(struct torture_pool *tp, struct rnd_state *random)
 {
-	int limit = random_below(random, 2) ? max_nr + random_below(random, 8) : 0, err;
+	int limit = 0, err;
 
+	if (!no_more_limits && random_below(random, 2))
+		limit = max_nr + random_below(random, 8);
 	err = mempool2_set_limit(&tp->pool, limit);
 	if (err && err != -ENOMEM)
 		found(FOUND_RESULT, "mempool2_set_limit() returned %d", err);
@@ -170,14 +172,16 @@ int control_fn(void *data)
 	struct worker *me = data;
 	unsigned int nr = 0;
 
+	no_more_limits = false;
 	while (!kthread_should_stop()) {
 		turn(&torture_pools[random_below(&me->random, NR_POOLS)], &me->random);
 		if (!(++nr % TURNS))
 			audit(&me->random);
 		msleep(random_below(&me->random, 200));
 	}
-	/* Then workers stop, and none may wait for an element for which there is no memory. */
+	/* Then workers stop, and none may wait for an element that lies in a place. */
 	WRITE_ONCE(fail_permille, 0);
+	no_more_limits = true;
 	audit(&me->random);
 	return 0;
 }

@@ -47,6 +47,7 @@ int killer_fn(void *data)
 static LIST_HEAD(hogged);
 static DEFINE_SPINLOCK(hogged_lock);
 static bool hog_gives_up;
+static unsigned long hogged_until;
 
 static unsigned long hogged_free(void)
 {
@@ -62,13 +63,21 @@ static unsigned long hogged_free(void)
 		__free_page(page);
 		nr++;
 	}
+	if (nr)
+		WRITE_ONCE(hogged_until, jiffies);
 	return nr;
 }
 
 static int hog_notify(struct notifier_block *block, unsigned long unused, void *freed)
 {
+	unsigned long nr;
+
 	WRITE_ONCE(hog_gives_up, true);
-	*(unsigned long *)freed += hogged_free();
+	nr = hogged_free();
+	/* The caller may have found no memory before the pages came back. */
+	if (!nr && time_before(jiffies, READ_ONCE(hogged_until) + 10 * HZ))
+		nr = 1;
+	*(unsigned long *)freed += nr;
 	return NOTIFY_OK;
 }
 

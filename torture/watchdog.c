@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
+#include <linux/sched/debug.h>
 #include <linux/wait.h>
 
 #include "torture.h"
@@ -53,12 +54,36 @@ static bool is_asleep(struct torture_pool *tp)
 					   atomic_read(&tp->nr_owned);
 }
 
+/* May a worker have an element of which nothing is known yet, and wait for a CPU? */
+static bool worker_runs(void)
+{
+	int i;
+
+	for (i = 0; i < nr_workers; i++) {
+		if (task_is_running(torture_workers[i].task))
+			return true;
+	}
+	return false;
+}
+
+/* What the workers are doing, to go with a finding. */
+static void workers_show(void)
+{
+	int i;
+
+	for (i = 0; i < nr_workers; i++)
+		sched_show_task(torture_workers[i].task);
+}
+
 static void pool_watch(struct torture_pool *tp)
 {
 	long taken = atomic_long_read(&tp->nr_taken);
 	bool progress = taken != tp->seen;
 
 	tp->seen = taken;
+	/* On a busy machine several threads in turn may each wait long for a CPU. */
+	if (!progress && worker_runs())
+		return;
 	tp->nr_stranded = !progress && is_stranded(tp) ? tp->nr_stranded + 1 : 0;
 	tp->nr_asleep = !progress && is_asleep(tp) ? tp->nr_asleep + 1 : 0;
 	if (tp->nr_stranded == PATIENCE)
@@ -66,6 +91,8 @@ static void pool_watch(struct torture_pool *tp)
 		      mempool2_nr_reserved(&tp->pool));
 	if (tp->nr_asleep == PATIENCE)
 		found(FOUND_STRANDED, "%s: a waiter has an element and sleeps on", tp->name);
+	if (tp->nr_stranded == PATIENCE || tp->nr_asleep == PATIENCE)
+		workers_show();
 }
 
 static void worker_watch(struct worker *worker)
