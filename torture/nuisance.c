@@ -2,10 +2,12 @@
 /*
  * Threads that send signals, fill the memory, preempt others and take CPUs away
  */
+#include <linux/atomic.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -48,6 +50,7 @@ static LIST_HEAD(hogged);
 static DEFINE_SPINLOCK(hogged_lock);
 static bool hog_gives_up;
 static unsigned long hogged_until;
+static atomic_t hogged_leave;
 
 static unsigned long hogged_free(void)
 {
@@ -55,6 +58,7 @@ static unsigned long hogged_free(void)
 	struct page *page, *next;
 	LIST_HEAD(pages);
 
+	atomic_inc(&hogged_leave);
 	spin_lock_irqsave(&hogged_lock, flags);
 	list_splice_init(&hogged, &pages);
 	spin_unlock_irqrestore(&hogged_lock, flags);
@@ -65,6 +69,7 @@ static unsigned long hogged_free(void)
 	}
 	if (nr)
 		WRITE_ONCE(hogged_until, jiffies);
+	atomic_dec(&hogged_leave);
 	return nr;
 }
 
@@ -74,8 +79,9 @@ static int hog_notify(struct notifier_block *block, unsigned long unused, void *
 
 	WRITE_ONCE(hog_gives_up, true);
 	nr = hogged_free();
-	/* The caller may have found no memory before the pages came back. */
-	if (!nr && time_before(jiffies, READ_ONCE(hogged_until) + 10 * HZ))
+	/* The pages may be on their way back, or were not when the caller found no memory. */
+	if (!nr && (atomic_read(&hogged_leave) > 0 ||
+		    time_before(jiffies, READ_ONCE(hogged_until) + 10 * HZ)))
 		nr = 1;
 	*(unsigned long *)freed += nr;
 	return NOTIFY_OK;
