@@ -110,8 +110,10 @@ static void hog(void)
 int hog_fn(void *data)
 {
 	struct worker *me = data;
-	bool may_hog = !register_oom_notifier(&hog_notifier);
+	bool may_hog;
 
+	WRITE_ONCE(hogged_until, jiffies);
+	may_hog = !register_oom_notifier(&hog_notifier);
 	while (rest(2000 + random_below(&me->random, 4000))) {
 		if (may_hog)
 			hog();

@@ -89,8 +89,8 @@ struct element {
  * @nr_owned: elements that have an owner
  * @nr_bulk: callers and requests for several elements
  * @seen: nr_taken at the last look of the watchdog
- * @nr_stranded: looks in a row that found waiters, elements and no progress while no worker ran
- * @nr_asleep: looks in a row that found an element with a waiter, and neither of these
+ * @nr_stranded: looks in a row that found waiters, elements and no progress
+ * @nr_asleep: looks in a row that found an element with a waiter, and no progress
  */
 struct torture_pool {
 	struct mempool2		pool;

@@ -54,19 +54,7 @@ static bool is_asleep(struct torture_pool *tp)
 					   atomic_read(&tp->nr_owned);
 }
 
-/* May a worker have an element of which nothing is known yet, and wait for a CPU? */
-static bool worker_runs(void)
-{
-	int i;
-
-	for (i = 0; i < nr_workers; i++) {
-		if (task_is_running(torture_workers[i].task))
-			return true;
-	}
-	return false;
-}
-
-/* What the workers are doing, to go with a finding. */
+/* With a finding: does a worker sleep, or has it been woken and lacks a CPU? */
 static void workers_show(void)
 {
 	int i;
@@ -81,9 +69,6 @@ static void pool_watch(struct torture_pool *tp)
 	bool progress = taken != tp->seen;
 
 	tp->seen = taken;
-	/* On a busy machine several threads in turn may each wait long for a CPU. */
-	if (!progress && worker_runs())
-		return;
 	tp->nr_stranded = !progress && is_stranded(tp) ? tp->nr_stranded + 1 : 0;
 	tp->nr_asleep = !progress && is_asleep(tp) ? tp->nr_asleep + 1 : 0;
 	if (tp->nr_stranded == PATIENCE)
