@@ -129,6 +129,7 @@ void element_pass(struct torture_pool *tp, void *element, int from, int to);
  * @index: from 1; also the owner of the elements of the worker
  * @since: when the worker began to wait, in heartbeats plus one; 0 while it does not wait
  * @began: the same in jiffies
+ * @ran: for how long the worker had run when the heartbeat began, in ns
  * @random: state of its random numbers
  * @may_be_killed: a signal may be sent to it
  */
@@ -137,6 +138,7 @@ struct worker {
 	int			index;
 	unsigned long		since;
 	unsigned long		began;
+	u64			ran;
 	struct rnd_state	random;
 	bool			may_be_killed;
 };

@@ -2,14 +2,17 @@
 /*
  * The thread that looks for waiters that wait for too long
  *
- * A heartbeat takes a tenth of a second or longer, and in it the thread has run on each CPU. So a
- * host that does not run this machine lets no wait seem long.
+ * A heartbeat takes a tenth of a second or longer. In it the thread has run on each CPU, and so has
+ * each worker that was ready to run, and each thread of a workqueue. So neither a host that does
+ * not run this machine nor a task that was woken and has no CPU yet lets a wait seem long.
  */
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/debug.h>
+#include <linux/sched/signal.h>
 #include <linux/wait.h>
 
 #include "torture.h"
@@ -24,10 +27,50 @@ unsigned long heartbeats(void)
 	return READ_ONCE(nr_heartbeats);
 }
 
+/* A task that has a CPU does not wait for one, however long it runs. */
+static bool is_on_cpu(struct task_struct *task)
+{
+#ifdef CONFIG_SMP
+	return READ_ONCE(task->on_cpu);
+#else
+	return task == current;
+#endif
+}
+
+/* Has a worker been ready to run since the heartbeat began, and not run? */
+static bool a_worker_lacks_cpu(void)
+{
+	struct worker *worker;
+
+	for (worker = torture_workers; worker < torture_workers + nr_workers; worker++) {
+		if (task_is_running(worker->task) && !is_on_cpu(worker->task) &&
+		    READ_ONCE(worker->task->se.sum_exec_runtime) == worker->ran)
+			return true;
+	}
+	return false;
+}
+
+/* Is a thread of a workqueue ready to run? Such threads run callbacks of requests. */
+static bool a_work_lacks_cpu(void)
+{
+	struct task_struct *task;
+	bool lacks = false;
+
+	rcu_read_lock();
+	for_each_process(task) {
+		if (task->flags & PF_WQ_WORKER && task_is_running(task) && !is_on_cpu(task))
+			lacks = true;
+	}
+	rcu_read_unlock();
+	return lacks;
+}
+
 static void beat(void)
 {
-	int cpu;
+	int cpu, i;
 
+	for (i = 0; i < nr_workers; i++)
+		torture_workers[i].ran = READ_ONCE(torture_workers[i].task->se.sum_exec_runtime);
 	for_each_online_cpu(cpu) {
 		/* The CPU may go meanwhile. */
 		set_cpus_allowed_ptr(current, cpumask_of(cpu));
@@ -35,6 +78,8 @@ static void beat(void)
 	}
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	schedule_timeout_uninterruptible(HZ / 10);
+	while (a_worker_lacks_cpu() || a_work_lacks_cpu())
+		schedule_timeout_uninterruptible(1);
 	WRITE_ONCE(nr_heartbeats, nr_heartbeats + 1);
 }
 
@@ -54,7 +99,7 @@ static bool is_asleep(struct torture_pool *tp)
 					   atomic_read(&tp->nr_owned);
 }
 
-/* With a finding: does a worker sleep, or has it been woken and lacks a CPU? */
+/* With a finding: what each worker waits for. */
 static void workers_show(void)
 {
 	int i;
