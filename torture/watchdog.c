@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/sched/debug.h>
 #include <linux/sched/signal.h>
+#include <linux/smp.h>
 #include <linux/wait.h>
 
 #include "torture.h"
@@ -65,20 +66,29 @@ static bool a_work_lacks_cpu(void)
 	return lacks;
 }
 
+/* Run on @cpu, unless it is offline. A CPU that is on its way there refuses the thread. */
+static void run_on(int cpu)
+{
+	while (cpu_online(cpu) && !kthread_should_stop()) {
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+		cond_resched();
+		if (raw_smp_processor_id() == cpu)
+			break;
+		schedule_timeout_uninterruptible(1);
+	}
+}
+
 static void beat(void)
 {
 	int cpu, i;
 
 	for (i = 0; i < nr_workers; i++)
 		torture_workers[i].ran = READ_ONCE(torture_workers[i].task->se.sum_exec_runtime);
-	for_each_online_cpu(cpu) {
-		/* The CPU may go meanwhile. */
-		set_cpus_allowed_ptr(current, cpumask_of(cpu));
-		cond_resched();
-	}
+	for_each_possible_cpu(cpu)
+		run_on(cpu);
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	schedule_timeout_uninterruptible(HZ / 10);
-	while (a_worker_lacks_cpu() || a_work_lacks_cpu())
+	while ((a_worker_lacks_cpu() || a_work_lacks_cpu()) && !kthread_should_stop())
 		schedule_timeout_uninterruptible(1);
 	WRITE_ONCE(nr_heartbeats, nr_heartbeats + 1);
 }
