@@ -61,7 +61,8 @@ debs() {
 	for name in "$@"; do
 		if [[ -z $VERSION ]]; then
 			want+=("$name")
-		elif apt_own apt-cache show "$name=$VERSION" >/dev/null 2>&1; then
+		# For a version that is gone, apt-cache prints nothing, and succeeds.
+		elif [[ -n $(apt_own apt-cache show "$name=$VERSION" 2>/dev/null) ]]; then
 			want+=("$name=$VERSION")
 		else
 			echo "note: no $name of version $VERSION, taking the newest"
