@@ -37,12 +37,12 @@ static unsigned long tag_of(const void *element, int owner)
 	return hash_long((unsigned long)element + owner, BITS_PER_LONG) | 1;
 }
 
+static DEFINE_PER_CPU(u32, nr_allocs);
+
 /* Not get_random_u32(), which takes a sleeping lock on PREEMPT_RT. */
 static bool memory_is_short(void)
 {
-	static DEFINE_PER_CPU(u32, nr_calls);
-
-	return hash_32(this_cpu_inc_return(nr_calls), 32) % 1000 < READ_ONCE(fail_permille);
+	return hash_32(this_cpu_inc_return(nr_allocs), 32) % 1000 < READ_ONCE(fail_permille);
 }
 
 void *arena_alloc(gfp_t gfp_mask, void *pool_data)
