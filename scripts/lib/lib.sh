@@ -296,11 +296,6 @@ without_races_of_others() {
 	' "$1"
 }
 
-# A warning of 7.3's scheduler on a host that is too busy, for complaints: the timer of a deadline server runs so late that
-# update_curr(), which it calls, starts it again, and then it forwards a timer that is queued. mempool2 has no such timer.
-# shellcheck disable=SC2034 # scripts that boot guests use it
-DEADLINE_SERVER='WARNING: kernel/time/hrtimer\.c:[0-9]+ at hrtimer_forward\+'
-
 # complaints FILE [REGEX...]: print the complaints of a kernel in a console log, if there are any.
 # A warning's block, from its "cut here" to its "end trace", is forgiven as a whole when a line of it matches
 # one of the REGEXes; so is a line that matches, and a call trace that follows such a line closely, as in
