@@ -108,14 +108,8 @@ static void request_queue(struct fixture *fx, struct request *request, unsigned 
 /* Has the callback run once, or does it run within TIMEOUT? */
 static bool callback_ran(struct request *request)
 {
-	unsigned long end = jiffies + TIMEOUT;
-
-	while (!atomic_read(&request->nr_calls)) {
-		if (time_after(jiffies, end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return atomic_read(&request->nr_calls) == 1;
+	return comes_true(atomic_read(&request->nr_calls), TIMEOUT) &&
+	       atomic_read(&request->nr_calls) == 1;
 }
 
 /* Has the callback not run, even after all CPUs have drained their completion lists? */
@@ -988,7 +982,6 @@ static void element_stays_the_functions_when_the_waiter_is_used_again(struct kun
 	struct fixture *fx = test->priv;
 	static struct request request;
 	void *first, *second;
-	unsigned long end;
 
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
@@ -997,10 +990,7 @@ static void element_stays_the_functions_when_the_waiter_is_used_again(struct kun
 	request_queue(fx, &request, 1);
 	request.waiter.callback = request_and_look;
 	fixture_put(fx);
-	for (end = jiffies + TIMEOUT; atomic_read(&request.nr_calls) < 2;) {
-		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));
-		schedule_timeout_uninterruptible(1);
-	}
+	KUNIT_ASSERT_TRUE(test, comes_true(atomic_read(&request.nr_calls) >= 2, TIMEOUT));
 	mempool2_cancel_sync(&request.waiter);
 	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], first);
@@ -1160,11 +1150,11 @@ static bool rcu_may_go_on;
 
 static void caller_holds_off_rcu(struct caller *caller)
 {
-	unsigned long end = jiffies + 2 * HZ;
+	struct patience patience = patience_of(2 * HZ);
 
 	rcu_read_lock();
 	WRITE_ONCE(caller->ret, 1);
-	while (!READ_ONCE(rcu_may_go_on) && time_before(jiffies, end))
+	while (!READ_ONCE(rcu_may_go_on) && patience_lasts(&patience))
 		cpu_relax();
 	caller->ret = READ_ONCE(rcu_may_go_on);
 	rcu_read_unlock();
@@ -1688,11 +1678,8 @@ static void request_queue_with(struct fixture *fx, struct request *request, gfp_
 
 static bool callback_runs_soon(struct request *request)
 {
-	unsigned long end = jiffies + SOON;
-
-	while (!atomic_read(&request->nr_calls) && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
-	return atomic_read(&request->nr_calls) == 1;
+	return comes_true(atomic_read(&request->nr_calls), SOON) &&
+	       atomic_read(&request->nr_calls) == 1;
 }
 
 struct retry_mask {
@@ -1791,7 +1778,6 @@ static void only_the_oldest_request_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static struct request first, second;
-	unsigned long end;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
@@ -1804,9 +1790,7 @@ static void only_the_oldest_request_is_retried(struct kunit *test)
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), 0);
 	/* The second request is retried once it is the oldest, whatever removed the first. */
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&first.waiter));
-	for (end = jiffies + SOON; !atomic_read(&nr_high) && time_before(jiffies, end);)
-		schedule_timeout_uninterruptible(1);
-	KUNIT_EXPECT_GT(test, atomic_read(&nr_high), 0);
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&nr_high), SOON));
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&second.waiter));
 }
 
@@ -1828,7 +1812,8 @@ static void request_behind_a_caller_that_gives_up_is_retried(struct kunit *test)
 	fixture_drain(fx);
 	caller = caller_add(fx, caller_waits_a_moment);
 	caller_run(caller, ANY_CPU);
-	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 1));
+	KUNIT_ASSERT_TRUE(test, comes_true(nr_waiters(&fx->pool) || caller_has_returned(caller),
+					   TIMEOUT));
 	request_queue_with(fx, &request, GFP_NOWAIT);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
@@ -1878,7 +1863,6 @@ static void element_in_the_reserve_beside_a_request_is_found(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static struct request request;
-	unsigned long end;
 	void *element;
 
 	fixture_pool(fx, 1);
@@ -1886,11 +1870,7 @@ static void element_in_the_reserve_beside_a_request_is_found(struct kunit *test)
 	request_queue_with(fx, &request, GFP_NOWAIT);
 	element = fx->held[--fx->nr_held];
 	park_unseen(&fx->pool, element);
-	for (end = jiffies + 5 * HZ + TIMEOUT; time_before(jiffies, end);) {
-		if (atomic_read(&request.nr_calls))
-			break;
-		schedule_timeout_uninterruptible(1);
-	}
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&request.nr_calls), 5 * HZ + TIMEOUT));
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 1);
 	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
 	request_keep(fx, &request);
@@ -1932,7 +1912,7 @@ static void ask_for_long(struct source *src, gfp_t gfp_mask)
 		return;
 	source_recover(src);
 	complete(&asking_began);
-	wait_for_completion_timeout(&asking_may_end, 2 * TIMEOUT);
+	comes_true(completion_done(&asking_may_end), 2 * TIMEOUT);
 	complete_all(&asking_may_end);
 	WRITE_ONCE(asking_has_ended, true);
 }
@@ -1947,14 +1927,13 @@ static void request_being_retried(struct fixture *fx, struct request *request)
 	fx->src.hook_arg = fx;
 	fx->src.hook = ask_for_long;
 	request_queue_with(fx, request, GFP_KERNEL);
-	KUNIT_ASSERT_TRUE(fx->test, wait_for_completion_timeout(&asking_began, TIMEOUT));
+	KUNIT_ASSERT_TRUE(fx->test, comes_true(completion_done(&asking_began), TIMEOUT));
 }
 
 static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static struct request request;
-	unsigned long end;
 
 	fixture_pool(fx, 1);
 	request_being_retried(fx, &request);
@@ -1965,11 +1944,7 @@ static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 		memset(&request.waiter, 0x5a, sizeof(request.waiter));
 	complete_all(&asking_may_end);
 	/* The element found for the cancelled request goes to the reserve. */
-	for (end = jiffies + SOON; time_before(jiffies, end);) {
-		if (mempool2_nr_reserved(&fx->pool))
-			break;
-		schedule_timeout_uninterruptible(1);
-	}
+	KUNIT_EXPECT_TRUE(test, comes_true(mempool2_nr_reserved(&fx->pool), SOON));
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);

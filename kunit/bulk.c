@@ -383,26 +383,19 @@ struct meeting {
 static void wait_before_queueing(struct source *src, gfp_t gfp_mask)
 {
 	struct meeting *meeting = src->hook_arg;
-	unsigned long end = jiffies + 2 * TIMEOUT;
+	struct patience patience = patience_of(2 * TIMEOUT);
 
 	/* The second try is the last step of a caller before it queues. */
 	if (!(gfp_mask & __GFP_DIRECT_RECLAIM))
 		return;
 	atomic_inc(&meeting->nr_there);
-	while (!READ_ONCE(meeting->go) && time_before(jiffies, end))
+	while (!READ_ONCE(meeting->go) && patience_lasts(&patience))
 		schedule_timeout_uninterruptible(1);
 }
 
 static bool meeting_has(struct meeting *meeting, int nr)
 {
-	unsigned long end = jiffies + TIMEOUT;
-
-	while (atomic_read(&meeting->nr_there) != nr) {
-		if (time_after(jiffies, end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return comes_true(atomic_read(&meeting->nr_there) == nr, TIMEOUT);
 }
 
 static void two_bulk_callers_that_saw_a_part_each_do_not_deadlock(struct kunit *test)

@@ -48,7 +48,7 @@ static void callers_start(struct fixture *fx, int nr, void (*fn)(struct caller *
  */
 static bool rule_is_kept(struct mempool2 *pool)
 {
-	unsigned long end = jiffies + TIMEOUT;
+	struct patience patience = patience_of(TIMEOUT);
 	unsigned long flags;
 	bool kept;
 
@@ -56,7 +56,7 @@ static bool rule_is_kept(struct mempool2 *pool)
 		spin_lock_irqsave(&pool->wait.lock, flags);
 		kept = !pool->nr_waiters || !mempool2_nr_reserved(pool);
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
-		if (kept || time_after(jiffies, end))
+		if (kept || !patience_lasts(&patience))
 			return kept;
 		schedule_timeout_uninterruptible(1);
 	}
@@ -144,16 +144,15 @@ static bool all_have_begun(struct fixture *fx)
  */
 static int callers_finish_with(struct fixture *fx, int nr_queues)
 {
+	struct patience patience = patience_of(DURATION), extra = patience_of(TIMEOUT);
 	int nr_broken = 0, nr_disordered = 0, nr_seen = 0, i, old = 0;
-	unsigned long end = jiffies + DURATION, latest = end + TIMEOUT;
 	struct kunit *test = fx->test;
 	struct queue *queues;
 
 	queues = kunit_kcalloc(test, 2, sizeof(*queues), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, queues);
-	while (time_before(jiffies, end) ||
-	       ((nr_seen < nr_queues || !all_have_begun(fx)) &&
-		time_before(jiffies, latest))) {
+	while (patience_lasts(&patience) ||
+	       ((nr_seen < nr_queues || !all_have_begun(fx)) && patience_lasts(&extra))) {
 		if (!rule_is_kept(&fx->pool))
 			nr_broken++;
 		queue_look(fx, &queues[!old]);
@@ -588,7 +587,7 @@ static void sweep(struct fixture *fx)
 static void sweep_loop(struct caller *caller)
 {
 	struct fixture *fx = caller->fx;
-	unsigned long end;
+	struct patience patience;
 	int i;
 
 	while (!stopped(caller)) {
@@ -596,10 +595,9 @@ static void sweep_loop(struct caller *caller)
 		sweep(fx);
 		caller->ret++;
 	}
-	end = jiffies + TIMEOUT / 2;
+	patience = patience_of(TIMEOUT / 2);
 	for (i = 0; i < caller->index; i++)
-		while (!caller_returns_within(&fx->callers[i], 1) &&
-		       time_before(jiffies, end))
+		while (!caller_returns_within(&fx->callers[i], 1) && patience_lasts(&patience))
 			sweep(fx);
 	sweep(fx);
 }
@@ -765,7 +763,7 @@ static void crew_resize_loop(struct caller *caller)
 
 static void crew_runs(struct fixture *fx, const struct crew *what, bool resized)
 {
-	unsigned long end = jiffies + (resized ? HZ / 10 : HZ / 20), latest = end + TIMEOUT;
+	struct patience patience, extra = patience_of(TIMEOUT);
 	struct kunit *test = fx->test;
 	struct crew_interrupter *it;
 	struct caller *caller;
@@ -793,8 +791,8 @@ static void crew_runs(struct fixture *fx, const struct crew *what, bool resized)
 		caller->count = what->nr_elements;
 		caller_run(caller, ANY_CPU);
 	}
-	while (time_before(jiffies, end) ||
-	       (!all_have_begun(fx) && time_before(jiffies, latest)))
+	patience = patience_of(resized ? HZ / 10 : HZ / 20);
+	while (patience_lasts(&patience) || (!all_have_begun(fx) && patience_lasts(&extra)))
 		schedule_timeout_uninterruptible(1);
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
@@ -859,14 +857,14 @@ static void take_and_put_loop(struct caller *caller)
 
 static void growing_beside_others_leaves_nothing_out(struct kunit *test)
 {
-	unsigned long end = jiffies + DURATION;
+	struct patience patience = patience_of(DURATION);
 	struct fixture *fx = test->priv;
 	int nr_short = 0, i;
 
 	fixture_pool(fx, 2);
 	fx->src.pool = NULL;
 	callers_start(fx, 3, take_and_put_loop);
-	for (i = 0; time_before(jiffies, end) || !all_have_begun(fx); i++) {
+	for (i = 0; patience_lasts(&patience) || !all_have_begun(fx); i++) {
 		KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3 + i * 7 % 150), 0);
 		nr_short += atomic_read(&fx->src.nr_live) < fx->pool.min_nr;
 		cond_resched();
@@ -918,20 +916,19 @@ static struct {
 	void		(*fns[2])(struct caller *caller);
 	bool		(*check)(struct caller *callers);
 	atomic_t	nr_arrivals;
-	unsigned long	latest;
 	bool		over;
 	int		nr_wrong;
 } duel;
 
 /* Meet the other caller. Returns false if it does not come. */
-static bool duel_meet(int *nr_meetings)
+static bool duel_meet(int *nr_meetings, struct patience *patience)
 {
 	int nr = 2 * ++*nr_meetings;
 
 	/* A full barrier: what this caller did is visible to the other one. */
 	atomic_inc_return(&duel.nr_arrivals);
 	while (atomic_read(&duel.nr_arrivals) < nr) {
-		if (time_after(jiffies, READ_ONCE(duel.latest)))
+		if (!patience_lasts(patience))
 			return false;
 		cond_resched();
 		cpu_relax();
@@ -943,18 +940,19 @@ static bool duel_meet(int *nr_meetings)
 
 static void duel_loop(struct caller *caller)
 {
+	struct patience patience = patience_of(DURATION + TIMEOUT);
 	int nr_meetings = 0, i;
 
 	for (;;) {
 		if (caller->index == 0)
 			duel.over = READ_ONCE(caller->fx->stop);
-		if (!duel_meet(&nr_meetings) || duel.over)
+		if (!duel_meet(&nr_meetings, &patience) || duel.over)
 			return;
 		/* Vary which of the two begins. */
 		for (i = hash_32(2 * caller->ret + caller->index, 8); i; i--)
 			cpu_relax();
 		duel.fns[caller->index](caller);
-		if (!duel_meet(&nr_meetings))
+		if (!duel_meet(&nr_meetings, &patience))
 			return;
 		if (caller->index == 0 && !duel.check(caller->fx->callers))
 			duel.nr_wrong++;
@@ -978,7 +976,6 @@ static void duel_fight(struct fixture *fx, int min_nr, int nr,
 	duel.fns[0] = fn;
 	duel.fns[1] = other;
 	duel.check = check;
-	duel.latest = jiffies + DURATION + TIMEOUT;
 
 	fixture_pool(fx, min_nr);
 	fx->src.pool = NULL;
@@ -989,10 +986,9 @@ static void duel_fight(struct fixture *fx, int min_nr, int nr,
 			callers[i]->elems[j] = mempool2_alloc_preallocated(&fx->pool);
 		caller_run(callers[i], cpu_of(i));
 	}
-	schedule_timeout_uninterruptible(DURATION);
+	let_pass(DURATION);
 	/* On a busy host the CPUs of a guest may not have met by now. */
-	while (!READ_ONCE(callers[0]->ret) && time_before(jiffies, duel.latest))
-		schedule_timeout_uninterruptible(1);
+	comes_true(READ_ONCE(callers[0]->ret), TIMEOUT);
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, min_nr), 0);

@@ -559,7 +559,6 @@ static void job_cancel(void *arg)
 
 static void request_in_a_raw_hardirq_is_served_there(struct kunit *test)
 {
-	unsigned long end = jiffies + TIMEOUT;
 	struct fixture *fx = test->priv;
 	struct job job = { .fx = fx, .count = 1 };
 
@@ -572,8 +571,7 @@ static void request_in_a_raw_hardirq_is_served_there(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 1));
 	job.elems[0] = fx->held[--fx->nr_held];
 	run_in(fx, IN_RAW_HARDIRQ, job_free, &job);
-	while (!READ_ONCE(raw_got) && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_TRUE(test, comes_true(READ_ONCE(raw_got), TIMEOUT));
 	KUNIT_EXPECT_PTR_EQ(test, READ_ONCE(raw_got), job.elems[0]);
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&raw_waiter));
 	fixture_hold(fx, raw_got);

@@ -503,14 +503,7 @@ void expect_report(struct fixture *fx, const char *what, const char *pool_name)
 
 bool report_comes_within(unsigned long timeout)
 {
-	unsigned long end = jiffies + timeout;
-
-	while (console_is_watched() && !atomic_read(&said.nr_ours)) {
-		if (time_after(jiffies, end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return !console_is_watched() || comes_true(atomic_read(&said.nr_ours), timeout);
 }
 
 bool wakes_watch(struct fixture *fx)
@@ -551,11 +544,25 @@ static bool left_behind(void)
 	return false;
 }
 
+struct patience patience_of(unsigned long time)
+{
+	return (struct patience) { .left = time, .last_look = jiffies };
+}
+
+bool patience_lasts(struct patience *patience)
+{
+	unsigned long now = jiffies;
+
+	patience->left -= min3(now - patience->last_look, HZ / 20UL, patience->left);
+	patience->last_look = now;
+	return patience->left;
+}
+
 void let_pass(unsigned long time)
 {
-	unsigned long end = jiffies + time;
+	struct patience patience = patience_of(time);
 
-	while (time_before(jiffies, end))
+	while (patience_lasts(&patience))
 		schedule_timeout_uninterruptible(1);
 }
 
@@ -609,15 +616,8 @@ bool caller_has_returned(struct caller *caller)
 
 bool caller_returns_within(struct caller *caller, unsigned long timeout)
 {
-	unsigned long end = jiffies + timeout;
-
 	/* Do not wait for the completion: it may be tested several times. */
-	while (!caller_has_returned(caller)) {
-		if (time_after(jiffies, end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return comes_true(caller_has_returned(caller), timeout);
 }
 
 bool caller_returns(struct caller *caller)
@@ -627,14 +627,8 @@ bool caller_returns(struct caller *caller)
 
 bool caller_sleeps(struct caller *caller)
 {
-	unsigned long end = jiffies + TIMEOUT;
-
-	while (!(READ_ONCE(caller->task->__state) & TASK_UNINTERRUPTIBLE)) {
-		if (time_after(jiffies, end))
-			return left_behind();
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return comes_true(READ_ONCE(caller->task->__state) & TASK_UNINTERRUPTIBLE, TIMEOUT) ||
+	       left_behind();
 }
 
 void caller_alloc(struct caller *caller)
@@ -671,7 +665,7 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count)
 	return caller_queue(fx, caller);
 }
 
-void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state)
+bool give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state)
 {
 	int before = state ? READ_ONCE(*state) : 0;
 	struct llist_head served = {};
@@ -693,6 +687,7 @@ void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
 	spin_unlock_irqrestore(&pool->wait.lock, flags);
 	WARN_ON_ONCE(!llist_empty(&served));
 	mempool2_free(hand.element, pool);
+	return entry;
 }
 
 void park_unseen(struct mempool2 *pool, void *element)
@@ -718,14 +713,7 @@ int nr_waiters(const struct mempool2 *pool)
 static bool becomes(int (*number)(const struct mempool2 *pool), const struct mempool2 *pool,
 		    int nr)
 {
-	unsigned long end = jiffies + TIMEOUT;
-
-	while (number(pool) != nr) {
-		if (time_after(jiffies, end))
-			return left_behind();
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return comes_true(number(pool) == nr, TIMEOUT) || left_behind();
 }
 
 bool waiters_become(const struct mempool2 *pool, int nr)
@@ -851,11 +839,11 @@ int fixture_init(struct kunit *test)
 }
 
 /* Free elements until the caller stops waiting. Returns false if even that does not help. */
-static bool caller_rescue(struct caller *caller, unsigned long end)
+static bool caller_rescue(struct caller *caller, struct patience *patience)
 {
 	KUNIT_FAIL(caller->fx->test, "caller %d had to be rescued", caller->index);
 	while (!caller_returns_within(caller, 1)) {
-		if (time_after(jiffies, end))
+		if (!patience_lasts(patience))
 			return false;
 		if (mempool2_initialized(caller->pool))
 			mempool2_free(fixture_foreign(caller->fx), caller->pool);
@@ -865,31 +853,33 @@ static bool caller_rescue(struct caller *caller, unsigned long end)
 	return true;
 }
 
-bool callers_return(struct fixture *fx)
+static bool all_have_returned(struct fixture *fx)
 {
-	unsigned long end = jiffies + TIMEOUT;
-	bool all = true;
 	int i;
 
 	for (i = 0; i < fx->nr_callers; i++)
-		if (!caller_returns_within(&fx->callers[i],
-					   max_t(long, end - jiffies, 1)))
-			all = left_behind();
-	return all;
+		if (!caller_has_returned(&fx->callers[i]))
+			return false;
+	return true;
+}
+
+bool callers_return(struct fixture *fx)
+{
+	return comes_true(all_have_returned(fx), TIMEOUT) || left_behind();
 }
 
 static bool callers_join(struct fixture *fx)
 {
+	struct patience patience;
 	struct caller *caller;
-	unsigned long end;
 	bool all = true;
 	int i;
 
 	callers_return(fx);
-	end = jiffies + TIMEOUT;
+	patience = patience_of(TIMEOUT);
 	for (i = 0; i < fx->nr_callers; i++) {
 		caller = &fx->callers[i];
-		if (!caller_has_returned(caller) && !caller_rescue(caller, end)) {
+		if (!caller_has_returned(caller) && !caller_rescue(caller, &patience)) {
 			all = false;
 			continue;
 		}

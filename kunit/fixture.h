@@ -84,6 +84,30 @@ extern bool fixture_left_behind;
  */
 #define SOON		(2 * HZ)
 
+/*
+ * Time in which something should happen or may go on, in jiffies. The host may stop a guest for
+ * seconds: the jiffies pass, but nothing could happen. So no more than a twentieth of a second
+ * counts from one look to the next, and no verdict depends on how busy the host is.
+ */
+struct patience {
+	unsigned long	left;
+	unsigned long	last_look;
+};
+
+struct patience patience_of(unsigned long time);
+bool patience_lasts(struct patience *patience);
+
+/* Is @condition true, or does it become true within @time? */
+#define comes_true(condition, time)						\
+({										\
+	struct patience __patience = patience_of(time);				\
+	bool __true;								\
+										\
+	while (!(__true = (condition)) && patience_lasts(&__patience))		\
+		schedule_timeout_uninterruptible(1);				\
+	__true;									\
+})
+
 void let_pass(unsigned long time);
 
 /* No case needs more. */
@@ -332,9 +356,10 @@ struct caller *caller_that_waits_for(struct fixture *fx, unsigned int count);
  * For a caller on another CPU: hold the lock of the queue for @ms milliseconds, in which the
  * oldest waiter may begin to spin on it, and then hand @element to that waiter as mempool2 does.
  * With @state, the state of a request, hold the lock until the state changes, and hand the
- * element over only then: the fixture cannot run the callback of a request.
+ * element over only then: the fixture cannot run the callback of a request. Returns whether
+ * there was a waiter.
  */
-void give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state);
+bool give_late(struct mempool2 *pool, void *element, unsigned int ms, const int *state);
 
 /*
  * Put an element into the reserve of a pool without telling the waiters, as if a free had

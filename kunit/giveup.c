@@ -48,7 +48,9 @@ static struct caller *caller_that_waits_with(struct fixture *fx,
 
 	caller->count = timeout;
 	caller_run(caller, ANY_CPU);
-	KUNIT_ASSERT_TRUE(fx->test, waiters_become(&fx->pool, nr + 1));
+	/* On a busy host the time may be over before this task sees the waiter. */
+	KUNIT_ASSERT_TRUE(fx->test, comes_true(nr_waiters(&fx->pool) == nr + 1 ||
+					       caller_has_returned(caller), TIMEOUT));
 	return caller;
 }
 
@@ -131,10 +133,9 @@ static void time_of_a_waiter_behind_the_head_is_over_in_time(struct kunit *test)
 	fixture_drain(fx);
 	head = caller_that_waits(fx);
 	caller = caller_that_waits_with(fx, caller_alloc_timeout, 16 * HZ / 5);
-	KUNIT_EXPECT_TRUE(test, caller_returns_within(caller, 2 * TIMEOUT));
+	KUNIT_EXPECT_TRUE(test, caller_returns_within(caller, 9 * HZ / 2));
 	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, start + 16 * HZ / 5));
-	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + 9 * HZ / 2));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(head));
 }
@@ -246,19 +247,20 @@ static void timeout_beyond_all_jiffies_does_not_end_the_wait(struct kunit *test)
 static void bare_wake_up_does_not_lengthen_the_time(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	unsigned long start = jiffies;
+	struct patience patience;
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
 	caller = caller_that_waits_with(fx, caller_alloc_timeout, HZ / 2);
-	while (!caller_has_returned(caller) && time_before(jiffies, start + TIMEOUT)) {
+	patience = patience_of(3 * HZ);
+	while (!caller_has_returned(caller) && patience_lasts(&patience)) {
 		wake_up(&fx->pool.wait);
 		schedule_timeout_uninterruptible(1);
 	}
+	KUNIT_EXPECT_TRUE(test, caller_has_returned(caller));
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);
-	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + 3 * HZ));
 }
 
 /* Killing */
@@ -409,7 +411,7 @@ static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
 /* A free just after the waiter has found nothing, when it waits for the lock to leave the queue. */
 static void caller_gives_late(struct caller *caller)
 {
-	give_late(caller->pool, caller->elems[0], 200, NULL);
+	caller->ret = give_late(caller->pool, caller->elems[0], 200, NULL);
 	caller->elems[0] = NULL;
 }
 
@@ -424,17 +426,22 @@ static void element_given_while_the_waiter_leaves_is_returned(struct kunit *test
 		kunit_skip(test, "needs two CPUs");
 	fixture_pool(fx, 1);
 	source_fail(&fx->src);
-	element = mempool2_alloc_preallocated(&fx->pool);
 	fx->src.pool = NULL;
-	caller = caller_add(fx, caller_alloc_timeout);
-	caller->count = HZ / 10;
-	caller_run(caller, cpu);
-	KUNIT_ASSERT_TRUE(test, waiters_become(&fx->pool, 1));
-	other = caller_add(fx, caller_gives_late);
-	other->elems[0] = element;
-	caller_run(other, cpumask_next(cpu, cpu_online_mask));
-	KUNIT_EXPECT_TRUE(test, caller_returns(other));
-	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	/* On a busy host the waiter may have left before the other CPU has the lock: try again. */
+	do {
+		element = mempool2_alloc_preallocated(&fx->pool);
+		caller = caller_add(fx, caller_alloc_timeout);
+		caller->count = HZ / 10;
+		caller_run(caller, cpu);
+		KUNIT_ASSERT_TRUE(test, comes_true(nr_waiters(&fx->pool) ||
+						   caller_has_returned(caller), TIMEOUT));
+		other = caller_add(fx, caller_gives_late);
+		other->elems[0] = element;
+		caller_run(other, cpumask_next(cpu, cpu_online_mask));
+		KUNIT_ASSERT_TRUE(test, caller_returns(other));
+		KUNIT_ASSERT_TRUE(test, caller_returns(caller));
+	} while (!other->ret && caller->ret == -ETIMEDOUT && fx->nr_callers < MAX_CALLERS);
+	KUNIT_EXPECT_EQ(test, other->ret, 1L);
 	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
@@ -480,7 +487,6 @@ static void kill_loop(struct caller *caller)
 static void waiter_that_gives_up_when_served_loses_nothing(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	unsigned long end = jiffies + HZ;
 	long nr_given_up = 0;
 	int i;
 
@@ -490,8 +496,7 @@ static void waiter_that_gives_up_when_served_loses_nothing(struct kunit *test)
 	for (i = 0; i < 8; i++)
 		caller_run(caller_add(fx, give_up_loop), ANY_CPU);
 	caller_run(caller_add(fx, kill_loop), ANY_CPU);
-	while (time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
+	let_pass(HZ);
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 	for (i = 0; i < 8; i++) {

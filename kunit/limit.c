@@ -319,8 +319,8 @@ static void limited_loop(struct caller *caller)
 
 static void limit_holds_under_load_and_no_waiter_is_left_behind(struct kunit *test)
 {
+	struct patience patience = patience_of(HZ / 2);
 	struct fixture *fx = test->priv;
-	unsigned long end = jiffies + HZ / 2;
 	static atomic_t nr_inflight;
 	int i;
 
@@ -330,7 +330,7 @@ static void limit_holds_under_load_and_no_waiter_is_left_behind(struct kunit *te
 	atomic_set(&nr_inflight, 0);
 	for (i = 0; i < 8; i++)
 		caller_run(caller_add(fx, limited_loop), ANY_CPU);
-	while (time_before(jiffies, end)) {
+	while (patience_lasts(&patience)) {
 		schedule_timeout_uninterruptible(1);
 		if (jiffies % 4 == 0)
 			source_fail(&fx->src);
@@ -532,7 +532,6 @@ static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static struct mempool2_waiter waiter;
-	unsigned long end;
 
 	fixture_limited_pool(fx, 1, 2);
 	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
@@ -543,8 +542,7 @@ static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 			(long)-EINPROGRESS);
 	let_pass(HZ / 5);
 	source_recover(&fx->src);
-	for (end = jiffies + SOON; !READ_ONCE(sent) && time_before(jiffies, end);)
-		schedule_timeout_uninterruptible(1);
+	comes_true(READ_ONCE(sent), SOON);
 	mempool2_cancel_sync(&waiter);
 	KUNIT_ASSERT_NOT_NULL(test, sent);
 	/* The element counts once. */

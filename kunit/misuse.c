@@ -404,7 +404,7 @@ static void stalled_waiter_is_reported_once(struct kunit *test)
 	caller = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
 	/* Wait until the report is complete. */
-	schedule_timeout_uninterruptible(2 * HZ);
+	let_pass(2 * HZ);
 	expect_report(fx, "waiter stalled", MADE_BY_FIXTURE);
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
@@ -426,11 +426,11 @@ static void many_stalled_waiters_have_one_report(struct kunit *test)
 				(long)-EINPROGRESS);
 	}
 	/* Make all requests stall before the check looks at them. */
-	schedule_timeout_uninterruptible(HZ + HZ / 10);
+	let_pass(HZ + HZ / 10);
 	KUNIT_ASSERT_EQ(test, mempool2_set_stall_timeout(&fx->pool, 1), 0);
 	KUNIT_EXPECT_TRUE(test, report_comes_within(4 * HZ));
 	/* Wait until the report is complete. */
-	schedule_timeout_uninterruptible(2 * HZ);
+	let_pass(2 * HZ);
 	expect_report(fx, "waiter stalled", MADE_BY_FIXTURE);
 	for (i = 0; i < ARRAY_SIZE(crowd); i++)
 		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&crowd[i]));
@@ -647,7 +647,7 @@ static void busy_pool_with_all_checks_has_no_report(struct kunit *test)
 	source_fail(&fx->src);
 	for (i = 0; i < 6; i++)
 		caller_run(caller_add(fx, caller_uses_and_frees), ANY_CPU);
-	schedule_timeout_uninterruptible(HZ / 2);
+	let_pass(HZ / 2);
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 	expect_no_warning(fx);

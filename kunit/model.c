@@ -390,27 +390,38 @@ static int entry_woken(struct wait_queue_entry *entry, unsigned int mode, int fl
 /* Callbacks may come later, in an interrupt or a thread. */
 static void callbacks_come(int nr)
 {
+	struct patience patience = patience_of(run.patience);
+
 	/* Pairs with request_callback(). */
-	wait_event_timeout(callback_wait, smp_load_acquire(&run.nr_called) >= nr, run.patience);
+	while (!wait_event_timeout(callback_wait, smp_load_acquire(&run.nr_called) >= nr,
+				   HZ / 20) && patience_lasts(&patience))
+		;
 }
 
 /*
  * A call that the model says does not sleep is rescued if it sleeps: nothing keeps it from getting
  * memory by itself then, which it tries at least each second.
  */
+static struct patience rescue_patience;
+static void rescue(struct work_struct *work);
+static DECLARE_DELAYED_WORK(rescue_work, rescue);
+
 static void rescue(struct work_struct *work)
 {
+	if (patience_lasts(&rescue_patience)) {
+		schedule_delayed_work(&rescue_work, HZ / 20);
+		return;
+	}
 	WRITE_ONCE(run.is_rescued, true);
 	source_recover(&run.fx->src);
 	mempool2_set_limit(&run.fx->pool, 0);
 	mempool2_set_fail_interval(&run.fx->pool, 0);
 }
 
-static DECLARE_DELAYED_WORK(rescue_work, rescue);
-
 static void sleep_begin(void)
 {
-	schedule_delayed_work(&rescue_work, run.patience);
+	rescue_patience = patience_of(run.patience);
+	schedule_delayed_work(&rescue_work, HZ / 20);
 }
 
 static void sleep_end(void)

@@ -85,16 +85,14 @@ static int first_cpu(void)
  */
 static void let_nap(struct fixture *fx)
 {
-	unsigned long end = jiffies + TIMEOUT, pause = 4 * HZ;
 	struct mempool2_waiter *waiter;
+	unsigned long pause = 4 * HZ;
 
 	spin_lock_irq(&fx->pool.wait.lock);
 	waiter = list_last_entry(&fx->pool.wait.head, struct mempool2_waiter, entry.entry);
 	WRITE_ONCE(waiter->pause, pause);
 	spin_unlock_irq(&fx->pool.wait.lock);
-	while (READ_ONCE(waiter->pause) == pause && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
-	KUNIT_ASSERT_NE(fx->test, READ_ONCE(waiter->pause), pause);
+	KUNIT_ASSERT_TRUE(fx->test, comes_true(READ_ONCE(waiter->pause) != pause, TIMEOUT));
 }
 
 /* Start a waiter on the CPU of the holder. It is the youngest in the queue. */

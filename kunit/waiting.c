@@ -84,7 +84,6 @@ static void waiter_sleeps_uninterruptibly(struct kunit *test)
 
 static void waiter_is_accounted_as_waiting_for_io(struct kunit *test)
 {
-	unsigned long end = jiffies + TIMEOUT;
 	struct fixture *fx = test->priv;
 	struct caller *caller;
 
@@ -92,9 +91,7 @@ static void waiter_is_accounted_as_waiting_for_io(struct kunit *test)
 	fixture_drain(fx);
 	caller = caller_that_waits(fx);
 	/* The waiter sets in_iowait just before it sleeps. */
-	while (!caller->task->in_iowait && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
-	KUNIT_EXPECT_TRUE(test, caller->task->in_iowait);
+	KUNIT_EXPECT_TRUE(test, comes_true(caller->task->in_iowait, TIMEOUT));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
@@ -170,11 +167,13 @@ static void head_asks_at_growing_distances_and_no_other(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *head, *second;
+	unsigned long start;
 	int nr;
 
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
 	head = caller_that_waits(fx);
+	start = jiffies;
 	second = caller_that_waits(fx);
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(second));
 	source_forget(&fx->src);
@@ -188,7 +187,8 @@ static void head_asks_at_growing_distances_and_no_other(struct kunit *test)
 	/* The pauses do not grow forever. */
 	let_pass(5 * HZ / 2);
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), nr);
-	KUNIT_EXPECT_EQ(test, nr_asked, 0);
+	/* Others ask each fifth second, which may have come if the host stopped the guest. */
+	KUNIT_EXPECT_LE(test, nr_asked, (int)((jiffies - start) / (5 * HZ)));
 	fixture_put_all(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(head));
 	KUNIT_EXPECT_TRUE(test, caller_returns(second));
@@ -370,7 +370,6 @@ static void wake_up_with_a_key_of_others_is_a_bare_wake_up(struct kunit *test)
 
 static void retry_in_vain_keeps_the_place_in_the_queue(struct kunit *test)
 {
-	unsigned long end = jiffies + TIMEOUT;
 	struct fixture *fx = test->priv;
 	struct caller *first, *second;
 	void *element;
@@ -382,10 +381,8 @@ static void retry_in_vain_keeps_the_place_in_the_queue(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(first));
 	source_forget(&fx->src);
 	wake_up(&fx->pool.wait);
-	while (!atomic_read(&fx->src.nr_allocs) && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
 	/* The waiter may have retried by itself as well. */
-	KUNIT_EXPECT_GE(test, atomic_read(&fx->src.nr_allocs), 1);
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs), TIMEOUT));
 
 	element = fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(first));
