@@ -902,8 +902,7 @@ static void function_may_free_the_waiter(struct kunit *test)
 	}
 	run_in(fx, param_context(test), job_put, fx);
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
-	schedule_timeout_uninterruptible(2);
-	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_TRUE(test, reserved_become(&fx->pool, 1));
 }
 
 /* Each callback serves the next request, for thousands of requests. */
@@ -1750,15 +1749,17 @@ static void request_is_retried_at_growing_distances(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	static struct request request;
+	unsigned long start;
 	int nr;
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
+	start = jiffies;
 	request_queue_with(fx, &request, GFP_NOWAIT);
 	let_pass(2 * HZ);
 	nr = atomic_read(&fx->src.nr_allocs);
 	KUNIT_EXPECT_GE(test, nr, 3);
-	KUNIT_EXPECT_LE(test, nr, 10);
+	KUNIT_EXPECT_LE(test, nr, 8 + (int)((jiffies - start) / HZ));
 	/* The distances do not grow for ever. */
 	let_pass(3 * HZ);
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), nr);
@@ -1812,8 +1813,7 @@ static void request_behind_a_caller_that_gives_up_is_retried(struct kunit *test)
 	fixture_drain(fx);
 	caller = caller_add(fx, caller_waits_a_moment);
 	caller_run(caller, ANY_CPU);
-	KUNIT_ASSERT_TRUE(test, comes_true(nr_waiters(&fx->pool) || caller_has_returned(caller),
-					   TIMEOUT));
+	KUNIT_ASSERT_TRUE(test, caller_queues(caller, true));
 	request_queue_with(fx, &request, GFP_NOWAIT);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	KUNIT_EXPECT_EQ(test, caller->ret, (long)-ETIMEDOUT);

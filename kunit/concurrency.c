@@ -1258,13 +1258,20 @@ static void free_during_a_resize_finds_a_slot(struct kunit *test)
  */
 
 static arch_spinlock_t *reserve_lock;
+static struct mempool2 *reserve_pool;
+static struct patience reserve_patience;
+static void reserve_unlock(struct timer_list *timer);
+static DEFINE_TIMER(reserve_lock_timer, reserve_unlock);
 
+/* Not before the pool has its new reserve. */
 static void reserve_unlock(struct timer_list *timer)
 {
-	arch_spin_unlock(reserve_lock);
+	if (&rcu_access_pointer(reserve_pool->reserve)->lock.raw_lock == reserve_lock &&
+	    patience_lasts(&reserve_patience))
+		mod_timer(&reserve_lock_timer, jiffies + 1);
+	else
+		arch_spin_unlock(reserve_lock);
 }
-
-static DEFINE_TIMER(reserve_lock_timer, reserve_unlock);
 
 static void caller_frees_surplus(struct caller *caller)
 {
@@ -1293,6 +1300,8 @@ static void surplus_freed_while_a_pool_grows_is_kept(struct kunit *test)
 	caller_run(caller, cpumask_next(cpu, cpu_online_mask));
 	while (READ_ONCE(caller->count))
 		schedule_timeout_uninterruptible(1);
+	reserve_pool = &fx->pool;
+	reserve_patience = patience_of(TIMEOUT);
 	mod_timer(&reserve_lock_timer, jiffies + HZ / 20);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 3), 0);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));

@@ -557,15 +557,15 @@ static void caller_in_a_hurry(struct caller *caller)
 static void switching_while_in_use_loses_nothing(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	unsigned long end;
+	struct patience patience;
 	int i;
 
 	fixture_pool(fx, 3);
 	source_fail(&fx->src);
 	for (i = 0; i < 4; i++)
 		caller_run(caller_add(fx, caller_in_a_hurry), ANY_CPU);
-	end = jiffies + HZ;
-	for (i = 0; time_before(jiffies, end); i++) {
+	patience = patience_of(HZ);
+	for (i = 0; patience_lasts(&patience); i++) {
 		set_failing(fx, i % 3);
 		KUNIT_EXPECT_EQ(test, mempool2_enable_stats(&fx->pool, i % 2), 0);
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool,
@@ -604,7 +604,7 @@ static void switching_hides_no_element(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
-	unsigned long end;
+	struct patience patience;
 	int i;
 
 	/* Pages, as poisoning one takes a while. */
@@ -612,8 +612,8 @@ static void switching_hides_no_element(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->pool, 256, 0), 0);
 	caller = caller_add(fx, caller_relies_on_the_reserve);
 	caller_run(caller, ANY_CPU);
-	end = jiffies + HZ;
-	for (i = 0; time_before(jiffies, end); i++) {
+	patience = patience_of(HZ);
+	for (i = 0; patience_lasts(&patience); i++) {
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, i % 2 ? 0 :
 							  MEMPOOL2_CHECK_ALL), 0);
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, i % 2 ? 0 :
@@ -662,14 +662,14 @@ static void caller_empties_and_fills_the_store(struct caller *caller)
 static void checks_are_switched_while_callers_empty_and_fill_the_store(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	unsigned long end;
+	struct patience patience;
 	int i;
 
 	KUNIT_ASSERT_EQ(test, mempool2_init_page_pool(&fx->spare, MANY_PAGES, 0), 0);
 	for (i = 0; i < 2; i++)
 		caller_run(caller_add(fx, caller_empties_and_fills_the_store), ANY_CPU);
-	end = jiffies + HZ;
-	for (i = 0; time_before(jiffies, end); i++)
+	patience = patience_of(HZ);
+	for (i = 0; patience_lasts(&patience); i++)
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->spare, i % 2 ? 0 :
 							  MEMPOOL2_CHECK_POISON |
 							  MEMPOOL2_CHECK_DOUBLE), 0);
@@ -693,14 +693,14 @@ static void checks_are_switched_while_the_pool_is_resized(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
-	unsigned long end;
+	struct patience patience;
 	int i;
 
 	fixture_pool(fx, 100);
 	caller = caller_add(fx, caller_resizes);
 	caller_run(caller, ANY_CPU);
-	end = jiffies + HZ;
-	for (i = 0; time_before(jiffies, end); i++)
+	patience = patience_of(HZ);
+	for (i = 0; patience_lasts(&patience); i++)
 		KUNIT_EXPECT_EQ(test, mempool2_set_checks(&fx->pool, i % 2 ? 0 :
 							  MEMPOOL2_CHECK_ALL), 0);
 	WRITE_ONCE(fx->stop, true);

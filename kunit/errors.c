@@ -437,6 +437,8 @@ static void retry_of_a_waiter_takes_no_error(struct kunit *test)
 	caller = caller_that_waits(fx);
 	WRITE_ONCE(failure, ERR_PTR(-ENOMEM));
 	wake_up(&fx->pool.wait);
+	if (!spent)
+		KUNIT_EXPECT_TRUE(test, report_comes_within(TIMEOUT));
 	schedule_timeout_uninterruptible(2);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
 	element = fixture_put(fx);

@@ -642,13 +642,31 @@ void caller_alloc_bulk(struct caller *caller)
 					  caller->count);
 }
 
+static bool is_queued(struct caller *caller)
+{
+	struct mempool2 *pool = caller->pool;
+	struct wait_queue_entry *entry;
+	unsigned long flags;
+	bool found = false;
+
+	spin_lock_irqsave(&pool->wait.lock, flags);
+	list_for_each_entry(entry, &pool->wait.head, entry)
+		found = found || entry->private == caller->task;
+	spin_unlock_irqrestore(&pool->wait.lock, flags);
+	return found;
+}
+
+bool caller_queues(struct caller *caller, bool briefly)
+{
+	return comes_true(is_queued(caller) || (briefly && caller_has_returned(caller)),
+			  TIMEOUT) || left_behind();
+}
+
 static struct caller *caller_queue(struct fixture *fx, struct caller *caller)
 {
-	int nr = nr_waiters(&fx->pool);
-
 	caller_run(caller, ANY_CPU);
-	KUNIT_ASSERT_TRUE_MSG(fx->test, waiters_become(&fx->pool, nr + 1),
-			      "waiter %d was never queued", nr + 1);
+	KUNIT_ASSERT_TRUE_MSG(fx->test, caller_queues(caller, false),
+			      "caller %d was never queued", caller->index);
 	return caller;
 }
 

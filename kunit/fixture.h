@@ -72,8 +72,9 @@ void stock_stop(void);
 
 /*
  * How long a step may take that should happen at once. Shorter than the 5 s after which a waiter
- * looks into the reserve by itself, so that this look cannot hide a lost wake-up. Once a step
- * has timed out the case has failed, and the other cases should end soon.
+ * looks into the reserve by itself, so that this look cannot hide a lost wake-up, unless the host
+ * is busy: see struct patience. Once a step has timed out the case has failed, and the other cases
+ * should end soon.
  */
 #define TIMEOUT		(fixture_left_behind ? HZ / 2 : 4 * HZ)
 extern bool fixture_left_behind;
@@ -85,9 +86,10 @@ extern bool fixture_left_behind;
 #define SOON		(2 * HZ)
 
 /*
- * Time in which something should happen or may go on, in jiffies. The host may stop a guest for
- * seconds: the jiffies pass, but nothing could happen. So no more than a twentieth of a second
- * counts from one look to the next, and no verdict depends on how busy the host is.
+ * Time in which something should happen or may go on, in jiffies. The host may stop the whole guest
+ * for seconds: the jiffies pass, but nothing could happen. So no more than a twentieth of a second
+ * counts from one look to the next. The price: on a busy host a case waits longer, and a mistake
+ * that mends itself after 5 s may go unnoticed.
  */
 struct patience {
 	unsigned long	left;
@@ -366,6 +368,12 @@ bool give_late(struct mempool2 *pool, void *element, unsigned int ms, const int 
  * stopped right before it looks for waiters. The pool must not be resized meanwhile.
  */
 void park_unseen(struct mempool2 *pool, void *element);
+
+/*
+ * Is the caller in the queue of its pool, or does it come there in time? With @briefly, it may
+ * have left the queue again, as on a busy host the time of a short wait may be over by now.
+ */
+bool caller_queues(struct caller *caller, bool briefly);
 
 int nr_waiters(const struct mempool2 *pool);
 bool waiters_become(const struct mempool2 *pool, int nr);

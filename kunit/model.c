@@ -393,8 +393,8 @@ static void callbacks_come(int nr)
 	struct patience patience = patience_of(run.patience);
 
 	/* Pairs with request_callback(). */
-	while (!wait_event_timeout(callback_wait, smp_load_acquire(&run.nr_called) >= nr,
-				   HZ / 20) && patience_lasts(&patience))
+	while (!wait_event_timeout(callback_wait, smp_load_acquire(&run.nr_called) >= nr, 1) &&
+	       patience_lasts(&patience))
 		;
 }
 
@@ -409,7 +409,7 @@ static DECLARE_DELAYED_WORK(rescue_work, rescue);
 static void rescue(struct work_struct *work)
 {
 	if (patience_lasts(&rescue_patience)) {
-		schedule_delayed_work(&rescue_work, HZ / 20);
+		schedule_delayed_work(&rescue_work, 1);
 		return;
 	}
 	WRITE_ONCE(run.is_rescued, true);
@@ -421,7 +421,7 @@ static void rescue(struct work_struct *work)
 static void sleep_begin(void)
 {
 	rescue_patience = patience_of(run.patience);
-	schedule_delayed_work(&rescue_work, HZ / 20);
+	schedule_delayed_work(&rescue_work, 1);
 }
 
 static void sleep_end(void)
@@ -1326,22 +1326,22 @@ static bool simplify_pool(struct sequence *sequence)
 /* Make a sequence as short as possible: first without whole parts, then without single calls. */
 static void shrink(struct sequence *sequence)
 {
-	unsigned long end = jiffies + 8 * HZ;
+	struct patience patience = patience_of(8 * HZ);
 	int nr, i;
 	bool any;
 
 	do {
 		any = false;
 		for (nr = sequence->nr_ops; nr; nr /= 2)
-			for (i = 0; i + nr <= sequence->nr_ops && time_before(jiffies, end);)
+			for (i = 0; i + nr <= sequence->nr_ops && patience_lasts(&patience);)
 				if (cut(sequence, i, nr))
 					any = true;
 				else
 					i += nr;
-		for (i = 0; i < sequence->nr_ops && time_before(jiffies, end); i++)
+		for (i = 0; i < sequence->nr_ops && patience_lasts(&patience); i++)
 			any |= simplify(sequence, i);
 		any |= simplify_pool(sequence);
-	} while (any && time_before(jiffies, end));
+	} while (any && patience_lasts(&patience));
 }
 
 static bool has(const struct sequence *sequence, enum op_kind kind)

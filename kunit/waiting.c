@@ -183,7 +183,7 @@ static void head_asks_at_growing_distances_and_no_other(struct kunit *test)
 	let_pass(2 * HZ);
 	nr = atomic_read(&fx->src.nr_allocs);
 	KUNIT_EXPECT_GE(test, nr, 3);
-	KUNIT_EXPECT_LE(test, nr, 10);
+	KUNIT_EXPECT_LE(test, nr, 8 + (int)((jiffies - start) / HZ));
 	/* The pauses do not grow forever. */
 	let_pass(5 * HZ / 2);
 	KUNIT_EXPECT_GT(test, atomic_read(&fx->src.nr_allocs), nr);
@@ -265,14 +265,22 @@ static void bare_wake_up_lets_the_waiter_look_for_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 }
 
-/* The second waiter does not retry before its own nap is over. */
+/*
+ * The second waiter does not retry before its own nap is over, after five seconds. If the host
+ * stops the guest for so long, this cannot be told.
+ */
 static void bare_wake_up_is_for_the_oldest_waiter(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct caller *head, *caller = second_that_waits(fx, &head);
+	unsigned long start = jiffies;
+	struct caller *head, *caller;
+	bool returns;
 
+	caller = second_that_waits(fx, &head);
 	wake_up(&fx->pool.wait);
-	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 20));
+	returns = caller_returns_within(caller, HZ / 20);
+	if (time_before(jiffies, start + 5 * HZ))
+		KUNIT_EXPECT_FALSE(test, returns);
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(head));
 	fx->src.only_for = NULL;

@@ -74,6 +74,9 @@ spawn_stop() {
 	# Words are split on purpose, here and below.
 	# shellcheck disable=SC2086
 	kill "-$SPAWN_SIGNAL" -- "-$SPAWNED" $SPAWN_PIDS 2>/dev/null || :
+	# A process that is stopped ends when it goes on.
+	# shellcheck disable=SC2086
+	kill -CONT -- "-$SPAWNED" $SPAWN_PIDS 2>/dev/null || :
 }
 
 # jobs_stop: end all that runs in the background, with all its children. An interrupt of the script comes to it.
