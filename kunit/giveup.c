@@ -407,9 +407,25 @@ static void element_freed_at_the_last_moment_is_returned(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
 
-/* A free just after the waiter has found nothing, when it waits for the lock to leave the queue. */
+/*
+ * A free just after the waiter has found nothing, when it waits for the lock to leave the queue. A
+ * killed waiter calls the alloc function once more before it leaves, and that returns only when
+ * the freeing CPU has the lock.
+ */
+static void ask_until_locked(struct source *src, gfp_t gfp_mask)
+{
+	struct caller *giver = src->hook_arg;
+
+	if (!signal_pending(current))
+		return;
+	WRITE_ONCE(giver->count, 1);
+	comes_true(spin_is_locked(&giver->pool->wait.lock), 10 * HZ);
+}
+
 static void caller_gives_late(struct caller *caller)
 {
+	if (!comes_true(READ_ONCE(caller->count), 10 * HZ))
+		return;
 	caller->ret = give_late(caller->pool, caller->elems[0], 200, NULL);
 	caller->elems[0] = NULL;
 }
@@ -418,28 +434,27 @@ static void element_given_while_the_waiter_leaves_is_returned(struct kunit *test
 {
 	int cpu = cpumask_first(cpu_online_mask);
 	struct fixture *fx = test->priv;
-	struct caller *caller, *other;
+	struct caller *caller, *giver;
 	void *element;
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
 	fixture_pool(fx, 1);
 	source_fail(&fx->src);
-	fx->src.pool = NULL;
-	/* On a busy host the waiter may have left before the other CPU has the lock: try again. */
-	do {
-		element = mempool2_alloc_preallocated(&fx->pool);
-		caller = caller_add(fx, caller_alloc_timeout);
-		caller->count = HZ / 10;
-		caller_run(caller, cpu);
-		KUNIT_ASSERT_TRUE(test, caller_queues(caller, true));
-		other = caller_add(fx, caller_gives_late);
-		other->elems[0] = element;
-		caller_run(other, cpumask_next(cpu, cpu_online_mask));
-		KUNIT_ASSERT_TRUE(test, caller_returns(other));
-		KUNIT_ASSERT_TRUE(test, caller_returns(caller));
-	} while (!other->ret && caller->ret == -ETIMEDOUT && fx->nr_callers < MAX_CALLERS);
-	KUNIT_EXPECT_EQ(test, other->ret, 1L);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	caller = caller_add(fx, caller_alloc_killable);
+	caller_run(caller, cpu);
+	KUNIT_ASSERT_TRUE(test, caller_queues(caller, false));
+	giver = caller_add(fx, caller_gives_late);
+	giver->count = 0;
+	giver->elems[0] = element;
+	fx->src.hook_arg = giver;
+	fx->src.hook = ask_until_locked;
+	caller_run(giver, cpumask_next(cpu, cpu_online_mask));
+	caller_kill(caller);
+	KUNIT_EXPECT_TRUE(test, caller_returns(giver));
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, giver->ret, 1L);
 	KUNIT_EXPECT_EQ(test, caller->ret, 0L);
 	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
 }
