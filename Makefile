@@ -99,12 +99,14 @@ litmus: verify
 check-debug: inside
 check-scripts: selftest
 
-# scripts/kernel-doc of a kernel tree writes the page of mempool2.h.
+# scripts/kernel-doc of a kernel tree writes the pages of the headers.
 htmldocs:
 	@scripts/deps docs
 	@mkdir -p build/docs
 	@tree=$$(scripts/kernel source 7.3) && \
-		"$$tree"/scripts/kernel-doc -rst -Werror mempool2.h >build/docs/mempool2.h.rst
+		for header in mempool2.h mempool2_debug.h; do \
+			"$$tree"/scripts/kernel-doc -rst -Werror $$header >build/docs/$$header.rst || exit; \
+		done
 	@sphinx-build -q -W --keep-going -b html -d build/docs/doctrees Documentation build/docs/html
 	@echo "The pages are in $(CURDIR)/build/docs/html; begin with index.html."
 
@@ -113,13 +115,13 @@ help:
 	@echo '  modules          - build mempool2.ko and the examples (default)'
 	@echo '  embed            - a copy of mempool2 for the module of a driver: make embed DEST=my_driver/mempool2'
 	@echo '  modules_install  - install mempool2.ko (CONFIG_MEMPOOL2_EXAMPLE=m: the examples as well)'
-	@echo '  install          - the same, headers and symbols for other modules, and depmod'
+	@echo '  install          - modules_install, then headers and symbols for other modules, and depmod'
 	@echo '  uninstall        - remove what install has installed for the kernel of KDIR'
 	@echo '  deb              - Debian packages, for DKMS: mempool2-dkms and mempool2-dev; in build/deb'
 	@echo '  htmldocs         - the documents as web pages, by Sphinx; in build/docs/html'
 	@echo '  clean            - remove all build products'
 	@echo
-	@echo 'All other targets fetch kernels and boot them (on Debian 12, for the first time as root).'
+	@echo 'All other targets install from apt what they need, fetch kernels and boot them: on Debian 12 or 13, as root.'
 	@echo
 	@echo 'Try it:'
 	@echo '  demo             - mempool2 and the mempool of a stock kernel beside each other, without memory'

@@ -23,8 +23,9 @@
  * examples/mempool2_example.c is a whole module.
  *
  * A line "Matches mempool_x()" names the call of the kernel's mempool that has the arguments and
- * the meaning of the call here, and says where the two differ. A call without this line is new. A
- * driver needs no <linux/mempool.h>, and may include both headers.
+ * the meaning of the call here, and says where the two differ. Versions stand behind the name if
+ * not all of 6.1, 6.12 and 7.3 have the call. A call without this line is new. A driver needs no
+ * <linux/mempool.h>, and may include both headers.
  *
  * Words:
  *
@@ -352,7 +353,7 @@ void mempool2_kfree(void *element, void *pool_data);
  * Context: As kvmalloc() with @gfp_mask.
  * Return: the memory, or %NULL.
  *
- * Matches mempool_kvmalloc() (to 6.12).
+ * Matches mempool_kvmalloc() (6.12).
  */
 void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data);
 
@@ -363,7 +364,7 @@ void *mempool2_kvmalloc(gfp_t gfp_mask, void *pool_data);
  *
  * Context: As kvfree(): preemptible task context, where it sleeps, or an interrupt.
  *
- * Matches mempool_kvfree() (to 6.12).
+ * Matches mempool_kvfree() (6.12).
  */
 void mempool2_kvfree(void *element, void *pool_data);
 
@@ -462,7 +463,7 @@ void mempool2_free_pages(void *element, void *pool_data);
  * Context: Task context. Sleeps.
  * Return: as mempool2_init_node().
  *
- * Matches mempool_init_kvmalloc_pool() (to 6.12).
+ * Matches mempool_init_kvmalloc_pool() (6.12).
  */
 #define mempool2_init_kvmalloc_pool(pool, min_nr, size)			\
 	mempool2_init(pool, min_nr, mempool2_kvmalloc, mempool2_kvfree,	\
@@ -476,7 +477,7 @@ void mempool2_free_pages(void *element, void *pool_data);
  * Context: Task context. Sleeps.
  * Return: as mempool2_create_node().
  *
- * Matches mempool_create_kvmalloc_pool() (to 6.12).
+ * Matches mempool_create_kvmalloc_pool() (6.12).
  */
 #define mempool2_create_kvmalloc_pool(min_nr, size)			\
 	mempool2_create(min_nr, mempool2_kvmalloc, mempool2_kvfree,	\
@@ -600,7 +601,7 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool);
  * * %NULL - as many elements are in flight as mempool2_set_limit() allows
  * * %NULL - @pool is not initialized, with a warning
  *
- * Matches mempool_alloc_preallocated() (6.7).
+ * Matches mempool_alloc_preallocated() (6.12, 7.3).
  */
 void *mempool2_alloc_preallocated(struct mempool2 *pool);
 
@@ -626,7 +627,7 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool);
  * * %-EINVAL - @count is larger than @min_nr, or @pool is not initialized; one warning says which,
  *   and nothing is allocated
  *
- * Matches mempool_alloc_bulk() (7.x), in which a caller that needs several elements starves beside
+ * Matches mempool_alloc_bulk() (7.3), in which a caller that needs several elements starves beside
  * callers that need one.
  */
 #define mempool2_alloc_bulk(pool, elems, count)				\
@@ -648,7 +649,7 @@ int mempool2_alloc_bulk_noprof(struct mempool2 *pool, void **elems,
  * of the array. With a warning: 0 if @pool is not initialized, and fewer if a value in the array
  * is no element, see "Elements".
  *
- * Matches mempool_free_bulk() (7.x).
+ * Matches mempool_free_bulk() (7.3).
  */
 unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
 				unsigned int count);
@@ -666,7 +667,7 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
  *   pool with a limit
  * * %NULL - @pool is not initialized, with a warning
  *
- * Matches mempool_alloc_noreserve() (7.x).
+ * Matches mempool_alloc_noreserve() (late releases of 6.12, 7.3).
  */
 #define mempool2_alloc_noreserve(pool, gfp_mask)			\
 	mempool2_hooks(mempool2_alloc_noreserve_noprof(pool, gfp_mask))
@@ -852,7 +853,7 @@ void *mempool2_alloc_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * mempool2_alloc_bulk_async() - allocate several elements, or request them
  * @pool: the pool
  * @gfp_mask: as for mempool2_alloc_async()
- * @elems: array for the elements; to be kept until the callback is called or the request canceled
+ * @elems: array for the elements; to be kept until the callback is called or the request cancelled
  * @count: how many elements, at most the @min_nr of the pool
  * @waiter: for the request if there are not enough elements now
  *
@@ -883,7 +884,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * callbacks.
  *
  * After true the caller may use @waiter and the array for the elements again. One exception: on
- * PREEMPT_RT, if the request was made or canceled with interrupts or preemption disabled, only
+ * PREEMPT_RT, if the request was made or cancelled with interrupts or preemption disabled, only
  * after mempool2_cancel_sync() has returned.
  *
  * At this moment a thread may be in the alloc function for the request. The thread does not use
@@ -908,7 +909,8 @@ bool mempool2_cancel(struct mempool2_waiter *waiter);
  * Waits for the alloc function if a thread is in it for the request. Otherwise waits only if the
  * callback is about to be called or is running: for a grace period of RCU, and for the callbacks
  * that all CPUs have left to interrupts and threads. To end many requests, call mempool2_cancel()
- * for each and then this for each: after the first wait there is mostly nothing left to wait for.
+ * for each of them, and then mempool2_cancel_sync() for each of them: after the first wait the
+ * others mostly find that they need not wait.
  *
  * Context: Task context, not in a callback. Sleeps.
  * Return: as mempool2_cancel(), but false also means that the callback has returned.
@@ -932,7 +934,8 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter);
  * Elements allocated before the call are not counted, so set a limit before the pool is used. Each
  * element that mempool2_free() is called with counts as having been in flight; so does each that
  * mempool2_free_bulk() is called with, even those that it does not take. A lower limit takes
- * nothing away: further allocations wait until enough elements are freed.
+ * nothing away: further allocations wait until enough elements are freed. If mempool2_resize()
+ * raises @min_nr above the limit, the limit is @min_nr until the pool is smaller again.
  *
  * Context: Task context. Sleeps. May run callbacks of requests.
  * Return:
@@ -1017,7 +1020,7 @@ int mempool2_nr_reserved(const struct mempool2 *pool);
  * Context: Any. Does not sleep.
  * Return: true if the reserve holds at least @min_nr elements.
  *
- * Matches mempool_is_saturated().
+ * Matches mempool_is_saturated() (6.12, 7.3).
  */
 static inline bool mempool2_is_saturated(const struct mempool2 *pool)
 {
@@ -1051,7 +1054,7 @@ static inline bool mempool2_initialized(const struct mempool2 *pool);
  *
  * * if the free function does
  * * if the pool's bookkeeping is larger than a page
- * * if mempool2_cancel() has canceled a request of the pool a moment ago, without
+ * * if mempool2_cancel() has cancelled a request of the pool a moment ago, without
  *   mempool2_cancel_sync() since
  * * on PREEMPT_RT, where it must not be called in a callback
  *

@@ -3,8 +3,9 @@
  * mempool2 - names, statistics and checks for pools
  *
  * A driver calls these where it makes a pool, if at all; a pool works without them. All are new:
- * the kernel's mempool has no such calls. Documentation/ABI/testing/debugfs-mempool2 describes the
- * files in debugfs that have the same for people, Documentation/debugging.rst how to use both.
+ * the kernel's mempool has no such calls. The files of a pool in debugfs do the same without a
+ * change of the driver: Documentation/ABI/testing/debugfs-mempool2 describes them, and
+ * Documentation/debugging.rst how to use them.
  *
  * They return 0 or a negative error number. While anything here is on for a pool, the calls on all
  * pools cost a little more. If mempool2 was built without CONFIG_MEMPOOL2_DEBUG they return

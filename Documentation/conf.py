@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What sphinx-build reads. "make htmldocs" runs it, after it has made build/docs/mempool2.h.rst.
+# What sphinx-build reads. "make htmldocs" runs it, after it has made the pages of the headers in build/docs.
 
 project = "mempool2"
 author = "the mempool2 developers"

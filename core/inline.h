@@ -168,7 +168,7 @@ static __always_inline void mempool2_free(void *element, struct mempool2 *pool)
 	/*
 	 * The CPU that took the element from the reserve saw MEMPOOL2_NOT_FULL, or set it,
 	 * before any other CPU could learn the address of the element. This CPU reads the
-	 * state after it learnt the address, whatever way that came (race D). Pairs with the
+	 * state after it learned the address, whatever way that came (race D). Pairs with the
 	 * full barriers of slot_take() and mp2_reserve_set_not_full() (address-passed,
 	 * address-served), reserve_take_locked() (address-stored) and mp2_waiter_queue()
 	 * (address-handed-over).
