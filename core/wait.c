@@ -534,7 +534,9 @@ static bool sleeper_asks(struct mempool2_waiter *waiter)
 
 /*
  * May a queued sleeper call the alloc function? With a limit only the oldest sleeper may, and is
- * charged: the others must not hold room below the limit that it may need.
+ * charged: the others must not hold room below the limit that it may need. If it needs several
+ * elements it must be the head too, or it and a request before it could each hold room that the
+ * other one needs. No more than a batch of requests is passed over.
  */
 static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 {
@@ -542,15 +544,16 @@ static bool sleeper_may_retry(struct mempool2_waiter *waiter)
 	struct wait_queue_entry *entry;
 	unsigned long flags;
 	bool first = false;
+	int nr = 0;
 
 	if (!pool_is_limited(pool))
 		return true;
 	waitq_lock_irqsave(pool, flags);
 	list_for_each_entry(entry, &pool->wait.head, entry) {
-		if (entry->func == sleeper_wake) {
-			first = entry == &waiter->entry;
+		first = entry == &waiter->entry;
+		if (first || entry->func == sleeper_wake || ++nr > BATCH ||
+		    (waiter->count > 1 && entry_is_ours(entry)))
 			break;
-		}
 	}
 	waitq_unlock_irqrestore(pool, flags);
 	return first && mp2_limit_try_charge(pool, 1);

@@ -508,6 +508,71 @@ static void request_before_it_keeps_no_sleeper_from_looking_for_memory(struct ku
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiter));
 }
 
+/*
+ * A sleeper that calls the alloc function while a request is before it keeps no element that the
+ * request lacks, as the request keeps those that it has: each would wait for the other.
+ */
+static void bulk_caller_behind_a_bulk_request_keeps_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static struct mempool2_waiter waiter;
+	static void *elems[2];
+	struct caller *caller;
+
+	fixture_limited_pool(fx, 2, 4);
+	fixture_drain(fx);
+	WRITE_ONCE(sent, NULL);
+	mempool2_waiter_init(&waiter, callback_that_keeps);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_NOWAIT, elems, 2, &waiter),
+			-EINPROGRESS);
+	caller = caller_that_waits_for(fx, 2);
+	fx->src.only_for = caller->task;
+	source_allow(&fx->src, 1);
+	wake_up(&fx->pool.wait);
+	let_pass(HZ / 10);
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 2), 0);
+	source_fail(&fx->src);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, comes_true(READ_ONCE(sent), TIMEOUT));
+	if (!mempool2_cancel_sync(&waiter)) {
+		fixture_hold(fx, elems[0]);
+		fixture_hold(fx, elems[1]);
+		fixture_put_all(fx);
+	}
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+/* A sleeper looks at no more requests than a batch: the lock is held meanwhile. */
+#define MANY_REQUESTS	70
+
+static void caller_behind_many_requests_asks_when_there_are_fewer(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static struct mempool2_waiter waiters[MANY_REQUESTS];
+	struct caller *caller;
+	int i;
+
+	fixture_limited_pool(fx, 1, 3);
+	fixture_drain(fx);
+	for (i = 0; i < MANY_REQUESTS; i++) {
+		mempool2_waiter_init(&waiters[i], callback_that_keeps);
+		KUNIT_ASSERT_EQ(test,
+				PTR_ERR(mempool2_alloc_async(&fx->pool, GFP_NOWAIT, &waiters[i])),
+				(long)-EINPROGRESS);
+	}
+	caller = caller_that_waits(fx);
+	fx->src.only_for = caller->task;
+	source_allow(&fx->src, 1);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_FALSE(test, caller_returns_within(caller, HZ / 10));
+	for (i = 0; i < MANY_REQUESTS / 2; i++)
+		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiters[i]));
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	for (; i < MANY_REQUESTS; i++)
+		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&waiters[i]));
+}
+
 /* A request for which there is memory, but which the limit does not allow. */
 static void retry_of_a_request_keeps_to_the_limit(struct kunit *test)
 {
@@ -574,6 +639,8 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(function_may_end_a_pool_with_a_limit),
 	KUNIT_CASE(failed_allocation_calls_no_functions_itself),
 	KUNIT_CASE(request_before_it_keeps_no_sleeper_from_looking_for_memory),
+	KUNIT_CASE(bulk_caller_behind_a_bulk_request_keeps_nothing),
+	KUNIT_CASE(caller_behind_many_requests_asks_when_there_are_fewer),
 	KUNIT_CASE(retry_of_a_request_keeps_to_the_limit),
 	KUNIT_CASE(retry_of_a_request_in_vain_does_not_count),
 	KUNIT_CASE(freed_element_goes_to_the_waiter_for_the_limit),
