@@ -879,9 +879,9 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * mempool2_cancel() - cancel a request
  * @waiter: the waiter of the request
  *
- * Must not run beside the call that makes the request. Elements that a request for several has
- * collected go to the next waiters or back to the pool, as by mempool2_free(), which may call other
- * callbacks.
+ * Must not run beside the call that makes the request. Elements that the request has collected, or
+ * is given at this moment, are freed as by mempool2_free(), but the callbacks of other requests are
+ * left to an interrupt.
  *
  * After true the caller may use @waiter and the array for the elements again. One exception: on
  * PREEMPT_RT, if the request was made or cancelled with interrupts or preemption disabled, only
@@ -891,7 +891,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  * @waiter any more, but it uses the pool, until mempool2_cancel_sync() has returned.
  * mempool2_exit() waits for the thread too.
  *
- * Context: Any. Does not sleep. For a request for several elements also as mempool2_free().
+ * Context: Any in which the free function is allowed. Sleeps only if the free function does.
  * Return: true if there was a request and its callback will not be called. false if the callback
  * has been called, is being called, or is about to be called; or if there was no request, or the
  * call that made it returned all elements at once.
@@ -903,8 +903,8 @@ bool mempool2_cancel(struct mempool2_waiter *waiter);
  * @waiter: the waiter of the request
  *
  * When this returns, neither @waiter nor its array is in use, the pool is not in use for them, and
- * the callback is not running; unless a new request was made with @waiter, which the caller has to
- * prevent. Call it before the waiter, the array, the code of the callback or the pool is freed.
+ * the callback is not running; unless a new request is made with @waiter after this call has begun,
+ * which the caller has to prevent. Call it before the waiter, the array, the code of the callback or the pool is freed.
  *
  * Waits for the alloc function if a thread is in it for the request. Otherwise waits only if the
  * callback is about to be called or is running: for a grace period of RCU, and for the callbacks

@@ -73,6 +73,12 @@ struct deferred_completions {
 static DEFINE_PER_CPU(struct completions, cpu_completions);
 static DEFINE_PER_CPU(struct deferred_completions, cpu_late);
 
+/*
+ * The deferred completions that are running on this CPU: its own, or those of a CPU that was taken
+ * away. Not on PREEMPT_RT, where a callback never calls another one.
+ */
+static DEFINE_PER_CPU(struct deferred_completions *, cpu_late_running);
+
 /* The task that runs callbacks on this CPU. */
 DEFINE_PER_CPU(struct task_struct *, mp2_callback_task);
 
@@ -115,8 +121,9 @@ int mp2_async_wake(struct wait_queue_entry *entry, unsigned int mode,
 
 /*
  * Queue a request and serve the queue from the reserve. False if the request was cancelled before.
+ * If it was served at once, and @is_served is not NULL, that is set and the callback does not run.
  */
-static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand)
+static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand, bool *is_served)
 {
 	struct mempool2 *pool = waiter->pool;
 	bool queued, more = false;
@@ -127,12 +134,24 @@ static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand)
 	if (queued)
 		more = mp2_waiter_queue(waiter, hand);
 	waitq_unlock_irqrestore(pool, flags);
+	/*
+	 * If it was served, it was served last and is the first of the list. Not later: meanwhile
+	 * its callback may run on another CPU, and the next request of the waiter be served here.
+	 */
+	if (is_served && hand->completed->first == &waiter->completion) {
+		hand->completed->first = waiter->completion.next;
+		*is_served = true;
+	}
 	if (unlikely(more))
 		mp2_waiters_serve(pool, hand->completed);
 	return queued;
 }
 
-/* A cancelled request: take it off the queue and free the elements that it has collected. */
+/*
+ * A cancelled request: take it off the queue and free the elements that it has collected. The
+ * callbacks of other requests are deferred: the caller of mempool2_cancel() may hold locks that
+ * they take.
+ */
 static void async_abort(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
@@ -145,7 +164,7 @@ static void async_abort(struct mempool2_waiter *waiter)
 	waitq_unlock_irqrestore(pool, flags);
 	mp2_debug_wait_end(waiter);
 	limit_freed(pool, waiter->count - waiter->nr_missing);
-	mp2_pool_free_elems(pool, waiter->elems, waiter->count - waiter->nr_missing, false);
+	mp2_pool_free_elems(pool, waiter->elems, waiter->count - waiter->nr_missing, true);
 	waiter_set_idle(waiter);
 }
 
@@ -187,7 +206,8 @@ static void completion_run(struct completions *completions, struct mempool2_wait
 
 	if (READ_ONCE(waiter->state) == WAITER_SERVED)
 		callback_call(completions, waiter);
-	else if (READ_ONCE(waiter->state) == WAITER_SUBMITTED && async_enqueue(waiter, &hand))
+	else if (READ_ONCE(waiter->state) == WAITER_SUBMITTED &&
+		 async_enqueue(waiter, &hand, NULL))
 		mp2_callbacks_run(&completed);
 	else
 		async_abort(waiter);
@@ -249,10 +269,25 @@ static bool completions_run(struct completions *completions, bool is_late)
 	return false;
 }
 
+/* Run a batch of deferred completions, with preemption disabled. True if there are more. */
+static bool late_run_batch(struct deferred_completions *late)
+{
+	struct deferred_completions *before;
+	bool more;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return completions_run(&late->completions, true);
+	before = this_cpu_read(cpu_late_running);
+	this_cpu_write(cpu_late_running, late);
+	more = completions_run(&late->completions, true);
+	this_cpu_write(cpu_late_running, before);
+	return more;
+}
+
 /* Run deferred completions; leave what exceeds a batch to the thread. */
 static void late_run(struct deferred_completions *late)
 {
-	if (completions_run(&late->completions, true))
+	if (late_run_batch(late))
 		queue_work(completions_wq, &late->work);
 }
 
@@ -277,14 +312,16 @@ static void late_work(struct work_struct *work)
 
 /*
  * Defer a completion to an interrupt of this CPU; on PREEMPT_RT, to a thread of the workqueue. The
- * irq_work thread of PREEMPT_RT would not do: it is parked early while its CPU goes down.
+ * irq_work thread of PREEMPT_RT would not do: it is parked early while its CPU goes down. While
+ * deferred completions are running here this one joins them, and runs when the callback has
+ * returned.
  */
 static void completion_defer(struct mempool2_waiter *waiter)
 {
 	struct deferred_completions *late;
 
 	preempt_disable();
-	late = this_cpu_ptr(&cpu_late);
+	late = this_cpu_read(cpu_late_running) ?: this_cpu_ptr(&cpu_late);
 	llist_add(&waiter->completion, &late->completions.list);
 	/*
 	 * llist_add() is a full barrier: a context that is @running sees the new completion.
@@ -333,7 +370,7 @@ void mp2_callbacks_run(struct llist_head *completed)
 	 * In a deferred callback: defer these too. The CPU runs them when the callback has
 	 * returned.
 	 */
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late.completions.running)) {
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late_running)) {
 		for (; oldest && nr < BATCH; oldest = next, nr++) {
 			next = oldest->next;
 			llist_add(oldest, &this_cpu_ptr(&cpu_completions)->list);
@@ -387,7 +424,7 @@ static void completions_sync(void)
 		/* Before there is a workqueue no other context runs them. */
 		if (!completions_wq) {
 			preempt_disable();
-			completions_run(&late->completions, true);
+			late_run_batch(late);
 			preempt_enable();
 			continue;
 		}
@@ -516,7 +553,7 @@ int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *w
 {
 	struct llist_head completed = {};
 	struct handover hand = { .completed = &completed };
-	int err = -EINPROGRESS;
+	bool is_served = false;
 
 	init_waitqueue_func_entry(&waiter->entry, mp2_async_wake);
 	INIT_LIST_HEAD(&waiter->entry.entry);
@@ -532,22 +569,19 @@ int mp2_async_submit(struct mempool2 *pool, gfp_t gfp, struct mempool2_waiter *w
 	WRITE_ONCE(waiter->state, WAITER_SUBMITTED);
 	if (!can_lock_waitq()) {
 		completion_defer(waiter);
-		return err;
+		return -EINPROGRESS;
 	}
 
 	rcu_read_lock();
-	async_enqueue(waiter, &hand);
-	/* If the new request was served, it was served last and is the first of the list. */
-	if (!llist_empty(&completed) && completed.first == &waiter->completion) {
-		completed.first = waiter->completion.next;
+	async_enqueue(waiter, &hand, &is_served);
+	if (is_served) {
 		async_complete(waiter);
 		waiter_set_idle(waiter);
-		err = 0;
 	}
 	/* Deferred: the caller may hold locks that these callbacks take. */
 	mp2_callbacks_defer(&completed);
 	rcu_read_unlock();
-	return err;
+	return is_served ? 0 : -EINPROGRESS;
 }
 
 bool mempool2_cancel(struct mempool2_waiter *waiter)
@@ -575,8 +609,11 @@ bool mempool2_cancel_sync(struct mempool2_waiter *waiter)
 	bool cancelled = mempool2_cancel(waiter);
 
 	might_sleep();
-	/* Cheap for a waiter that is idle and of which no callback is running. */
-	while ((!cancelled || IS_ENABLED(CONFIG_PREEMPT_RT)) && callback_may_run(waiter)) {
+	/*
+	 * Even if the request was cancelled: a callback of the waiter that has made it may still be
+	 * running. Cheap for a waiter that is idle and of which no callback is running.
+	 */
+	while (callback_may_run(waiter)) {
 		/*
 		 * A retrier that calls the alloc function for the waiter runs the callback later.
 		 */

@@ -34,8 +34,8 @@
 /**
  * struct retrier - calls the alloc functions of some pools for their oldest requests
  *
- * @lock: protects the other members but @work; retrier_leave() clears @pool and @waiter without it.
- *	Nests in pool->wait.lock.
+ * @lock: protects the other members but @work; retrier_leave() clears @pool and @waiter, without it
+ *	where no request waits. Nests in pool->wait.lock.
  * @heads: requests that are the heads of their queues, without @waiter
  * @work: calls the alloc function for requests that are due
  * @next: when @work runs, in jiffies
@@ -263,7 +263,21 @@ static void retrier_free(struct mempool2 *pool, void *element, struct llist_head
 	rcu_read_lock();
 }
 
-/* Arm the retrier again for a request that still waits; add one that was served to @own. */
+/* The retrier is done with request and pool, which may end now. */
+static void retrier_leave(struct retrier *retrier)
+{
+	/* Pairs with retrier_asks_for(), in mp2_retry_sync(). */
+	smp_store_release(&retrier->waiter, NULL);
+	/* Pairs with retrier_uses(), in mp2_retry_sync_pool(). */
+	smp_store_release(&retrier->pool, NULL);
+}
+
+/*
+ * Arm the retrier again for a request that still waits; add one that was served to @own. The
+ * request that waits can be served, and its callback end the pool, as soon as the lock is free:
+ * leave before. Otherwise leave after the lock is free: the pool may have no waiter, and so no
+ * caller that needs the lock before the pool ends.
+ */
 static void retrier_put(struct retrier *retrier, struct llist_head *own)
 {
 	struct mempool2 *pool = retrier->pool;
@@ -273,23 +287,17 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 	waitq_lock_irqsave(pool, flags);
 	raw_spin_lock(&retrier->lock);
 	waiter = retrier_waiter(retrier);
-	if (waiter && waiter->nr_missing)
+	retrier->is_over = true;
+	if (waiter && waiter->nr_missing) {
 		retrier_add(retrier, waiter,
 			    min_t(unsigned long, 2 * waiter->pause, LONGEST_PAUSE));
-	else if (waiter && READ_ONCE(waiter->state) == WAITER_SERVED)
+		retrier_leave(retrier);
+	} else if (waiter && READ_ONCE(waiter->state) == WAITER_SERVED) {
 		llist_add(&waiter->completion, own);
-	retrier->is_over = true;
+	}
 	raw_spin_unlock(&retrier->lock);
 	waitq_unlock_irqrestore(pool, flags);
-}
-
-/* The retrier is done with request and pool, which may end now. */
-static void retrier_leave(struct retrier *retrier)
-{
-	/* Pairs with retrier_asks_for(), in mp2_retry_sync(). */
-	smp_store_release(&retrier->waiter, NULL);
-	/* Pairs with retrier_uses(), in mp2_retry_sync_pool(). */
-	smp_store_release(&retrier->pool, NULL);
+	retrier_leave(retrier);
 	wake_up_all(&retriers_back);
 }
 
@@ -319,7 +327,6 @@ static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
 	if (element)
 		retrier_free(pool, element, &completed);
 	retrier_put(retrier, &own);
-	retrier_leave(retrier);
 	/* Last: a callback may end the pool. */
 	mp2_callbacks_run(&own);
 	mp2_callbacks_run(&completed);

@@ -2,6 +2,7 @@
 /*
  * Tests of mempool2: requests by code that may not sleep, which get their elements in a callback
  */
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -11,6 +12,7 @@
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 
 #include "fixture.h"
 
@@ -413,13 +415,18 @@ static void caller_gives_late(struct caller *caller)
 	caller->elems[0] = NULL;
 }
 
+/* With interrupts off, as if with a lock that the callback of the next request takes. */
 static void caller_cancels_when_locked(struct caller *caller)
 {
 	struct request *request = caller->fx->src.hook_arg;
+	unsigned long flags;
 
 	while (!spin_is_locked(&caller->pool->wait.lock) && !READ_ONCE(caller->fx->stop))
 		cond_resched();
+	local_irq_save(flags);
 	caller->ret = mempool2_cancel(&request->waiter);
+	caller->count = atomic_read(&request[1].nr_calls);
+	local_irq_restore(flags);
 }
 
 static void request_cancelled_while_it_is_served_passes_the_element_on(struct kunit *test)
@@ -427,31 +434,186 @@ static void request_cancelled_while_it_is_served_passes_the_element_on(struct ku
 	int cpu = cpumask_first(cpu_online_mask);
 	struct fixture *fx = test->priv;
 	struct caller *giver, *other;
-	static struct request request;
-	void *element;
+	static struct request requests[2];
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
 	fixture_pool(fx, 1);
-	source_fail(&fx->src);
-	element = mempool2_alloc_preallocated(&fx->pool);
-	request_queue(fx, &request, 1);
-	fx->src.hook_arg = &request;
+	fixture_drain(fx);
+	request_queue(fx, &requests[0], 1);
+	request_queue(fx, &requests[1], 1);
+	fx->src.hook_arg = requests;
 	other = caller_add(fx, caller_cancels_when_locked);
 	caller_run(other, cpu);
 	giver = caller_add(fx, caller_gives_late);
-	giver->elems[0] = element;
+	giver->elems[0] = fx->held[--fx->nr_held];
 	caller_run(giver, cpumask_next(cpu, cpu_online_mask));
 	KUNIT_EXPECT_TRUE(test, caller_returns(giver));
 	WRITE_ONCE(fx->stop, true);
 	KUNIT_EXPECT_TRUE(test, caller_returns(other));
+	KUNIT_EXPECT_EQ(test, other->count, 0);
 	/* Either the callback or the cancellation wins. In both cases the element is not lost. */
-	if (other->ret) {
-		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
-	} else {
-		KUNIT_EXPECT_TRUE(test, callback_ran(&request));
-		mempool2_free(element, &fx->pool);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&requests[other->ret]));
+	if (!other->ret)
+		KUNIT_EXPECT_TRUE(test, mempool2_cancel_sync(&requests[1].waiter));
+	request_keep(fx, &requests[other->ret]);
+}
+
+/*
+ * An interrupt of a CPU at the moment when it has dropped the lock of the queue: another CPU holds
+ * the lock until the first one spins on it, with interrupts disabled, and sends the interrupt then.
+ *
+ * @cpu: the CPU that is interrupted
+ * @step: 1 the other CPU may come, 2 it has come and 3 it may take the lock
+ * @asker: not this task, if set
+ * @csd: what the interrupt does
+ */
+struct ambush {
+	int			cpu;
+	int			step;
+	struct task_struct	*asker;
+	call_single_data_t	csd;
+};
+
+/* No thread of this CPU runs meanwhile. */
+#define spins_until(condition)							\
+({										\
+	int __spins;								\
+										\
+	for (__spins = 0; __spins < 100000 && !(condition); __spins++)		\
+		udelay(100);							\
+	__spins < 100000;							\
+})
+
+static void caller_lies_in_ambush(struct caller *caller)
+{
+	struct ambush *ambush = caller->elems[0];
+	unsigned long flags;
+	int i;
+
+	caller->elems[0] = NULL;
+	if (!comes_true(READ_ONCE(ambush->step) == 1, 10 * HZ))
+		return;
+	set_cpus_allowed_ptr(current, cpumask_of(cpumask_any_but(cpu_online_mask, ambush->cpu)));
+	preempt_disable();
+	WRITE_ONCE(ambush->step, 2);
+	if (spins_until(READ_ONCE(ambush->step) == 3)) {
+		spin_lock_irqsave(&caller->pool->wait.lock, flags);
+		for (i = 0; i < 200; i++)
+			mdelay(1);
+		caller->ret = !smp_call_function_single_async(ambush->cpu, &ambush->csd);
+		spin_unlock_irqrestore(&caller->pool->wait.lock, flags);
 	}
+	preempt_enable();
+}
+
+/* On the CPU that will take the lock, which the caller does at once then. */
+static void ambush_enter(struct ambush *ambush, struct mempool2 *pool)
+{
+	int i;
+
+	ambush->cpu = raw_smp_processor_id();
+	WRITE_ONCE(ambush->step, 1);
+	/* The thread of the other CPU may have to leave this one. */
+	for (i = 0; i < 100000 && READ_ONCE(ambush->step) != 2; i++) {
+		cond_resched();
+		udelay(100);
+	}
+	preempt_disable();
+	ambush->cpu = smp_processor_id();
+	WRITE_ONCE(ambush->step, 3);
+	spins_until(spin_is_locked(&pool->wait.lock));
+	preempt_enable();
+}
+
+/* Start the thread of the other CPU. */
+static struct caller *ambush_lay(struct fixture *fx, struct ambush *ambush, smp_call_func_t fn,
+				 void *arg)
+{
+	struct caller *caller = caller_add(fx, caller_lies_in_ambush);
+
+	memset(ambush, 0, sizeof(*ambush));
+	ambush->csd.func = fn;
+	ambush->csd.info = arg;
+	caller->elems[0] = ambush;
+	caller_run(caller, ANY_CPU);
+	return caller;
+}
+
+/*
+ * A request queues behind three for which there are elements. After it has dropped the lock, and
+ * before it serves more, its callback runs, requests again with the same waiter and is served: by a
+ * callback too, since the first call has been answered.
+ */
+static void *last_element;
+
+static void request_again_once(struct request *request)
+{
+	if (atomic_read(&request->nr_calls) > 1)
+		return;
+	request->elems[1] = request->got[0];
+	request->result = request_make(request);
+}
+
+static void serve_and_park_in_irq(void *arg)
+{
+	struct fixture *fx = arg;
+
+	fixture_put(fx);
+	park_unseen(&fx->pool, last_element);
+}
+
+static void caller_requests_in_ambush(struct caller *caller)
+{
+	struct request *request = caller->fx->src.hook_arg;
+	struct ambush *ambush = caller->elems[0];
+
+	caller->elems[0] = NULL;
+	ambush_enter(ambush, caller->pool);
+	caller->ret = request_make(request);
+}
+
+static void request_is_answered_once_if_its_function_requests_again(struct kunit *test)
+{
+	static struct request before[3], request;
+	struct caller *caller, *other;
+	struct fixture *fx = test->priv;
+	static struct ambush ambush;
+	int i;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: no interrupt takes the lock of the queue");
+	fixture_pool(fx, 5);
+	fixture_drain(fx);
+	last_element = fx->held[--fx->nr_held];
+	for (i = 0; i < 3; i++)
+		request_queue(fx, &before[i], 1);
+	for (i = 0; i < 3; i++)
+		park_unseen(&fx->pool, fx->held[--fx->nr_held]);
+	request_init(fx, &request, 1);
+	request.then = request_again_once;
+	fx->src.pool = NULL;
+	fx->src.hook_arg = &request;
+	other = ambush_lay(fx, &ambush, serve_and_park_in_irq, fx);
+	caller = caller_add(fx, caller_requests_in_ambush);
+	caller->elems[0] = &ambush;
+	caller_run(caller, cpumask_first(cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, caller_returns(other));
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_EQ(test, other->ret, 1L);
+	KUNIT_EXPECT_EQ(test, caller->ret, (long)-EINPROGRESS);
+	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&request.nr_calls) == 2, TIMEOUT));
+	mempool2_cancel_sync(&request.waiter);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, callback_ran(&before[i]));
+		request_keep(fx, &before[i]);
+	}
+	/* What the first callback got, and the second one or the call. */
+	fixture_hold(fx, request.elems[1]);
+	fixture_hold(fx, caller->ret ? request.got[0] : request.elems[0]);
 }
 
 /* The order of the queue */
@@ -592,11 +754,12 @@ static void request_serves_all_beside_whom_elements_rest(struct kunit *test)
 	while (fx->nr_held)
 		park_unseen(&fx->pool, fx->held[--fx->nr_held]);
 	request_init(fx, &request, 1);
-	KUNIT_EXPECT_EQ(test, request_make(&request), 0);
+	/* Served last, after the lock was dropped, when any CPU may serve it: by its callback. */
+	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	KUNIT_EXPECT_FALSE(test, mempool2_cancel_sync(&request.waiter));
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
-	if (request.elems[0])
-		fixture_hold(fx, request.elems[0]);
+	request_keep(fx, &request);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
 }
 
@@ -849,6 +1012,52 @@ static void cancel_sync_waits_for_the_function(struct kunit *test)
 	request_keep(fx, &request);
 }
 
+/* The same, if the callback has made a request again, which is cancelled. */
+static void request_again_and_dawdle(struct request *request)
+{
+	WRITE_ONCE(request->result, request_make(request));
+	dawdle(request);
+}
+
+static void caller_cancels_next_sync(struct caller *caller)
+{
+	struct request *request = caller->elems[0];
+
+	caller->elems[0] = NULL;
+	while (!READ_ONCE(request->result))
+		schedule_timeout_uninterruptible(1);
+	request->cancelled = mempool2_cancel_sync(&request->waiter);
+	caller->ret = READ_ONCE(callback_has_returned);
+}
+
+static void cancel_sync_waits_for_the_function_that_requested_again(struct kunit *test)
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct caller *put, *cancel;
+	static struct request request;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, &request, 1);
+	request.then = request_again_and_dawdle;
+	callback_has_returned = false;
+	/* This thread first, as above. */
+	cancel = caller_add(fx, caller_cancels_next_sync);
+	cancel->elems[0] = &request;
+	caller_run(cancel, cpu);
+	put = caller_add(fx, caller_put);
+	caller_run(put, cpumask_next(cpu, cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, caller_returns(put));
+	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
+	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, request.cancelled);
+	KUNIT_EXPECT_EQ(test, cancel->ret, 1L);
+	request_keep(fx, &request);
+}
+
 /* What callbacks may do */
 
 static void request_again(struct request *request)
@@ -952,6 +1161,60 @@ static void functions_that_free_do_not_nest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	kvfree(requests);
 }
+
+#if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_SMP)
+/* A thread runs most of them, on another CPU after its own was taken away. */
+static void take_time_and_count_nesting(struct request *request)
+{
+	udelay(200);
+	free_and_count_nesting(request);
+}
+
+static void functions_do_not_nest_when_their_cpu_is_taken_away(struct kunit *test)
+{
+	int cpu = cpumask_last(cpu_online_mask), err;
+	struct fixture *fx = test->priv;
+	struct request *requests;
+	struct caller *put;
+	int i, nr = 5000;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	requests = kvcalloc(nr, sizeof(*requests), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, requests);
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	atomic_set(&nesting, 0);
+	atomic_set(&max_nesting, 0);
+	for (i = 0; i < nr; i++) {
+		request_init(fx, &requests[i], 1);
+		requests[i].then = take_time_and_count_nesting;
+		if (request_make(&requests[i]) != -EINPROGRESS)
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, nr);
+	put = caller_add(fx, caller_put);
+	caller_run(put, cpu);
+	KUNIT_EXPECT_TRUE(test, caller_returns(put));
+	err = remove_cpu(cpu);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 0));
+	for (i = 0; i < nr; i++)
+		if (!callback_ran(&requests[i]))
+			break;
+	KUNIT_EXPECT_EQ(test, i, nr);
+	mempool2_cancel_sync(&requests[nr - 1].waiter);
+	KUNIT_EXPECT_EQ(test, atomic_read(&max_nesting), 1);
+	kvfree(requests);
+	if (err)
+		kunit_skip(test, "CPU %d cannot be taken away", cpu);
+	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+}
+#else
+static void functions_do_not_nest_when_their_cpu_is_taken_away(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_HOTPLUG_CPU");
+}
+#endif
 
 /*
  * A callback that requests again with the same waiter, and is handed another element, before it
@@ -2080,6 +2343,50 @@ static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
 }
 
+/*
+ * The same in an interrupt that comes when the retrier has found no memory and has just dropped the
+ * lock. It must not wait for the retrier, which it has interrupted.
+ */
+static void ask_in_ambush(struct source *src, gfp_t gfp_mask)
+{
+	struct ambush *ambush = src->hook_arg;
+
+	if (current != ambush->asker && !ambush->step)
+		ambush_enter(ambush, src->pool);
+}
+
+static void put_in_irq(void *arg)
+{
+	fixture_put(arg);
+}
+
+static void function_may_end_the_pool_when_a_retry_has_just_ended(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static struct request request;
+	static struct ambush ambush;
+	struct caller *other;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: no callback may end a pool");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	other = ambush_lay(fx, &ambush, put_in_irq, fx);
+	ambush.asker = current;
+	fx->src.hook_arg = &ambush;
+	fx->src.hook = ask_in_ambush;
+	request_queue_with(fx, &request, GFP_NOWAIT);
+	request.then = free_and_exit;
+	KUNIT_EXPECT_TRUE(test, caller_returns(other));
+	KUNIT_EXPECT_EQ(test, other->ret, 1L);
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
+	mempool2_cancel_sync(&request.waiter);
+	KUNIT_EXPECT_EQ(test, request.result, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
+}
+
 static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -2207,6 +2514,7 @@ static struct kunit_case async_cases[] = {
 			 context_gen_params),
 	KUNIT_CASE_PARAM(element_freed_after_a_cancel_is_not_lost, context_gen_params),
 	KUNIT_CASE(request_cancelled_while_it_is_served_passes_the_element_on),
+	KUNIT_CASE(request_is_answered_once_if_its_function_requests_again),
 	KUNIT_CASE(requests_and_sleepers_are_served_in_turn),
 	KUNIT_CASE(functions_are_called_in_the_order_of_their_requests),
 	KUNIT_CASE(no_caller_overtakes_a_request),
@@ -2226,9 +2534,11 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(cancelled_waiter_can_be_used_again),
 	KUNIT_CASE(waiter_in_use_is_refused),
 	KUNIT_CASE(cancel_sync_waits_for_the_function),
+	KUNIT_CASE(cancel_sync_waits_for_the_function_that_requested_again),
 	KUNIT_CASE(function_may_free_and_request_again),
 	KUNIT_CASE_PARAM(function_may_free_the_waiter, context_gen_params),
 	KUNIT_CASE(functions_that_free_do_not_nest),
+	KUNIT_CASE_SLOW(functions_do_not_nest_when_their_cpu_is_taken_away),
 	KUNIT_CASE(element_stays_the_functions_when_the_waiter_is_used_again),
 	KUNIT_CASE(cancel_sync_waits_for_the_last_of_many),
 	KUNIT_CASE(one_free_calls_no_more_functions_than_a_batch),
@@ -2253,6 +2563,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(end_of_a_pool_waits_for_the_alloc_function),
 	KUNIT_CASE(request_served_while_it_is_retried_is_called_after_that),
 	KUNIT_CASE(function_of_a_retried_request_may_end_the_pool),
+	KUNIT_CASE(function_may_end_the_pool_when_a_retry_has_just_ended),
 	KUNIT_CASE(waiter_is_used_again_while_the_last_request_is_retried),
 	KUNIT_CASE(request_without_a_function_is_refused),
 	KUNIT_CASE(bulk_request_without_a_function_is_refused),
