@@ -19,6 +19,7 @@
 #include <linux/export.h>
 #include <linux/jump_label.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -238,8 +239,11 @@ void mp2_ext_ended(struct mempool2_reserve *reserve)
 	if (ext) {
 		nr_instrumented -= ext->is_instrumented;
 		was_last = ext->is_instrumented && !nr_instrumented;
-		/* Files in debugfs lead to the ext, or stall_watch() may be using it. */
-		is_kept = ext->id || ext->features & FEATURE_STALL;
+		/*
+		 * Files in debugfs lead to the ext, or stall_watch() may be using it, or its end
+		 * may sleep, in vfree().
+		 */
+		is_kept = ext->id || ext->features & FEATURE_STALL || is_vmalloc_addr(ext->table);
 		if (is_kept)
 			list_add_tail(&ext->dead, &dead_exts);
 	}

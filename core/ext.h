@@ -101,6 +101,8 @@ struct mempool2_record;
  * @records: hash table by address of the element, %NULL if there are no records or addresses
  *	do not identify elements
  * @records_mask: number of hash buckets, less one
+ * @old_mask: number of hash buckets of @old_table, less one
+ * @old_table: smaller hash table that @records replaces, %NULL once all records are moved
  * @unused: records without an element
  * @chunks: memory of all records
  * @nr_records: number of records in @chunks
@@ -136,6 +138,8 @@ struct mempool2_ext {
 	struct hlist_head	*table;
 	struct hlist_head	*records;
 	unsigned int		records_mask;
+	unsigned int		old_mask;
+	struct hlist_head	*old_table;
 	struct hlist_head	unused;
 	struct list_head	chunks;
 	unsigned int		nr_records;

@@ -122,16 +122,24 @@ void mp2_stack_show(struct seq_file *file, u32 stack)
  */
 
 #define RECORDS_IN_CHUNK	32
+/* kvmalloc() warns of a size above INT_MAX. */
+#define RECORDS_MAX_BITS	27
 
 struct mempool2_chunk {
 	struct list_head	list;
 	struct mempool2_record	records[RECORDS_IN_CHUNK];
 };
 
+/* Not hash_ptr(): on 32-bit CPUs the low bits of all its 32 are those of the address. */
+static __always_inline unsigned int record_hash(const void *element)
+{
+	return (u64)(unsigned long)element * GOLDEN_RATIO_64 >> 32;
+}
+
 static __always_inline struct hlist_head *record_list(struct mempool2_ext *ext,
 						      const void *element)
 {
-	return &ext->records[hash_ptr(element, 32) & ext->records_mask];
+	return &ext->records[record_hash(element) & ext->records_mask];
 }
 
 /*
@@ -144,15 +152,38 @@ static void records_give_up(struct mempool2_ext *ext)
 	ext->records = NULL;
 }
 
+static void record_move(struct mempool2_ext *ext, struct mempool2_record *record)
+{
+	hlist_del(&record->node);
+	hlist_add_head(&record->node, record_list(ext, record->element));
+}
+
+/* Move the record of @element if records_move() has not come to it. Returns false for none. */
+static noinline bool record_move_early(struct mempool2_ext *ext, const void *element)
+{
+	struct hlist_head *list = &ext->old_table[record_hash(element) & ext->old_mask];
+	struct mempool2_record *record;
+
+	hlist_for_each_entry(record, list, node) {
+		if (record->element == element) {
+			record_move(ext, record);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Called with ext->lock held. */
 static __always_inline struct mempool2_record *record_find(struct mempool2_ext *ext,
 							   const void *element)
 {
 	struct mempool2_record *record;
 
-	hlist_for_each_entry(record, record_list(ext, element), node)
-		if (record->element == element)
-			return record;
+	do {
+		hlist_for_each_entry(record, record_list(ext, element), node)
+			if (record->element == element)
+				return record;
+	} while (unlikely(ext->old_table) && record_move_early(ext, element));
 	return NULL;
 }
 
@@ -189,30 +220,75 @@ static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record
 	ext->nr_used--;
 }
 
+/* Move all records from the old table to the new one, a batch at a time. */
+static void records_move(struct mempool2_ext *ext)
+{
+	struct hlist_head *old = ext->old_table;
+	unsigned int i = 0, nr;
+	unsigned long flags;
+	bool more;
+
+	do {
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		for (nr = 0; nr < BATCH; nr++) {
+			more = ext->records && i <= ext->old_mask;
+			if (!more)
+				break;
+			if (hlist_empty(&old[i])) {
+				i++;
+				continue;
+			}
+			record_move(ext, hlist_entry(old[i].first, struct mempool2_record, node));
+		}
+		if (!more)
+			ext->old_table = NULL;
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+		cond_resched();
+	} while (more);
+	kvfree(old);
+}
+
+/* Replace the hash table, if there is one, by a larger one of @mask + 1 buckets. */
+static int records_make_table(struct mempool2_ext *ext, unsigned int mask, gfp_t gfp)
+{
+	struct hlist_head *table;
+	unsigned long flags;
+
+	/* As in mp2_reserve_create(). */
+	if (gfpflags_allow_blocking(gfp))
+		table = kvcalloc(mask + 1UL, sizeof(*table), gfp | __GFP_NOWARN);
+	else
+		table = kcalloc(mask + 1UL, sizeof(*table), gfp | __GFP_NOWARN);
+	if (!table)
+		return -ENOMEM;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	ext->old_table = ext->table;
+	ext->old_mask = ext->records_mask;
+	ext->table = table;
+	ext->repeats |= ext->elements.alike == ALIKE_SOME;
+	ext->distinct |= ext->elements.alike == ALIKE_NOT_ALL;
+	ext->records = ext->repeats ? NULL : table;
+	ext->records_mask = mask;
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+	if (ext->old_table)
+		records_move(ext);
+	return 0;
+}
+
 /*
  * Allocate records for a reserve of @nr_slots elements: twice as many, as others may take the
- * place of elements in flight. A smaller reserve keeps the records of a larger one.
+ * place of elements in flight. A smaller reserve keeps the records of a larger one. Without memory
+ * for a larger table there are no more records either: a bucket has few records, however large
+ * the pool is, so that finding one takes no longer.
  */
 int mp2_records_alloc(struct mempool2_ext *ext, unsigned int nr_slots, gfp_t gfp)
 {
-	unsigned int bits = clamp(ilog2(nr_slots) + 2, 4, 16), i;
+	unsigned int mask = (1U << clamp(ilog2(nr_slots) + 2, 4, RECORDS_MAX_BITS)) - 1, i;
 	struct mempool2_chunk *chunk;
-	struct hlist_head *records;
 	unsigned long flags;
 
-	if (!ext->table) {
-		records = kcalloc(1UL << bits, sizeof(*records), gfp);
-		if (!records)
-			return -ENOMEM;
-		raw_spin_lock_irqsave(&ext->lock, flags);
-		ext->table = records;
-		ext->repeats |= ext->elements.alike == ALIKE_SOME;
-		ext->distinct |= ext->elements.alike == ALIKE_NOT_ALL;
-		if (!ext->repeats)
-			ext->records = records;
-		ext->records_mask = (1U << bits) - 1;
-		raw_spin_unlock_irqrestore(&ext->lock, flags);
-	}
+	if (ext->records_mask < mask && records_make_table(ext, mask, gfp))
+		return -ENOMEM;
 	while (ext->nr_records < 2 * nr_slots) {
 		chunk = kmalloc(sizeof(*chunk), gfp);
 		if (!chunk)
@@ -251,19 +327,20 @@ void mp2_records_free(struct mempool2_ext *ext)
 
 	list_for_each_entry_safe(chunk, next, &chunks, list)
 		kfree(chunk);
-	kfree(records);
+	kvfree(records);
 }
 
-/* Copy from a batch of hash buckets, beginning with bucket *@i. */
+/* Copy from a batch of hash buckets and records, beginning with bucket *@i. */
 static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
 				      const struct task_struct *task,
 				      struct mempool2_record *copies, unsigned int max)
 {
-	unsigned int nr = 0, end = *i + BATCH;
+	unsigned int nr = 0, nr_seen = 0;
 	struct mempool2_record *record;
 
-	for (; *i < end && *i <= ext->records_mask; (*i)++) {
+	for (; nr_seen < BATCH && *i <= ext->records_mask; (*i)++, nr_seen++) {
 		hlist_for_each_entry(record, &ext->records[*i], node) {
+			nr_seen++;
 			if (nr < max && !record->is_parked && (!task || record->task == task))
 				copies[nr++] = *record;
 		}
@@ -273,8 +350,8 @@ static unsigned int records_copy_some(struct mempool2_ext *ext, unsigned int *i,
 
 /*
  * Copy up to @max records of elements in flight, taken by @task or, if it is %NULL, by any
- * caller. The lock is held for a batch of buckets at a time, so as not to hold off allocations;
- * in between records may change or go.
+ * caller. The lock is held for a batch at a time, so as not to hold off allocations; in between
+ * records may change or go, and those that records_move() has not come to are left out.
  */
 unsigned int mp2_records_copy(struct mempool2_ext *ext, const struct task_struct *task,
 			      struct mempool2_record *copies, unsigned int max)
@@ -380,23 +457,25 @@ void mp2_record_swept(struct mempool2_ext *ext, void *element)
 		record_set(ext, record, element, true, 0, 0);
 }
 
-/* Records of parked elements may be stale. The lock is held for a batch of buckets at a time. */
+/* Records of parked elements may be stale. The lock is held for a batch at a time. */
 void mp2_records_drop_parked(struct mempool2_ext *ext)
 {
 	struct mempool2_record *record;
-	unsigned int i = 0, end;
 	struct hlist_node *next;
+	unsigned int i = 0, nr;
 	bool more;
 
 	do {
 		raw_spin_lock_irq(&ext->lock);
-		for (end = i + BATCH; i < end; i++) {
+		for (nr = 0; nr < BATCH; nr++, i++) {
 			more = ext->records && i <= ext->records_mask;
 			if (!more)
 				break;
-			hlist_for_each_entry_safe(record, next, &ext->records[i], node)
+			hlist_for_each_entry_safe(record, next, &ext->records[i], node) {
+				nr++;
 				if (record->is_parked)
 					record_drop(ext, record);
+			}
 		}
 		raw_spin_unlock_irq(&ext->lock);
 		cond_resched();

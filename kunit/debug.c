@@ -891,6 +891,80 @@ static void pool_made_with_interrupts_off_leaves_them_off(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mempool2_initialized(&fx->spare));
 }
 
+/* Owner records */
+
+/* How many records are in the hash table, and in one of its buckets at the most? */
+static unsigned int records_count(const struct mempool2_ext *ext, unsigned int *longest)
+{
+	unsigned int i, nr, sum = 0;
+	struct hlist_node *node;
+
+	*longest = 0;
+	for (i = 0; i <= ext->records_mask; i++) {
+		nr = 0;
+		hlist_for_each(node, &ext->records[i])
+			nr++;
+		*longest = max(*longest, nr);
+		sum += nr;
+	}
+	return sum;
+}
+
+static void grown_pool_has_short_buckets(struct kunit *test)
+{
+	unsigned int nr, size, nr_grown = 4096, longest;
+	struct fixture *fx = test->priv;
+	struct mempool2_reserve *reserve;
+	void **elems;
+
+	elems = kunit_kcalloc(test, nr_grown, sizeof(*elems), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, elems);
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 64), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_DOUBLE), 0);
+	for (size = 1; size <= nr_grown; size *= 8) {
+		KUNIT_ASSERT_EQ(test, mempool2_resize(&fx->spare, size), 0);
+		for (nr = 0; nr < size; nr++)
+			elems[nr] = mempool2_alloc_preallocated(&fx->spare);
+		while (nr)
+			mempool2_free(elems[--nr], &fx->spare);
+	}
+	reserve = rcu_access_pointer(fx->spare.reserve);
+	/* Each element has one record, and its record was found after each growth. */
+	KUNIT_EXPECT_EQ(test, records_count(reserve->ext, &longest), nr_grown);
+	/* There are more buckets than records. */
+	KUNIT_EXPECT_LT(test, longest, 16u);
+	mempool2_free(elems[0], &fx->spare);
+	expect_report(fx, "double free", __func__);
+}
+
+static void unmoved_record_is_found(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct mempool2_reserve *reserve;
+	struct hlist_head *old, *table;
+	struct mempool2_ext *ext;
+	void *element;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 64), 0);
+	element = mempool2_alloc_preallocated(&fx->spare);
+	mempool2_free(element, &fx->spare);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_DOUBLE), 0);
+	reserve = rcu_access_pointer(fx->spare.reserve);
+	ext = reserve->ext;
+	table = kcalloc(ext->records_mask + 1, sizeof(*table), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	/* As when a larger table has just replaced this one. */
+	old = ext->table;
+	ext->old_table = old;
+	ext->old_mask = ext->records_mask;
+	ext->table = table;
+	ext->records = table;
+	mempool2_free(element, &fx->spare);
+	ext->old_table = NULL;
+	kvfree(old);
+	expect_report(fx, "double free", __func__);
+}
+
 /* Misuse by callers */
 
 static void switches_refuse_an_uninitialized_pool(struct kunit *test)
@@ -966,6 +1040,8 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_SLOW(checks_are_switched_while_callers_empty_and_fill_the_store),
 	KUNIT_CASE_SLOW(checks_are_switched_while_the_pool_is_resized),
 	KUNIT_CASE(pool_made_with_interrupts_off_leaves_them_off),
+	KUNIT_CASE(grown_pool_has_short_buckets),
+	KUNIT_CASE(unmoved_record_is_found),
 	KUNIT_CASE(switches_refuse_an_uninitialized_pool),
 	KUNIT_CASE(unknown_check_is_einval),
 	KUNIT_CASE(stall_timeout_of_more_than_a_day_is_einval),
