@@ -109,7 +109,6 @@ struct mempool2_record;
  * @nr_used: number of records with an element
  * @nr_missed: how often @unused had no record for an element
  * @distinct: elements with different addresses were seen
- * @since_made: there are records since the pool was created
  * @repeats: elements with equal addresses were seen
  * @id: number and name of the directory in debugfs, 0 if there is none
  * @dir: the directory
@@ -146,7 +145,6 @@ struct mempool2_ext {
 	unsigned int		nr_used;
 	unsigned int		nr_missed;
 	bool			distinct;
-	bool			since_made;
 	bool			repeats;
 
 	unsigned int		id;

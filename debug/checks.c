@@ -362,7 +362,6 @@ void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp)
 		mp2_ext_drop(ext);
 		return;
 	}
-	ext->since_made = true;
 	spin_lock_irqsave(&mp2_registry_lock, flags);
 	/* The parameter may have changed meanwhile, and mp2_instrumented with it. */
 	checks = mp2_checks_for_new & possible;

@@ -321,7 +321,6 @@ void mp2_records_free(struct mempool2_ext *ext)
 	ext->nr_records = 0;
 	ext->nr_used = 0;
 	ext->distinct = false;
-	ext->since_made = false;
 	WRITE_ONCE(ext->nr_missed, 0);
 	raw_spin_unlock_irqrestore(&ext->lock, flags);
 
@@ -554,15 +553,14 @@ void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int n
 
 /*
  * An element is freed that is parked according to its record. Either this is a double free, or
- * the element is another one with the same address, in flight since before there were records.
- * The latter cannot be if elements are memory and not all of them are equal: then each comes
- * from an allocator, which returns distinct addresses.
+ * the element is another one with the same address: in flight since before there were records,
+ * or not from the pool. The latter cannot be if elements are memory and not all of them are
+ * equal: then each comes from an allocator, which returns distinct addresses.
  */
 static noinline bool records_freed_twice(const struct mempool2 *pool, struct mempool2_ext *ext,
 					 const void *element)
 {
-	if (mp2_pool_may_repeat(pool) && !ext->since_made &&
-	    (!ext->distinct || !is_memory(element))) {
+	if (mp2_pool_may_repeat(pool) && (!ext->distinct || !is_memory(element))) {
 		records_give_up(ext);
 		return false;
 	}

@@ -744,6 +744,27 @@ static void equal_elements_are_left_alone(struct kunit *test)
 	expect_no_warning(fx);
 }
 
+/* A reserve of one element does not tell whether elements are equal. */
+static void equal_element_from_elsewhere_is_left_alone(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct permits permits = { .address = (unsigned long)fx };
+	int min_nr;
+
+	for (min_nr = 0; min_nr <= 1; min_nr++) {
+		atomic_set(&permits.nr_left, 1);
+		KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, min_nr, permit_alloc, permit_free,
+						    &permits), 0);
+		KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+		KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_left), 0);
+		mempool2_free((void *)permits.address, &fx->spare);
+		KUNIT_EXPECT_EQ(test, atomic_read(&permits.nr_left), 1);
+		KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 1);
+		mempool2_exit(&fx->spare);
+	}
+	expect_no_warning(fx);
+}
+
 static void pool_of_no_size_is_left_alone(struct fixture *fx)
 {
 	struct kunit *test = fx->test;
@@ -852,6 +873,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(memory_of_destroyed_pools_is_freed_at_last),
 	KUNIT_CASE(foreign_elements_are_never_reported),
 	KUNIT_CASE_PARAM(equal_elements_are_left_alone, permit_case_gen_params),
+	KUNIT_CASE(equal_element_from_elsewhere_is_left_alone),
 	KUNIT_CASE(memory_of_no_size_is_left_alone),
 	KUNIT_CASE_SLOW(checks_can_be_switched_off_while_callers_begin_to_wait),
 	KUNIT_CASE(element_that_comes_back_by_another_way_is_not_reported),
