@@ -904,7 +904,8 @@ bool mempool2_cancel(struct mempool2_waiter *waiter);
  *
  * When this returns, neither @waiter nor its array is in use, the pool is not in use for them, and
  * the callback is not running; unless a new request is made with @waiter after this call has begun,
- * which the caller has to prevent. Call it before the waiter, the array, the code of the callback or the pool is freed.
+ * which the caller has to prevent. Call it before the waiter, the array, the code of the callback
+ * or the pool is freed.
  *
  * Waits for the alloc function if a thread is in it for the request. Otherwise waits only if the
  * callback is about to be called or is running: for a grace period of RCU, and for the callbacks
