@@ -881,7 +881,7 @@ int mempool2_alloc_bulk_async_noprof(struct mempool2 *pool, gfp_t gfp_mask,
  *
  * Must not run beside the call that makes the request. Elements that the request has collected, or
  * is given at this moment, are freed as by mempool2_free(), but the callbacks of other requests are
- * left to an interrupt.
+ * left to an interrupt or a thread.
  *
  * After true the caller may use @waiter and the array for the elements again. One exception: on
  * PREEMPT_RT, if the request was made or cancelled with interrupts or preemption disabled, only

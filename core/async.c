@@ -12,8 +12,8 @@
  * and leaves that request's callback to its own caller, so that callbacks never nest. Callbacks
  * that free and request again would run for ever, so what exceeds a batch is deferred to an
  * irq_work, and what exceeds a batch there to a thread of a workqueue. A call that asks for
- * elements and does not wait defers all callbacks, because its caller may hold locks that the
- * callbacks take; a task that waits runs them.
+ * elements and does not wait, or cancels a request, defers all callbacks, because its caller may
+ * hold locks that the callbacks take; a task that waits runs them.
  *
  * On PREEMPT_RT a thread runs all callbacks. A thread also queues and dequeues requests for callers
  * that may not take pool->wait.lock there, which is a sleeping lock.

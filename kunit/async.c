@@ -957,15 +957,22 @@ static void waiter_in_use_is_refused(struct kunit *test)
 	request_keep(fx, &request);
 }
 
-static bool callback_has_returned;
+static bool callback_dawdles, callback_has_returned;
 
 static void dawdle(struct request *request)
 {
 	unsigned int i;
 
+	WRITE_ONCE(callback_dawdles, true);
 	for (i = 0; i < 200; i++)
 		mdelay(1);
 	WRITE_ONCE(callback_has_returned, true);
+}
+
+static void request_again_and_dawdle(struct request *request)
+{
+	request->result = request_make(request);
+	dawdle(request);
 }
 
 static void caller_put(struct caller *caller)
@@ -979,83 +986,55 @@ static void caller_cancel_sync(struct caller *caller)
 	struct request *request = caller->elems[0];
 
 	caller->elems[0] = NULL;
-	while (!atomic_read(&request->nr_calls))
+	while (!READ_ONCE(callback_dawdles))
 		schedule_timeout_uninterruptible(1);
 	request->cancelled = mempool2_cancel_sync(&request->waiter);
 	caller->ret = READ_ONCE(callback_has_returned);
+}
+
+/* Cancel a request while its callback does @then on another CPU, which must have returned then. */
+static void request_cancel_when_called(struct kunit *test, struct request *request,
+				       void (*then)(struct request *request))
+{
+	int cpu = cpumask_first(cpu_online_mask);
+	struct fixture *fx = test->priv;
+	struct caller *put, *cancel;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	request_queue(fx, request, 1);
+	request->then = then;
+	callback_dawdles = false;
+	callback_has_returned = false;
+	/* Start this thread first: none can start on a CPU on which the callback is running. */
+	cancel = caller_add(fx, caller_cancel_sync);
+	cancel->elems[0] = request;
+	caller_run(cancel, cpu);
+	put = caller_add(fx, caller_put);
+	caller_run(put, cpumask_next(cpu, cpu_online_mask));
+	KUNIT_EXPECT_TRUE(test, caller_returns(put));
+	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
+	KUNIT_EXPECT_EQ(test, cancel->ret, 1L);
+	request_keep(fx, request);
 }
 
 static void cancel_sync_waits_for_the_function(struct kunit *test)
 {
-	int cpu = cpumask_first(cpu_online_mask);
-	struct fixture *fx = test->priv;
-	struct caller *put, *cancel;
 	static struct request request;
 
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "needs two CPUs");
-	fixture_pool(fx, 1);
-	fixture_drain(fx);
-	request_queue(fx, &request, 1);
-	request.then = dawdle;
-	callback_has_returned = false;
-	/* Start this thread first: none can start on a CPU on which the callback is running. */
-	cancel = caller_add(fx, caller_cancel_sync);
-	cancel->elems[0] = &request;
-	caller_run(cancel, cpu);
-	put = caller_add(fx, caller_put);
-	caller_run(put, cpumask_next(cpu, cpu_online_mask));
-	KUNIT_EXPECT_TRUE(test, caller_returns(put));
-	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
+	request_cancel_when_called(test, &request, dawdle);
 	KUNIT_EXPECT_FALSE(test, request.cancelled);
-	KUNIT_EXPECT_EQ(test, cancel->ret, 1L);
-	request_keep(fx, &request);
-}
-
-/* The same, if the callback has made a request again, which is cancelled. */
-static void request_again_and_dawdle(struct request *request)
-{
-	WRITE_ONCE(request->result, request_make(request));
-	dawdle(request);
-}
-
-static void caller_cancels_next_sync(struct caller *caller)
-{
-	struct request *request = caller->elems[0];
-
-	caller->elems[0] = NULL;
-	while (!READ_ONCE(request->result))
-		schedule_timeout_uninterruptible(1);
-	request->cancelled = mempool2_cancel_sync(&request->waiter);
-	caller->ret = READ_ONCE(callback_has_returned);
 }
 
 static void cancel_sync_waits_for_the_function_that_requested_again(struct kunit *test)
 {
-	int cpu = cpumask_first(cpu_online_mask);
-	struct fixture *fx = test->priv;
-	struct caller *put, *cancel;
 	static struct request request;
 
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "needs two CPUs");
-	fixture_pool(fx, 1);
-	fixture_drain(fx);
-	request_queue(fx, &request, 1);
-	request.then = request_again_and_dawdle;
-	callback_has_returned = false;
-	/* This thread first, as above. */
-	cancel = caller_add(fx, caller_cancels_next_sync);
-	cancel->elems[0] = &request;
-	caller_run(cancel, cpu);
-	put = caller_add(fx, caller_put);
-	caller_run(put, cpumask_next(cpu, cpu_online_mask));
-	KUNIT_EXPECT_TRUE(test, caller_returns(put));
-	KUNIT_EXPECT_TRUE(test, caller_returns(cancel));
+	request_cancel_when_called(test, &request, request_again_and_dawdle);
 	KUNIT_EXPECT_EQ(test, request.result, -EINPROGRESS);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
-	KUNIT_EXPECT_EQ(test, cancel->ret, 1L);
-	request_keep(fx, &request);
 }
 
 /* What callbacks may do */
