@@ -5,11 +5,13 @@
  * Each case provokes one kind of misuse and expects one report, which names the pool. Correct
  * use causes no report, with all checks on.
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../core/ext.h"
 #include "../core/reserve.h"
 #include "../mempool2_debug.h"
 #include "fixture.h"
@@ -820,6 +822,29 @@ static void caller_waits_again_and_again(struct caller *caller)
 	}
 }
 
+/*
+ * This caller holds the lock of the records most of the time, so they are most likely freed while
+ * it does, and then it looks at them.
+ */
+static void caller_looks_at_records(struct caller *caller)
+{
+	struct mempool2_ext *ext;
+	unsigned long flags;
+	unsigned int i;
+
+	while (!READ_ONCE(caller->fx->stop)) {
+		ext = pool_ext(caller->pool);
+		if (ext) {
+			raw_spin_lock_irqsave(&ext->lock, flags);
+			udelay(100);
+			for (i = 0; ext->records && i <= ext->records_mask; i++)
+				caller->ret += !hlist_empty(&ext->records[i]);
+			raw_spin_unlock_irqrestore(&ext->lock, flags);
+		}
+		cond_resched();
+	}
+}
+
 static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -835,6 +860,7 @@ static void checks_can_be_switched_off_while_callers_begin_to_wait(struct kunit 
 	for (i = 0; i < 3; i++)
 		caller_run(caller_add(fx, caller_waits_again_and_again), ANY_CPU);
 	caller_run(caller_add(fx, caller_switches_checks), ANY_CPU);
+	caller_run(caller_add(fx, caller_looks_at_records), ANY_CPU);
 	KUNIT_EXPECT_TRUE(test, caller_returns_within(&fx->callers[3], 60 * HZ));
 	KUNIT_EXPECT_EQ(test, fx->callers[3].ret, 20L);
 	WRITE_ONCE(fx->stop, true);
