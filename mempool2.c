@@ -266,10 +266,31 @@ static int pool_wait(struct mempool2 *pool, void **elems, unsigned int nr, gfp_t
 }
 
 /*
+ * The alloc function reclaims memory, and may wait for I/O that needs room below the limit: do not
+ * hold any meanwhile. *@entered is as from limit_charge().
+ */
+static noinline void *pool_alloc_uncharged(struct mempool2 *pool, gfp_t gfp, int *entered)
+{
+	void *element;
+
+	limit_uncharge(pool, *entered);
+	*entered = 0;
+	element = mp2_backend_alloc(pool, gfp);
+	if (!element)
+		return NULL;
+	*entered = limit_charge(pool, 1);
+	if (*entered >= 0)
+		return element;
+	mp2_pool_free_elems(pool, &element, 1, true);
+	return NULL;
+}
+
+/*
  * After the first try has failed: the reserve, then the alloc function with the whole mask. A
  * caller that may not wait tries the reserve again; one that waits does so when it queues.
  */
-static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned long caller)
+static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, int *entered,
+			       unsigned long caller)
 {
 	gfp_t gfp = mempool2_gfp(gfp_mask);
 	void *element = NULL;
@@ -278,9 +299,12 @@ static void *pool_alloc_nowait(struct mempool2 *pool, gfp_t gfp_mask, unsigned l
 		return element;
 	if (gfp == mempool2_gfp_first(gfp_mask))
 		return NULL;
+	if (gfp & __GFP_DIRECT_RECLAIM)
+		return unlikely(*entered) ? pool_alloc_uncharged(pool, gfp, entered) :
+					    mp2_backend_alloc(pool, gfp);
 
 	element = mp2_backend_alloc(pool, gfp);
-	if (!element && !(gfp & __GFP_DIRECT_RECLAIM))
+	if (!element)
 		pool_alloc_reserve(pool, &element, 1, caller);
 	return element;
 }
@@ -296,7 +320,7 @@ static void *pool_try_alloc(struct mempool2 *pool, gfp_t gfp_mask, unsigned long
 	else
 		element = mp2_backend_alloc(pool, mempool2_gfp_first(gfp_mask));
 	if (!element && entered >= 0)
-		element = pool_alloc_nowait(pool, gfp_mask, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, &entered, caller);
 	if (!element)
 		limit_uncharge(pool, entered);
 	return element;
@@ -327,7 +351,7 @@ static noinline void *pool_alloc_slowpath(struct mempool2 *pool, gfp_t gfp_mask,
 	if (entered >= 0 && atomic_read(&pool->state) & MEMPOOL2_OFFERED)
 		element = pool_alloc_offered(pool);
 	if (entered >= 0 && !element)
-		element = pool_alloc_nowait(pool, gfp_mask, caller);
+		element = pool_alloc_nowait(pool, gfp_mask, &entered, caller);
 	if (element)
 		return element;
 	limit_uncharge(pool, entered);
@@ -438,11 +462,12 @@ static __always_inline unsigned int pool_alloc_bulk_now(struct mempool2 *pool, v
 	 */
 	if (nr == count || pool_alloc_reserve(pool, elems + nr, count - nr, caller))
 		return count;
+	/* As pool_alloc_uncharged(). */
+	limit_uncharge(pool, entered);
 	if (gfp != mempool2_gfp_first(gfp))
 		nr += backend_alloc_bulk(pool, elems + nr, count - nr, gfp);
 	/* With a limit this is so for all elements: do not wait with some of them charged. */
-	if (entered && nr < count) {
-		limit_uncharge(pool, entered);
+	if (entered && (nr < count || limit_charge(pool, count) < 0)) {
 		mp2_pool_free_elems(pool, elems, nr, true);
 		nr = 0;
 	}
@@ -473,16 +498,23 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
 
 void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 {
-	void *element;
+	void *element = NULL;
 	int entered;
 
 	if (misuse_uninit(pool))
 		return NULL;
 	entered = limit_charge(pool, 1);
-	/* Not mp2_backend_alloc(): an injected failure tests nothing without the reserve. */
-	element = entered < 0 ? NULL : __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
-	if (!element) {
+	if (entered >= 0) {
+		/* As pool_alloc_uncharged(). */
 		limit_uncharge(pool, entered);
+		/* Not mp2_backend_alloc(): injected failures test nothing here. */
+		element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
+		if (element && limit_charge(pool, 1) < 0) {
+			mp2_pool_free_elems(pool, &element, 1, true);
+			element = NULL;
+		}
+	}
+	if (!element) {
 		if (!(gfp_mask & __GFP_DIRECT_RECLAIM))
 			mp2_debug_failed(pool, _RET_IP_);
 	} else if (unlikely(pool_is_instrumented(pool))) {
@@ -741,7 +773,7 @@ static noinline unsigned int pool_return_instrumented(struct mempool2 *pool, voi
 	/* Elements that the pool does not take are the caller's, and not in flight any more. */
 	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
-		if (mp2_debug_track_free(pool, elems[nr], caller) &&
+		if (mp2_debug_track_free_bulk(pool, elems[nr], caller) &&
 		    !mp2_pool_return(pool, &elems[nr], 1, &completed)) {
 			mp2_debug_untrack(pool, elems[nr]);
 			break;
@@ -825,6 +857,8 @@ EXPORT_SYMBOL_GPL(mempool2_free_bulk);
 static void reserve_populate(struct mempool2 *pool, struct mempool2_reserve *reserve,
 			     unsigned int slot, void *element)
 {
+	if (unlikely(pool_is_instrumented(pool)))
+		mp2_debug_filled(pool, element);
 	/* KASAN has reported a bad free: leak the element. */
 	if (!mp2_elements_park(pool, &element, 1))
 		return;
@@ -832,10 +866,8 @@ static void reserve_populate(struct mempool2 *pool, struct mempool2_reserve *res
 		WRITE_ONCE(reserve->slots[slot], element);
 	else
 		reserve->store[reserve->nr_stored++] = element;
-	if (unlikely(pool_is_instrumented(pool))) {
-		mp2_debug_filled(pool, element);
+	if (unlikely(pool_is_instrumented(pool)))
 		mp2_debug_refill(pool, 1);
-	}
 }
 
 static void reserve_drain(struct mempool2 *pool, struct mempool2_reserve *reserve)
@@ -878,7 +910,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 		     unsigned long caller)
 {
 	struct mempool2_reserve *reserve;
-	void *element, *last = NULL;
+	void *element;
 	int i;
 
 	memset(pool, 0, sizeof(*pool));
@@ -908,8 +940,7 @@ static int pool_init(struct mempool2 *pool, int min_nr,
 			pool_teardown(pool);
 			return element ? -EINVAL : -ENOMEM;
 		}
-		mp2_elements_compare(&reserve->elements, element, last);
-		last = element;
+		mp2_elements_compare(reserve, element, i);
 		reserve_populate(pool, reserve, i, element);
 	}
 	mp2_registry_add(pool, reserve);
@@ -983,7 +1014,8 @@ EXPORT_SYMBOL_GPL(mempool2_destroy);
 
 static int __init mempool2_load(void)
 {
-	return mp2_slab_find_ctor() ?: mp2_hints_init() ?: mp2_retriers_init() ?: mp2_debug_init();
+	return mp2_slab_find_members() ?: mp2_hints_init() ?: mp2_retriers_init() ?:
+	       mp2_debug_init();
 }
 core_initcall(mempool2_load);
 

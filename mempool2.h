@@ -168,6 +168,8 @@ struct mempool2 {
 	atomic_t		state;
 	/* An enum mempool2_kind: what @alloc and @free are. */
 	u8			kind;
+	/* Waiters that are asking, see &struct mempool2_waiter. Under the lock of @wait. */
+	u8			nr_asking;
 	/* NUMA node for the pool's own bookkeeping, or NUMA_NO_NODE. */
 	short			node;
 	/* Waiters in @wait. */
@@ -790,6 +792,8 @@ struct mempool2_waiter {
 	bool			is_offered;
 	/* The waiter has looked, or called the alloc function: it is given the next element. */
 	bool			is_owed;
+	/* The alloc function reclaims memory for the waiter, which is passed over meanwhile. */
+	bool			is_asking;
 	/* What the alloc function may do for the request later. */
 	gfp_t			gfp;
 	/* In a list of requests for which the alloc function is called again. */

@@ -133,6 +133,14 @@ static bool async_enqueue(struct mempool2_waiter *waiter, struct handover *hand,
 	queued = cmpxchg(&waiter->state, WAITER_SUBMITTED, WAITER_QUEUED) == WAITER_SUBMITTED;
 	if (queued)
 		more = mp2_waiter_queue(waiter, hand);
+	/*
+	 * The thread of PREEMPT_RT must not use the pool after this: the request may be served, and
+	 * the pool end, meanwhile. mempool2_exit() waits for what is done later.
+	 */
+	if (more && IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		mp2_waiters_serve_later(pool);
+		more = false;
+	}
 	waitq_unlock_irqrestore(pool, flags);
 	/*
 	 * If it was served, it was served last and is the first of the list. Not later: meanwhile
@@ -228,16 +236,54 @@ static struct mempool2_waiter *completions_next(struct completions *completions)
 
 static void completion_defer(struct mempool2_waiter *waiter);
 
+/* Run completions until @nr, which counts them, is a batch. The caller has set @running. */
+static int completions_run(struct completions *completions, int nr)
+{
+	struct task_struct *before = this_cpu_read(mp2_callback_task);
+	struct mempool2_waiter *waiter;
+
+	if (in_task())
+		this_cpu_write(mp2_callback_task, current);
+	for (; nr < BATCH && (waiter = completions_next(completions)); nr++)
+		completion_run(completions, waiter);
+	if (in_task())
+		this_cpu_write(mp2_callback_task, before);
+	return nr;
+}
+
 /*
- * Run a batch of completions, unless a context on this CPU is running them already: that context
- * runs the new ones too. Callbacks that free and request again would keep the caller for ever, so
- * what exceeds the batch is deferred. In a context that runs deferred completions it stays in the
- * list, and the function returns true.
+ * Run completions of this CPU. The caller has set @running. Callbacks that free and request again
+ * would keep the caller for ever, so what exceeds a batch is deferred.
  */
-static bool completions_run(struct completions *completions, bool is_late)
+static void completions_run_own(struct completions *completions)
 {
 	struct mempool2_waiter *waiter;
-	struct task_struct *before;
+	unsigned long flags;
+	int nr = 0;
+	bool more;
+
+	do {
+		nr = completions_run(completions, nr);
+		while (nr == BATCH && (waiter = completions_next(completions)))
+			completion_defer(waiter);
+		/*
+		 * While the list has completions @running is set: an interrupt that frees one
+		 * would run them, and its handler may hold a lock that the callbacks take. No other
+		 * CPU uses this list.
+		 */
+		local_irq_save(flags);
+		more = !llist_empty(&completions->list);
+		WRITE_ONCE(completions->running, more);
+		local_irq_restore(flags);
+	} while (more);
+}
+
+/*
+ * Run a batch of deferred completions, unless another context is running them: that context runs
+ * the new ones too. True if there are more.
+ */
+static bool completions_run_late(struct completions *completions)
+{
 	int nr = 0;
 
 	do {
@@ -247,23 +293,14 @@ static bool completions_run(struct completions *completions, bool is_late)
 		 */
 		if (xchg(&completions->running, 1))
 			return false;
-		before = this_cpu_read(mp2_callback_task);
-		if (in_task())
-			this_cpu_write(mp2_callback_task, current);
-		for (; nr < BATCH && (waiter = completions_next(completions)); nr++)
-			completion_run(completions, waiter);
-		while (nr == BATCH && !is_late && (waiter = completions_next(completions)))
-			completion_defer(waiter);
-		if (in_task())
-			this_cpu_write(mp2_callback_task, before);
+		nr = completions_run(completions, nr);
 		/*
 		 * A full barrier before the list is read again: either this context sees a new
 		 * completion, or the context that adds it sees @running clear. Pairs with
-		 * llist_add() in completion_defer() and mp2_callbacks_run()
-		 * (completion-or-running).
+		 * llist_add() in completion_defer() (completion-or-running).
 		 */
 		xchg(&completions->running, 0);
-		if (nr == BATCH && is_late)
+		if (nr == BATCH)
 			return true;
 	} while (!llist_empty(&completions->list));
 	return false;
@@ -276,10 +313,10 @@ static bool late_run_batch(struct deferred_completions *late)
 	bool more;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return completions_run(&late->completions, true);
+		return completions_run_late(&late->completions);
 	before = this_cpu_read(cpu_late_running);
 	this_cpu_write(cpu_late_running, late);
-	more = completions_run(&late->completions, true);
+	more = completions_run_late(&late->completions);
 	this_cpu_write(cpu_late_running, before);
 	return more;
 }
@@ -325,7 +362,7 @@ static void completion_defer(struct mempool2_waiter *waiter)
 	llist_add(&waiter->completion, &late->completions.list);
 	/*
 	 * llist_add() is a full barrier: a context that is @running sees the new completion.
-	 * Pairs with completions_run() (completion-or-running). To queue the work in that case
+	 * Pairs with completions_run_late() (completion-or-running). To queue the work in that case
 	 * would have no end if each deferred callback leaves another completion. Before there is a
 	 * workqueue the completion stays in the list, see mp2_completions_init().
 	 */
@@ -360,6 +397,8 @@ void mp2_callbacks_defer(struct llist_head *completed)
 void mp2_callbacks_run(struct llist_head *completed)
 {
 	struct llist_node *oldest, *next;
+	struct completions *own;
+	bool is_running;
 	int nr = 0;
 
 	if (likely(llist_empty(completed)))
@@ -371,11 +410,15 @@ void mp2_callbacks_run(struct llist_head *completed)
 	 * returned.
 	 */
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !this_cpu_read(cpu_late_running)) {
+		own = this_cpu_ptr(&cpu_completions);
+		/* First: an interrupt must not run them, as in completions_run_own(). */
+		is_running = xchg(&own->running, 1);
 		for (; oldest && nr < BATCH; oldest = next, nr++) {
 			next = oldest->next;
-			llist_add(oldest, &this_cpu_ptr(&cpu_completions)->list);
+			llist_add(oldest, &own->list);
 		}
-		completions_run(this_cpu_ptr(&cpu_completions), false);
+		if (!is_running)
+			completions_run_own(own);
 	}
 	preempt_enable();
 	completions_defer(oldest);

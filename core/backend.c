@@ -10,41 +10,88 @@
 #include "internal.h"
 
 /*
- * Offset of the constructor in struct kmem_cache, which is private to the slab allocator since 6.8.
- * mp2_slab_find_ctor() finds it in a cache with a known constructor. 0 until then: no warning for
- * pools that are created earlier in the boot.
+ * Offsets of the constructor and the flags in struct kmem_cache, which is private to the slab
+ * allocator since 6.8. mp2_slab_find_members() finds them in caches with a known constructor that
+ * differ in one flag. 0 until then: no warning for pools that are created earlier in the boot, and
+ * no poison for their objects.
  */
-static unsigned int slab_ctor_offset __ro_after_init;
+static unsigned int slab_ctor_offset __ro_after_init, slab_flags_offset __ro_after_init;
+
+/* The larger one is behind these members, and within the structure, on every supported kernel. */
+#define SLAB_MEMBERS_END	160
+
+static const void *slab_member(const struct kmem_cache *cache, unsigned int offset)
+{
+	return (const char *)cache + offset;
+}
+
+static slab_flags_t slab_flags_at(const struct kmem_cache *cache, unsigned int offset)
+{
+	return *(const slab_flags_t *)slab_member(cache, offset);
+}
 
 void *mp2_slab_ctor(const struct kmem_cache *cache)
 {
 	if (!slab_ctor_offset)
 		return NULL;
-	return *(void *const *)((const char *)cache + slab_ctor_offset);
+	return *(void *const *)slab_member(cache, slab_ctor_offset);
+}
+
+/*
+ * Does nobody mind what is written to a parked object? A constructor has set it up for good, or
+ * readers under rcu_read_lock() may still look at it.
+ */
+bool mp2_slab_may_poison(const struct kmem_cache *cache)
+{
+	return slab_ctor_offset && slab_flags_offset && !mp2_slab_ctor(cache) &&
+	       !(slab_flags_at(cache, slab_flags_offset) & SLAB_TYPESAFE_BY_RCU);
 }
 
 static void slab_known_ctor(void *object)
 {
 }
 
-int __init mp2_slab_find_ctor(void)
+static void __init slab_find_ctor(const struct kmem_cache *cache)
 {
-	/* Behind the constructor, and within the structure, on every supported kernel. */
-	const unsigned int end = 160;
-	struct kmem_cache *cache;
 	unsigned int offset;
 
-	/* A driver may have a copy of mempool2, and two caches must not have one name. */
-	cache = kmem_cache_create(KBUILD_MODNAME "_ctor", sizeof(long), 0, 0,
-				  slab_known_ctor);
-	if (!cache)
-		return -ENOMEM;
-	for (offset = 0; offset < end; offset += sizeof(void *)) {
-		if (*(void **)((char *)cache + offset) == slab_known_ctor) {
+	for (offset = 0; offset < SLAB_MEMBERS_END; offset += sizeof(void *)) {
+		if (*(void *const *)slab_member(cache, offset) == slab_known_ctor) {
 			slab_ctor_offset = offset;
-			break;
+			return;
 		}
 	}
+}
+
+static void __init slab_find_flags(const struct kmem_cache *cache, const struct kmem_cache *aligned)
+{
+	unsigned int offset;
+	slab_flags_t flags;
+
+	for (offset = 0; offset < SLAB_MEMBERS_END; offset += sizeof(flags)) {
+		flags = slab_flags_at(cache, offset);
+		if (!(flags & SLAB_HWCACHE_ALIGN) &&
+		    slab_flags_at(aligned, offset) == (flags | SLAB_HWCACHE_ALIGN)) {
+			slab_flags_offset = offset;
+			return;
+		}
+	}
+}
+
+int __init mp2_slab_find_members(void)
+{
+	struct kmem_cache *cache, *aligned;
+
+	/* A driver may have a copy of mempool2, and two caches must not have one name. */
+	cache = kmem_cache_create(KBUILD_MODNAME "_ctor", sizeof(long), 0, 0, slab_known_ctor);
+	if (!cache)
+		return -ENOMEM;
+	slab_find_ctor(cache);
+	aligned = kmem_cache_create(KBUILD_MODNAME "_aligned", sizeof(long), 0, SLAB_HWCACHE_ALIGN,
+				    slab_known_ctor);
+	if (aligned)
+		slab_find_flags(cache, aligned);
+	kmem_cache_destroy(aligned);
 	kmem_cache_destroy(cache);
 	return 0;
 }

@@ -114,8 +114,9 @@ static inline bool can_alloc_stack(void)
 bool mp2_pool_args_valid(int min_nr, mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn,
 			 void *pool_data, unsigned long caller);
 enum mempool2_kind mp2_pool_kind(mempool2_alloc_t *alloc_fn, mempool2_free_t *free_fn);
-int mp2_slab_find_ctor(void);
+int mp2_slab_find_members(void);
 void *mp2_slab_ctor(const struct kmem_cache *cache);
+bool mp2_slab_may_poison(const struct kmem_cache *cache);
 
 /* core/element.c */
 
@@ -189,6 +190,7 @@ static inline void pool_update_kmemleak(void **elems, unsigned int nr)
 /* core/wait.c */
 
 bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr);
+bool mp2_limit_has_room(struct mempool2 *pool);
 int mp2_limit_charge(struct mempool2 *pool, unsigned int nr);
 void mp2_limit_freed(struct mempool2 *pool, unsigned int nr);
 void mp2_limit_release(struct mempool2 *pool, unsigned int nr);
@@ -240,6 +242,9 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp, unsigned int tas
 struct mempool2_waiter *mp2_queue_head(struct mempool2 *pool);
 void mp2_waiter_give(struct mempool2_waiter *waiter, void *element);
 void mp2_waiter_leave(struct mempool2_waiter *waiter);
+bool mp2_limit_charge_waiter(struct mempool2 *pool);
+gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp);
+void mp2_waiter_ask_end(struct mempool2_waiter *waiter);
 bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand);
 void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *completed);
 void mp2_waiters_serve_and_run(struct mempool2 *pool);

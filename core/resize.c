@@ -202,12 +202,13 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	reserve->nr_unfilled += (int)nr - nr_kept;
 	if (!more)
 		reserve->nr_unfilled = max(reserve->nr_unfilled, 0);
+	/* As the owner: a sweep, which misses these elements, is not over before. */
+	mp2_elements_unpark(pool, surplus, nr);
 	pool_disown(pool);
 	if (!more)
 		return -1;
 
 	/* Free the surplus: waiters and the reserve come first. */
-	mp2_elements_unpark(pool, surplus, nr);
 	rcu_read_lock();
 	kept = mp2_pool_return(pool, surplus, nr, &completed);
 	mp2_callbacks_run(&completed);

@@ -215,46 +215,50 @@ static struct mempool2_waiter *retrier_waiter(struct retrier *retrier)
 	return retrier->is_over ? NULL : retrier->waiter;
 }
 
-/* Give *@element to the request, unless that is NULL. True if the request needs more elements. */
-static bool retrier_give(struct retrier *retrier, void **element, struct llist_head *completed)
+/* Set the mask with which the alloc function is called for the request. False if it is not. */
+static bool retrier_ask_begin(struct retrier *retrier, gfp_t *gfp)
 {
-	struct handover hand = { .element = *element, .completed = completed };
 	struct mempool2 *pool = retrier->pool;
 	struct mempool2_waiter *waiter;
 	unsigned long flags;
-	bool waits;
+	bool asks;
 
 	waitq_lock_irqsave(pool, flags);
 	waiter = retrier_waiter(retrier);
-	if (hand.element && waiter && waiter->nr_missing)
-		mp2_async_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
-	waits = waiter && waiter->nr_missing;
+	asks = waiter && waiter->nr_missing && (!pool_is_limited(pool) || mp2_limit_has_room(pool));
+	if (asks)
+		*gfp = mp2_waiter_ask_begin(waiter, *gfp);
 	waitq_unlock_irqrestore(pool, flags);
-	*element = hand.element;
-	return waits;
+	return asks;
 }
 
-/* An element from the alloc function, charged to the limit. */
-static void *retrier_alloc(struct mempool2 *pool, gfp_t gfp)
+/*
+ * The alloc function has returned @element. False if the request does not get it: it is %NULL, or
+ * the request was served or cancelled, or the limit, which is charged only now, has no room left.
+ */
+static bool retrier_ask_end(struct retrier *retrier, void *element, struct llist_head *completed)
 {
-	bool is_limited = pool_is_limited(pool);
-	void *element;
+	struct handover hand = { .element = element, .completed = completed };
+	struct mempool2 *pool = retrier->pool;
+	struct mempool2_waiter *waiter;
+	unsigned long flags;
+	bool gets;
 
-	if (is_limited && !mp2_limit_try_charge(pool, 1))
-		return NULL;
-	element = mp2_backend_alloc(pool, gfp);
-	if (element && !misuse_element(element, pool->alloc))
-		return element;
-	if (is_limited)
-		mp2_limit_uncharge(pool, 1);
-	return NULL;
+	waitq_lock_irqsave(pool, flags);
+	waiter = retrier_waiter(retrier);
+	if (waiter)
+		mp2_waiter_ask_end(waiter);
+	gets = hand.element && waiter && waiter->nr_missing && mp2_limit_charge_waiter(pool);
+	if (gets)
+		mp2_async_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
+	waitq_unlock_irqrestore(pool, flags);
+	return gets;
 }
 
-/* The request does not need the element: free it, to the next waiter first. */
+/* The request does not get the element: free it, to the next waiter first. */
 static void retrier_free(struct mempool2 *pool, void *element, struct llist_head *completed)
 	__must_hold(RCU)
 {
-	limit_freed(pool, 1);
 	if (mp2_pool_return(pool, &element, 1, completed))
 		return;
 	/* The pool gave the element to no waiter, so @completed is empty. */
@@ -304,28 +308,36 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 /*
  * Call the alloc function until the request is served or there is no memory. If it @looks, the
  * retrier serves the queue from the reserve first, as sleeper_retry() does. While the request is
- * the head of the queue no other one is served, so @completed is empty when the RCU section is
- * left.
+ * the head of the queue and not asking no other one is served, so @completed is empty when the RCU
+ * section is left. The callbacks run at the end: mempool2_exit() in one of them would wait for this
+ * retrier.
  */
-static void retrier_ask(struct retrier *retrier, gfp_t gfp, bool looks)
+static void retrier_ask(struct retrier *retrier, gfp_t gfp_mask, bool looks)
 {
 	struct llist_head completed = {}, own = {};
 	struct mempool2 *pool = retrier->pool;
-	void *element = NULL;
+	gfp_t gfp = gfp_mask;
+	void *element;
 
 	/* Pairs with mempool2_cancel_sync() (function-returned). */
 	rcu_read_lock();
 	if (looks && pool_has_waiters(pool))
 		mp2_waiters_serve(pool, &completed);
-	while (retrier_give(retrier, &element, &completed)) {
+	for (; retrier_ask_begin(retrier, &gfp); gfp = gfp_mask) {
 		rcu_read_unlock();
-		element = retrier_alloc(pool, gfp);
+		element = mp2_backend_alloc(pool, gfp);
+		if (element && misuse_element(element, pool->alloc))
+			element = NULL;
 		rcu_read_lock();
-		if (!element)
-			break;
+		if (retrier_ask_end(retrier, element, &completed))
+			continue;
+		if (element)
+			retrier_free(pool, element, &completed);
+		/* What came into the reserve while the request was asking. */
+		if (pool_has_waiters(pool))
+			mp2_waiters_serve(pool, &completed);
+		break;
 	}
-	if (element)
-		retrier_free(pool, element, &completed);
 	retrier_put(retrier, &own);
 	/* Last: a callback may end the pool. */
 	mp2_callbacks_run(&own);

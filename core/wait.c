@@ -57,6 +57,12 @@ bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr)
 	return true;
 }
 
+/* Could one element be charged? */
+bool mp2_limit_has_room(struct mempool2 *pool)
+{
+	return atomic_read(&pool_ext(pool)->nr_inflight) < limit_of(pool);
+}
+
 int mp2_limit_charge(struct mempool2 *pool, unsigned int nr)
 {
 	if (!pool_is_limited(pool))
@@ -66,8 +72,8 @@ int mp2_limit_charge(struct mempool2 *pool, unsigned int nr)
 	return nr;
 }
 
-/* Under the lock: charge one element for the oldest waiter. */
-static bool limit_charge_waiter(struct mempool2 *pool)
+/* Under the lock: charge one element for a waiter. */
+bool mp2_limit_charge_waiter(struct mempool2 *pool)
 {
 	return !pool_is_limited(pool) || mp2_limit_try_charge(pool, 1);
 }
@@ -109,12 +115,61 @@ void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
 /*
  * Waiters
  *
- * A waiter is an exclusive entry of pool->wait with an array for its elements. Only the head of the
- * queue is given elements. A waiter for several elements stays the head until it has all of them:
- * it cannot starve, and no two waiters can each hold what the other one needs. The wake function of
- * the entry takes the element. With the last one it wakes the task that sleeps, or has the callback
- * of a request run, see core/async.c.
+ * A waiter is an exclusive entry of pool->wait with an array for its elements. Elements go to
+ * the head of the queue, but for waiters that are asking, see below. A waiter for several elements
+ * stays the head until it has all of them: it cannot starve, and no two waiters can each hold what
+ * the other one needs. The wake function of the entry takes the element. With the last one it wakes
+ * the task that sleeps, or has the callback of a request run, see core/async.c.
  */
+
+/* Most waiters of a pool that are asking at a time, as each of them has to be passed over. */
+#define MOST_ASKING	8
+
+/*
+ * Waiters that ask
+ *
+ * From time to time the alloc function is called for a waiter. If it reclaims memory it may wait
+ * for I/O that needs an element of this very pool. An element that was given to the waiter would be
+ * idle until the alloc function returns, which may be never. So the waiter keeps its position in
+ * the queue, but is passed over until then: it is asking.
+ *
+ * A waiter for several elements is never asking, because elements that it has collected would be
+ * idle too. The alloc function must not reclaim for it, and for no more than MOST_ASKING others.
+ *
+ * Under the lock: the alloc function is about to be called for @waiter. Returns the mask for it.
+ */
+gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
+{
+	struct mempool2 *pool = waiter->pool;
+
+	lockdep_assert_held(&pool->wait.lock);
+	if (!(gfp & __GFP_DIRECT_RECLAIM))
+		return gfp;
+	if (waiter->count > 1 || pool->nr_asking == MOST_ASKING)
+		return mempool2_gfp_first(gfp);
+	waiter->is_asking = true;
+	pool->nr_asking++;
+	return gfp;
+}
+
+/*
+ * Under the lock: the alloc function has returned. Elements may have come into the reserve that the
+ * waiter was not given: the caller has to serve the queue after this.
+ */
+void mp2_waiter_ask_end(struct mempool2_waiter *waiter)
+{
+	struct mempool2 *pool = waiter->pool;
+
+	lockdep_assert_held(&pool->wait.lock);
+	pool->nr_asking -= waiter->is_asking;
+	waiter->is_asking = false;
+}
+
+/* Under the lock: is there a waiter that may be given an element? */
+static bool pool_has_takers(const struct mempool2 *pool)
+{
+	return pool->nr_waiters > pool->nr_asking;
+}
 
 /* Under the lock: store an element in the waiter's array. */
 void mp2_waiter_give(struct mempool2_waiter *waiter, void *element)
@@ -173,6 +228,7 @@ void mp2_waiter_leave(struct mempool2_waiter *waiter)
 
 	lockdep_assert_held(&pool->wait.lock);
 	offer_end(waiter);
+	mp2_waiter_ask_end(waiter);
 	if (!--pool->nr_waiters)
 		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
 	/*
@@ -234,10 +290,16 @@ struct mempool2_waiter *mp2_queue_head(struct mempool2 *pool)
 	return NULL;
 }
 
+/* Under the lock: is it the entry of a waiter that is asking? */
+static bool entry_is_asking(const struct wait_queue_entry *entry)
+{
+	return container_of(entry, struct mempool2_waiter, entry)->is_asking;
+}
+
 /*
- * Under the lock: give an element to the oldest waiter, for which the limit was charged. Other code
- * may have entries in the queue, as in any wait queue. Entries before the waiter are woken too, and
- * even exclusive ones do not consume the element.
+ * Under the lock: give an element to the oldest waiter that is not asking, for which the limit was
+ * charged. Other code may have entries in the queue, as in any wait queue. Entries before the
+ * waiter are woken too, and even exclusive ones do not consume the element.
  */
 static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 {
@@ -247,6 +309,8 @@ static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 	lockdep_assert_held(&pool->wait.lock);
 	list_for_each_entry_safe(entry, next, &pool->wait.head, entry) {
 		if (entry_is_ours(entry)) {
+			if (entry_is_asking(entry))
+				continue;
 			entry->func(entry, TASK_NORMAL, WAKE_HANDOVER, hand);
 			break;
 		}
@@ -259,23 +323,26 @@ static void waiters_accept(struct mempool2 *pool, struct handover *hand)
 
 /*
  * Under the lock: hand a batch of elements from the reserve to waiters. False if no waiter, no
- * element or no room below the limit is left.
+ * element or no room below the limit is left. Without a waiter the caller must not touch the pool
+ * after this, as the callback of the last one may end it: that is not always for the caller to run.
  */
 static bool waiters_serve_batch(struct mempool2 *pool, struct handover *hand)
 {
+	bool is_limited;
 	int i;
 
-	for (i = 0; i < GIVE_BATCH; i++) {
-		if (!pool->nr_waiters || !limit_charge_waiter(pool))
+	for (i = 0; i < GIVE_BATCH && pool_has_takers(pool); i++) {
+		is_limited = pool_is_limited(pool);
+		if (is_limited && !mp2_limit_try_charge(pool, 1))
 			return false;
 		if (!pool_take_from_reserve(pool, &hand->element, 1, false)) {
-			if (pool_is_limited(pool))
+			if (is_limited)
 				mp2_limit_release(pool, 1);
 			return false;
 		}
 		waiters_accept(pool, hand);
 	}
-	return true;
+	return pool_has_takers(pool);
 }
 
 /*
@@ -338,7 +405,7 @@ static noinline unsigned int waiters_give(struct mempool2 *pool, void **elems,
 	waitq_lock_irqsave(pool, flags);
 	was_offered = atomic_read(&pool->state) & MEMPOOL2_OFFERED;
 	for (i = 0; i < nr; i++) {
-		if (!pool->nr_waiters || !limit_charge_waiter(pool))
+		if (!pool_has_takers(pool) || !mp2_limit_charge_waiter(pool))
 			break;
 		hand.element = elems[i];
 		waiters_accept(pool, &hand);
@@ -463,6 +530,9 @@ void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count
 	struct llist_head completed = {};
 	unsigned int nr;
 
+	/* Elements that a caller has freed are known already. */
+	if (later && unlikely(pool_is_instrumented(pool)))
+		mp2_debug_put_back(pool, elems, count);
 	rcu_read_lock();
 	nr = mp2_pool_return(pool, elems, count, &completed);
 	if (later || nr < count)
@@ -533,30 +603,31 @@ static bool sleeper_asks(struct mempool2_waiter *waiter)
 }
 
 /*
- * May a queued sleeper call the alloc function? With a limit only the oldest sleeper may, and is
- * charged: the others must not hold room below the limit that it may need. If it needs several
- * elements it must be the head too, or it and a request before it could each hold room that the
- * other one needs. No more than a batch of requests is passed over.
+ * Under the lock: may a sleeper call the alloc function? With a limit only the oldest sleeper may:
+ * the others must not get room below the limit that it may need. If it needs several elements it
+ * must be the head too, or it and a request before it could each hold room that the other one
+ * needs. Sleepers that are asking and no more than a batch of requests are passed over.
  */
-static bool sleeper_may_retry(struct mempool2_waiter *waiter)
+static bool sleeper_may_ask(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
 	struct wait_queue_entry *entry;
-	unsigned long flags;
-	bool first = false;
 	int nr = 0;
 
 	if (!pool_is_limited(pool))
 		return true;
-	waitq_lock_irqsave(pool, flags);
+	if (!mp2_limit_has_room(pool))
+		return false;
 	list_for_each_entry(entry, &pool->wait.head, entry) {
-		first = entry == &waiter->entry;
-		if (first || entry->func == sleeper_wake || ++nr > BATCH ||
-		    (waiter->count > 1 && entry_is_ours(entry)))
-			break;
+		if (entry == &waiter->entry)
+			return true;
+		if (!entry_is_ours(entry))
+			continue;
+		if (waiter->count > 1 || ++nr > BATCH ||
+		    (entry->func == sleeper_wake && !entry_is_asking(entry)))
+			return false;
 	}
-	waitq_unlock_irqrestore(pool, flags);
-	return first && mp2_limit_try_charge(pool, 1);
+	return false;
 }
 
 /* End the offer to the waiter and serve the queue. The waiter is offered nothing after this. */
@@ -575,34 +646,58 @@ static void sleeper_look(struct mempool2_waiter *waiter)
 		pool_kick_waiters(pool);
 }
 
-/*
- * A queued sleeper calls the alloc function, and keeps its position in the queue. If it is served
- * at the same time, the surplus element is freed.
- */
-static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp)
+/* Set the mask with which the sleeper calls the alloc function. False if it must not. */
+static bool sleeper_ask_begin(struct mempool2_waiter *waiter, gfp_t *gfp)
 {
 	struct mempool2 *pool = waiter->pool;
 	unsigned long flags;
-	void *element;
+	bool asks;
+
+	waitq_lock_irqsave(pool, flags);
+	asks = waiter->nr_missing && sleeper_may_ask(waiter);
+	if (asks)
+		*gfp = mp2_waiter_ask_begin(waiter, *gfp);
+	waitq_unlock_irqrestore(pool, flags);
+	return asks;
+}
+
+/*
+ * The alloc function has returned @element. False if the sleeper does not get it: it is %NULL or
+ * surplus, or the limit, which is charged only now, has no room any more.
+ */
+static bool sleeper_ask_end(struct mempool2_waiter *waiter, void *element)
+{
+	struct mempool2 *pool = waiter->pool;
+	unsigned long flags;
+	bool gets;
+
+	if (element && misuse_element(element, waiter->caller))
+		element = NULL;
+	waitq_lock_irqsave(pool, flags);
+	mp2_waiter_ask_end(waiter);
+	gets = element && waiter->nr_missing && mp2_limit_charge_waiter(pool);
+	if (gets)
+		sleeper_accept(waiter, element);
+	waitq_unlock_irqrestore(pool, flags);
+	if (gets)
+		return true;
+	if (element)
+		mp2_pool_free_elems(pool, &element, 1, false);
+	pool_kick_waiters(pool);
+	return false;
+}
+
+/* A queued sleeper calls the alloc function, and keeps its position in the queue. */
+static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp_mask)
+{
+	gfp_t gfp;
 
 	/* The alloc function may sleep, and the offered element would be idle meanwhile. */
 	sleeper_look(waiter);
-	while (!waiter_is_served(waiter) && sleeper_may_retry(waiter)) {
-		element = mp2_backend_alloc(pool, gfp);
-		if (!element || misuse_element(element, waiter->caller)) {
-			if (pool_is_limited(pool))
-				mp2_limit_uncharge(pool, 1);
-			return;
-		}
-
-		waitq_lock_irqsave(pool, flags);
-		if (waiter->nr_missing) {
-			sleeper_accept(waiter, element);
-			element = NULL;
-		}
-		waitq_unlock_irqrestore(pool, flags);
-		mempool2_free(element, pool);
-	}
+	do {
+		gfp = gfp_mask;
+	} while (sleeper_ask_begin(waiter, &gfp) &&
+		 sleeper_ask_end(waiter, mp2_backend_alloc(waiter->pool, gfp)));
 }
 
 /*

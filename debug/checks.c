@@ -30,25 +30,29 @@ static size_t elements_area(const struct mempool2 *pool)
 {
 	size_t size = (size_t)pool->pool_data;
 
-	/* Poison would overwrite what the constructor has set up. */
 	if (pool->kind == MEMPOOL2_SLAB)
-		return MEMPOOL2_KASAN_WRITES || mp2_slab_ctor(pool->pool_data) ?
+		return MEMPOOL2_KASAN_WRITES || !mp2_slab_may_poison(pool->pool_data) ?
 		       0 : kmem_cache_size(pool->pool_data);
 	if (pool->kind == MEMPOOL2_KMALLOC)
 		return MEMPOOL2_KASAN_WRITES ? 0 : size;
 	return pool->alloc == mempool2_kvmalloc && pool->free == mempool2_kvfree ? size : 0;
 }
 
-/* A new pool has got @element, after @last: are there elements with equal addresses? */
-void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
-			  const void *last)
+/*
+ * A new pool has got @element, after @nr others: are there elements with equal addresses? A
+ * comparison with the first few shows it, unless the addresses are many.
+ */
+void mp2_elements_compare(struct mempool2_reserve *reserve, const void *element, unsigned int nr)
 {
-	if (elements->alike == ALIKE_NEVER || !last)
+	struct mempool2_elements *elements = &reserve->elements;
+	unsigned int i;
+
+	if (elements->alike == ALIKE_NEVER || elements->alike == ALIKE_SOME || !nr)
 		return;
-	if (element == last)
-		elements->alike = ALIKE_SOME;
-	else if (elements->alike == ALIKE_PERHAPS)
-		elements->alike = ALIKE_NOT_ALL;
+	elements->alike = ALIKE_NOT_ALL;
+	for (i = 0; i < min_t(unsigned int, nr, MIN_SLOTS); i++)
+		if (reserve->slots[i] == element)
+			elements->alike = ALIKE_SOME;
 }
 
 struct mempool2_elements mp2_elements_of(const struct mempool2 *pool)
@@ -74,8 +78,12 @@ static bool elements_can_be_poisoned(struct mempool2_elements elements)
 void *mp2_poison_area(const struct mempool2_ext *ext, void *element, size_t *size)
 {
 	*size = ext->elements.area;
-	if (!ext->elements.are_pages)
+	if (!ext->elements.are_pages) {
+		/* An element from elsewhere may be smaller than those of the pool. */
+		if (*size && !is_vmalloc_addr(element))
+			*size = min(*size, ksize(element));
 		return element;
+	}
 	*size = PageHighMem((struct page *)element) ? 0 : POISON_MOST;
 	return *size ? page_address(element) : element;
 }
@@ -97,14 +105,18 @@ static u8 *poison_broken(const struct mempool2_ext *ext, void *element)
 	return size ? memchr_inv(area, POISON_PARKED, size) : NULL;
 }
 
-/* Called before elements go into the reserve, with preemption disabled until they are there. */
+/*
+ * Called before elements go into the reserve, with preemption disabled until they are there. Only
+ * elements with a record are certain to stay the pool's, or to be freed.
+ */
 void mp2_debug_park(struct mempool2 *pool, void **elems, unsigned int nr)
 {
 	struct mempool2_ext *ext = ext_with(pool, FEATURE_POISON);
 	unsigned int i;
 
 	for (i = 0; i < nr && ext; i++)
-		mp2_poison_set(ext, elems[i]);
+		if (mp2_record_has_poison(ext, elems[i]))
+			mp2_poison_set(ext, elems[i]);
 }
 
 noinline void mp2_poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
@@ -112,7 +124,7 @@ noinline void mp2_poison_check(struct mempool2 *pool, struct mempool2_ext *ext,
 {
 	u8 *broken = poison_broken(ext, element);
 
-	if (broken)
+	if (broken && mp2_record_has_poison(ext, element))
 		mp2_report_poison(pool, ext, element, broken);
 }
 
@@ -184,19 +196,24 @@ static void slot_sweep(struct mempool2_ext *ext, void **slot)
 }
 
 /*
- * Sweep all elements in @reserve, one per critical section, as the pool may end meanwhile. CPUs
- * that put elements from now on prepare them themselves. The store is a stack and is swept from
- * the top: elements that come and go at the top leave those below in place.
+ * Sweep all elements in the reserve, or in the one that it replaces if @old, one per critical
+ * section, as the pool may end meanwhile. CPUs that put elements from now on prepare them
+ * themselves. The store is a stack and is swept from the top: elements that come and go at the top
+ * leave those below in place.
  */
-static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *reserve)
+static void reserve_sweep(struct mempool2_ext *ext, bool old)
 {
 	unsigned int slot = 0, below = UINT_MAX;
+	struct mempool2_reserve *reserve;
 	unsigned long flags;
 
 	while (below) {
 		spin_lock_irq(&mp2_registry_lock);
-		/* The pool is about to end, and may free the reserve. */
-		if (!ext->reserve) {
+		reserve = ext->reserve;
+		if (reserve && old)
+			reserve = reserve->old;
+		/* The pool is about to end, and may free the reserve; or this one replaces none. */
+		if (!reserve) {
 			spin_unlock_irq(&mp2_registry_lock);
 			return;
 		}
@@ -218,7 +235,7 @@ static void reserve_sweep(struct mempool2_ext *ext, struct mempool2_reserve *res
 
 /*
  * Returns false if the pool has ended. Otherwise sets @found to its reserve, or to %NULL while
- * the reserve has another owner.
+ * the reserve has another owner, which is never for as long as a function of the user takes.
  */
 static bool ext_try_own(struct mempool2_ext *ext, struct mempool2_reserve **found)
 {
@@ -226,19 +243,19 @@ static bool ext_try_own(struct mempool2_ext *ext, struct mempool2_reserve **foun
 
 	spin_lock_irq(&mp2_registry_lock);
 	reserve = ext->reserve;
-	*found = reserve && !READ_ONCE(reserve->old) && mp2_reserve_own(reserve) ? reserve : NULL;
+	*found = reserve && mp2_reserve_own(reserve) ? reserve : NULL;
 	spin_unlock_irq(&mp2_registry_lock);
 	return reserve;
 }
 
-/* Returns false if the pool has ended. */
+/* Returns false if the pool has ended. In the midst of a resize it is the resize that moves. */
 static bool ext_set_moving(struct mempool2_ext *ext, bool moving)
 {
 	struct mempool2_reserve *reserve;
 
 	spin_lock_irq(&mp2_registry_lock);
 	reserve = ext->reserve;
-	if (reserve)
+	if (reserve && !reserve->old)
 		mp2_reserve_set_moving(reserve, moving);
 	spin_unlock_irq(&mp2_registry_lock);
 	return reserve;
@@ -250,7 +267,7 @@ static void checks_prepare(struct mempool2_ext *ext)
 	struct mempool2_reserve *reserve = NULL;
 
 	mp2_records_drop_parked(ext);
-	/* As the owner: elements stay in their slots, and no resize replaces the reserve. */
+	/* As the owner: elements stay in place, and no resize replaces the reserve. */
 	wait_event(mp2_owner_wait, !ext_try_own(ext, &reserve) || reserve);
 	if (!reserve || !ext_set_moving(ext, true))
 		return;
@@ -259,7 +276,8 @@ static void checks_prepare(struct mempool2_ext *ext)
 	 * (swept-or-taken).
 	 */
 	synchronize_rcu();
-	reserve_sweep(ext, reserve);
+	reserve_sweep(ext, false);
+	reserve_sweep(ext, true);
 	ext_set_moving(ext, false);
 	spin_lock_irq(&mp2_registry_lock);
 	if (ext->reserve)
@@ -325,6 +343,9 @@ int mp2_ext_set_checks(struct mempool2_ext *ext, unsigned int checks)
 			return err;
 		}
 		features |= missing;
+		/* A resize that did not see the records yet may have made the pool larger. */
+		if (missing & FEATURE_RECORDS)
+			mp2_records_alloc(ext, ext_nr_slots(ext), GFP_KERNEL | __GFP_NOWARN);
 		checks_prepare(ext);
 	}
 	/* ... and now all parked elements are prepared. */

@@ -22,14 +22,15 @@ void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr)
 void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
 			     unsigned long caller);
 bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long caller);
+bool mp2_debug_track_free_bulk(struct mempool2 *pool, void *element, unsigned long caller);
+void mp2_debug_put_back(struct mempool2 *pool, void **elems, unsigned int nr);
 void mp2_debug_track(struct mempool2 *pool, void *element);
 void mp2_debug_filled(struct mempool2 *pool, void *element);
 void mp2_debug_untrack(struct mempool2 *pool, void *element);
 
 /* Called for any pool, but only on slow paths. */
 struct mempool2_elements mp2_elements_of(const struct mempool2 *pool);
-void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
-			  const void *last);
+void mp2_elements_compare(struct mempool2_reserve *reserve, const void *element, unsigned int nr);
 void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller, gfp_t gfp);
 struct mempool2_site *mp2_site_put(struct mempool2_site *site);
 void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp);
@@ -60,11 +61,12 @@ static inline void mp2_debug_refill(struct mempool2 *pool, unsigned int nr) {}
 static inline void mp2_debug_track_alloc(struct mempool2 *pool, void **elems, unsigned int nr) {}
 static inline void mp2_debug_reserve_alloc(struct mempool2 *pool, void **elems, unsigned int nr,
 					   unsigned long caller) {}
+static inline void mp2_debug_put_back(struct mempool2 *pool, void **elems, unsigned int nr) {}
 static inline void mp2_debug_track(struct mempool2 *pool, void *element) {}
 static inline void mp2_debug_filled(struct mempool2 *pool, void *element) {}
 static inline void mp2_debug_untrack(struct mempool2 *pool, void *element) {}
-static inline void mp2_elements_compare(struct mempool2_elements *elements, const void *element,
-					const void *last) {}
+static inline void mp2_elements_compare(struct mempool2_reserve *reserve, const void *element,
+					unsigned int nr) {}
 static inline void mp2_site_get(struct mempool2_reserve *reserve, unsigned long caller,
 				gfp_t gfp) {}
 static inline void mp2_debug_created(struct mempool2_reserve *reserve, gfp_t gfp) {}
@@ -81,6 +83,12 @@ static inline void mp2_ext_remove_dir(struct mempool2_ext *ext) {}
 static inline void mp2_stall_schedule(void) {}
 
 static inline bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	return true;
+}
+
+static inline bool mp2_debug_track_free_bulk(struct mempool2 *pool, void *element,
+					     unsigned long caller)
 {
 	return true;
 }

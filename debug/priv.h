@@ -110,6 +110,7 @@ void mp2_stats_sum(const struct mempool2_ext *ext, struct mempool2_stats *sum);
  * @since: time of the alloc or free, in jiffies
  * @stack: depot handle of the stack of the alloc, 0 if the element is parked
  * @is_parked: the element is parked
+ * @is_bare: it is parked without poison
  */
 struct mempool2_record {
 	struct hlist_node	node;
@@ -121,6 +122,7 @@ struct mempool2_record {
 	unsigned long		since;
 	u32			stack;
 	bool			is_parked;
+	bool			is_bare;
 };
 
 /* The stack of the function's caller, unwound each time: for rare events. */
@@ -141,6 +143,7 @@ unsigned int mp2_records_copy(struct mempool2_ext *ext, const struct task_struct
 void mp2_records_drop_parked(struct mempool2_ext *ext);
 void mp2_record_swept(struct mempool2_ext *ext, void *element);
 void mp2_record_copy(struct mempool2_ext *ext, const void *element, struct mempool2_record *copy);
+bool mp2_record_has_poison(struct mempool2_ext *ext, const void *element);
 bool mp2_pool_may_repeat(const struct mempool2 *pool);
 
 /* debug/report.c */

@@ -58,6 +58,12 @@ void mp2_report_record(const char *what, const struct mempool2_record *record)
 	if (!record->element)
 		return;
 	mp2_word_copy(comm, record->comm, sizeof(comm));
+	/* A sweep has found it in the reserve: nobody knows the task that freed it. */
+	if (record->is_parked && !record->from) {
+		report_line("element %p, %s %u ms ago or longer\n", record->element, what,
+			    jiffies_to_msecs(jiffies - record->since));
+		return;
+	}
 	report_line("element %p, %s by %s %s/%d %u ms ago%s\n", record->element, what,
 		    record->task ? "task" : "an interrupt of", comm, record->pid,
 		    jiffies_to_msecs(jiffies - record->since),

@@ -211,6 +211,7 @@ static __always_inline void record_set(struct mempool2_ext *ext,
 	record->stack = stack;
 	record->since = jiffies;
 	record->is_parked = is_parked;
+	record->is_bare = false;
 }
 
 static void record_drop(struct mempool2_ext *ext, struct mempool2_record *record)
@@ -382,6 +383,20 @@ void mp2_record_copy(struct mempool2_ext *ext, const void *element,
 	if (record)
 		*copy = *record;
 	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
+
+/* Is @element parked with poison, or about to be? */
+bool mp2_record_has_poison(struct mempool2_ext *ext, const void *element)
+{
+	struct mempool2_record *record;
+	unsigned long flags;
+	bool has_poison;
+
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	record = ext->records ? record_find(ext, element) : NULL;
+	has_poison = record && record->is_parked && !record->is_bare;
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+	return has_poison;
 }
 
 /*
@@ -596,6 +611,40 @@ bool mp2_debug_track_free(struct mempool2 *pool, void *element, unsigned long ca
 	return !ext || records_freed(pool, ext, element, caller);
 }
 
+/* The pool may refuse an element of a bulk call, and must not have poisoned it then. */
+bool mp2_debug_track_free_bulk(struct mempool2 *pool, void *element, unsigned long caller)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+	struct mempool2_record *record;
+	unsigned long flags;
+
+	if (!ext)
+		return true;
+	if (!records_freed(pool, ext, element, caller))
+		return false;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	record = ext->records ? record_find(ext, element) : NULL;
+	if (record)
+		record->is_bare = true;
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+	return true;
+}
+
+/* A call that lacks elements puts those back that it has taken. It has not told of them. */
+void mp2_debug_put_back(struct mempool2 *pool, void **elems, unsigned int nr)
+{
+	struct mempool2_ext *ext = ext_with(pool, FEATURE_RECORDS);
+	unsigned long flags;
+	unsigned int i;
+
+	if (!ext)
+		return;
+	raw_spin_lock_irqsave(&ext->lock, flags);
+	for (i = 0; i < nr && ext->records; i++)
+		record_set(ext, record_find(ext, elems[i]), elems[i], true, _RET_IP_, 0);
+	raw_spin_unlock_irqrestore(&ext->lock, flags);
+}
+
 /*
  * mp2_debug_alloc() and mp2_debug_free() do for instrumented pools what mempool2_alloc() and
  * mempool2_free() do inline for others: call the alloc function, and use the slot at the CPU's
@@ -605,6 +654,7 @@ void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned l
 {
 	struct mempool2_ext *ext = pool_ext(pool);
 	unsigned int features = ext_features(ext);
+	struct mempool2_reserve *reserve;
 	void *element = NULL;
 	int state;
 
@@ -623,11 +673,14 @@ void *mp2_debug_alloc(struct mempool2 *pool, gfp_t gfp, int *entered, unsigned l
 	}
 
 	rcu_read_lock_sched();
-	/* Read again: a switch waits only for readers in this section. */
+	/* Read both again: a switch, which may bring the ext, waits only for this section. */
+	reserve = rcu_dereference_sched(pool->reserve);
+	/* Pairs with mp2_ext_attach(), as in pool_ext(). */
+	ext = smp_load_acquire(&reserve->ext);
 	features = ext_features(ext);
 	state = atomic_read(&pool->state);
 	if ((state & FAST_TAKE_MASK) == MEMPOOL2_NOT_FULL)
-		slot_take(reserve_hint_slot(rcu_dereference_sched(pool->reserve)), &element);
+		slot_take(reserve_hint_slot(reserve), &element);
 	if (unlikely(atomic_read(&pool->state) != state))
 		mp2_reserve_set_not_full(pool, NULL);
 	if (element) {

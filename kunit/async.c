@@ -2159,7 +2159,7 @@ static void ask_for_long(struct source *src, gfp_t gfp_mask)
 	WRITE_ONCE(asking_has_ended, true);
 }
 
-static void request_being_retried(struct fixture *fx, struct request *request)
+static void request_being_retried(struct fixture *fx, struct request *request, gfp_t gfp_mask)
 {
 	fixture_drain(fx);
 	init_completion(&asking_began);
@@ -2168,7 +2168,7 @@ static void request_being_retried(struct fixture *fx, struct request *request)
 	fx->watcher = current;
 	fx->src.hook_arg = fx;
 	fx->src.hook = ask_for_long;
-	request_queue_with(fx, request, GFP_KERNEL);
+	request_queue_with(fx, request, gfp_mask);
 	KUNIT_ASSERT_TRUE(fx->test, comes_true(completion_done(&asking_began), TIMEOUT));
 }
 
@@ -2178,7 +2178,7 @@ static void request_may_be_cancelled_while_it_is_retried(struct kunit *test)
 	static struct request request;
 
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &request);
+	request_being_retried(fx, &request, GFP_KERNEL);
 	run_in(fx, param_context(test), job_cancel, &request);
 	KUNIT_EXPECT_TRUE(test, request.cancelled);
 	KUNIT_EXPECT_FALSE(test, READ_ONCE(asking_has_ended));
@@ -2198,7 +2198,7 @@ static void what_is_found_for_a_cancelled_request_goes_to_the_next(struct kunit 
 	static struct request first, second;
 
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &first);
+	request_being_retried(fx, &first, GFP_KERNEL);
 	request_init(fx, &second, 1);
 	/* The second request neither finds memory itself nor is retried. */
 	fx->src.only_for = current;
@@ -2231,7 +2231,7 @@ static void cancel_sync_waits_for_the_alloc_function(struct kunit *test)
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &request);
+	request_being_retried(fx, &request, GFP_KERNEL);
 	caller = caller_add(fx, caller_cancels_sync);
 	caller->elems[0] = &request;
 	caller_run(caller, ANY_CPU);
@@ -2258,7 +2258,7 @@ static void end_of_a_pool_waits_for_the_alloc_function(struct kunit *test)
 	struct caller *caller;
 
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &request);
+	request_being_retried(fx, &request, GFP_KERNEL);
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 	fixture_put(fx);
 	caller = caller_add(fx, caller_exits);
@@ -2271,6 +2271,81 @@ static void end_of_a_pool_waits_for_the_alloc_function(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_live), 0);
 }
 
+/*
+ * If the alloc function may reclaim memory, it may wait for the element, which would be idle with
+ * the request.
+ */
+static void element_freed_while_a_request_is_retried_fills_the_reserve(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static struct request request;
+	void *element;
+
+	fixture_pool(fx, 1);
+	request_being_retried(fx, &request, GFP_KERNEL);
+	element = fixture_put(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 1);
+	/* If the alloc function fails in the end, the request gets the element. */
+	source_fail(&fx->src);
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
+	KUNIT_EXPECT_PTR_EQ(test, request.got[0], element);
+	request_keep(fx, &request);
+}
+
+static bool has_nested;
+
+static void ask_of_the_same_pool(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+	void *element;
+
+	if (current == fx->watcher || has_nested)
+		return;
+	has_nested = true;
+	element = mempool2_alloc(&fx->pool, GFP_NOIO);
+	mempool2_free(element, &fx->pool);
+}
+
+static void alloc_function_of_a_retry_gets_an_element_of_the_same_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static struct request request;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	has_nested = false;
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = ask_of_the_same_pool;
+	request_queue_with(fx, &request, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 2));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
+	mempool2_cancel_sync(&request.waiter);
+	fx->src.hook = NULL;
+	request_keep(fx, &request);
+}
+
+static void request_for_several_elements_is_retried_without_reclaim(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static struct request request;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	request_init(fx, &request, 2);
+	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_KERNEL, request.elems, 2,
+							&request.waiter), -EINPROGRESS);
+	source_forget(&fx->src);
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs), TIMEOUT));
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0) & bits(LATER_GFP), 0u);
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
+	request_keep(fx, &request);
+}
+
 static void request_served_while_it_is_retried_is_called_after_that(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -2278,7 +2353,7 @@ static void request_served_while_it_is_retried_is_called_after_that(struct kunit
 	void *element;
 
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &request);
+	request_being_retried(fx, &request, GFP_NOWAIT);
 	element = fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
 	KUNIT_EXPECT_TRUE(test, callback_did_not_run(&request));
@@ -2292,6 +2367,117 @@ static void request_served_while_it_is_retried_is_called_after_that(struct kunit
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	request_keep(fx, &request);
 	mempool2_free(fx->held[--fx->nr_held], &fx->pool);
+}
+
+/*
+ * Callbacks run in the context of the call that has served them, or in that of a call on the same
+ * CPU that it has interrupted; but not in an interrupt that comes just before they would run. Its
+ * handler may hold a lock that they take. The interrupt frees an element of another pool.
+ */
+#define NR_STORM	(MAX_HELD - 4)
+
+static struct storm {
+	struct fixture	*fx;
+	struct request	own;
+	struct request	others[NR_STORM];
+	void		*element;
+	bool		is_queued;
+	bool		in_handler;
+	int		nr_handled;
+	int		nr_wrong;
+} storm;
+
+static void storm_own_callback(struct request *request)
+{
+	storm.element = request->got[0];
+	storm.is_queued = false;
+}
+
+static void storm_other_callback(struct request *request)
+{
+	if (storm.in_handler)
+		storm.nr_wrong++;
+	fixture_hold(request->fx, request->got[0]);
+}
+
+static void storm_handler(void *unused)
+{
+	struct mempool2 *pool = &storm.fx->spare;
+	void *element;
+
+	/* The callback may be left to the interrupted context. */
+	if (storm.is_queued)
+		return;
+	storm.is_queued = true;
+	element = mempool2_alloc_async(pool, GFP_NOWAIT, &storm.own.waiter);
+	if (element != ERR_PTR(-EINPROGRESS))
+		return;
+	storm.in_handler = true;
+	mempool2_free(storm.element, pool);
+	storm.in_handler = false;
+	storm.nr_handled++;
+}
+
+static void caller_interrupts(struct caller *caller)
+{
+	while (!READ_ONCE(caller->fx->stop)) {
+		smp_call_function_single(caller->count, storm_handler, NULL, true);
+		cond_resched();
+	}
+}
+
+static void *storm_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	/* Only for the reserve. */
+	return gfp_mask & __GFP_NOMEMALLOC ? NULL : pool_data;
+}
+
+static void storm_free(void *element, void *pool_data)
+{
+}
+
+static void interrupt_does_not_run_the_callbacks_of_others(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	int round, i, cpu;
+	void *elems[NR_STORM];
+
+	if (num_online_cpus() < 2 || IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "needs two CPUs, and callbacks that interrupts run");
+	memset(&storm, 0, sizeof(storm));
+	storm.fx = fx;
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, storm_alloc, storm_free, &storm), 0);
+	storm.element = mempool2_alloc_preallocated(&fx->spare);
+	request_init(fx, &storm.own, 1);
+	storm.own.then = storm_own_callback;
+	fixture_pool(fx, NR_STORM);
+	fixture_drain(fx);
+	cpu = get_cpu();
+	put_cpu();
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	caller = caller_add(fx, caller_interrupts);
+	caller->count = cpu;
+	caller_run(caller, cpumask_any_but(cpu_online_mask, cpu));
+	for (round = 0; round < 200; round++) {
+		for (i = 0; i < NR_STORM; i++) {
+			request_init(fx, &storm.others[i], 1);
+			storm.others[i].then = storm_other_callback;
+			KUNIT_ASSERT_EQ(test, request_make(&storm.others[i]), -EINPROGRESS);
+			elems[i] = fx->held[i];
+		}
+		fx->nr_held = 0;
+		KUNIT_ASSERT_EQ(test, mempool2_free_bulk(&fx->pool, elems, NR_STORM),
+				(unsigned int)NR_STORM);
+		KUNIT_ASSERT_TRUE(test, comes_true(READ_ONCE(fx->nr_held) == NR_STORM, TIMEOUT));
+	}
+	WRITE_ONCE(fx->stop, true);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	KUNIT_EXPECT_GT(test, storm.nr_handled, 0);
+	KUNIT_EXPECT_EQ(test, storm.nr_wrong, 0);
+	mempool2_cancel_sync(&storm.own.waiter);
+	mempool2_exit(&fx->spare);
 }
 
 static void free_and_exit(struct request *request)
@@ -2311,7 +2497,7 @@ static void function_of_a_retried_request_may_end_the_pool(struct kunit *test)
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "PREEMPT_RT: no callback may end a pool");
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &request);
+	request_being_retried(fx, &request, GFP_KERNEL);
 	request.then = free_and_exit;
 	fixture_put(fx);
 	KUNIT_EXPECT_EQ(test, atomic_read(&request.nr_calls), 0);
@@ -2375,7 +2561,7 @@ static void waiter_is_used_again_while_the_last_request_is_retried(struct kunit 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "PREEMPT_RT: a cancelled waiter may be in use for a moment");
 	fixture_pool(fx, 1);
-	request_being_retried(fx, &request);
+	request_being_retried(fx, &request, GFP_KERNEL);
 	KUNIT_EXPECT_TRUE(test, mempool2_cancel(&request.waiter));
 	source_fail(&fx->src);
 	KUNIT_EXPECT_EQ(test, request_make(&request), -EINPROGRESS);
@@ -2540,7 +2726,11 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE(what_is_found_for_a_cancelled_request_goes_to_the_next),
 	KUNIT_CASE(cancel_sync_waits_for_the_alloc_function),
 	KUNIT_CASE(end_of_a_pool_waits_for_the_alloc_function),
+	KUNIT_CASE(element_freed_while_a_request_is_retried_fills_the_reserve),
+	KUNIT_CASE(alloc_function_of_a_retry_gets_an_element_of_the_same_pool),
+	KUNIT_CASE(request_for_several_elements_is_retried_without_reclaim),
 	KUNIT_CASE(request_served_while_it_is_retried_is_called_after_that),
+	KUNIT_CASE(interrupt_does_not_run_the_callbacks_of_others),
 	KUNIT_CASE(function_of_a_retried_request_may_end_the_pool),
 	KUNIT_CASE(function_may_end_the_pool_when_a_retry_has_just_ended),
 	KUNIT_CASE(waiter_is_used_again_while_the_last_request_is_retried),

@@ -2,7 +2,9 @@
 /*
  * Tests of mempool2: a limit to how many elements may be out
  */
+#include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/wait.h>
 
 #include "fixture.h"
 
@@ -617,8 +619,130 @@ static void retry_of_a_request_in_vain_does_not_count(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
 }
 
+/* A limit that is set, or lowered, while a call is in the alloc function */
+
+static struct completion asking_began, asking_may_end;
+
+/* Only in a retry, not in the calls before the waiter queues. */
+static void ask_for_long(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (current == fx->watcher || !READ_ONCE(fx->pool.nr_waiters) ||
+	    completion_done(&asking_may_end))
+		return;
+	complete(&asking_began);
+	wait_for_completion(&asking_may_end);
+}
+
+static void limit_set_during_a_retry_holds(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	init_completion(&asking_began);
+	init_completion(&asking_may_end);
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = ask_for_long;
+	caller = caller_that_waits(fx);
+	KUNIT_ASSERT_TRUE(test, comes_true(completion_done(&asking_began), TIMEOUT));
+	KUNIT_EXPECT_EQ(test, mempool2_set_limit(&fx->pool, 1), 0);
+	fixture_put(fx);
+	complete_all(&asking_may_end);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	fx->src.hook = NULL;
+	source_recover(&fx->src);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc(&fx->pool, GFP_NOWAIT));
+}
+
+/* The alloc function reclaims memory, for which it needs an element of the same pool. */
+static bool has_nested;
+
+static void lower_limit_and_ask(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+	void *element;
+
+	if (current == fx->watcher || has_nested || !(gfp_mask & __GFP_DIRECT_RECLAIM))
+		return;
+	has_nested = true;
+	mempool2_set_limit(&fx->pool, fx->pool.min_nr);
+	element = mempool2_alloc(&fx->pool, GFP_NOIO);
+	mempool2_free(element, &fx->pool);
+}
+
+/* @fn allocates @nr elements. */
+static void room_is_not_held(struct fixture *fx, void (*fn)(struct caller *caller), int nr)
+{
+	struct kunit *test = fx->test;
+	struct caller *caller;
+
+	fixture_limited_pool(fx, nr, 2 * nr);
+	fixture_drain(fx);
+	has_nested = false;
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = lower_limit_and_ask;
+	caller = caller_add(fx, fn);
+	caller->count = nr;
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	fixture_put_all(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	fx->src.hook = NULL;
+}
+
+static void room_is_not_held_while_memory_is_reclaimed(struct kunit *test)
+{
+	room_is_not_held(test->priv, caller_alloc, 1);
+}
+
+static void room_is_not_held_while_memory_is_reclaimed_for_several(struct kunit *test)
+{
+	room_is_not_held(test->priv, caller_alloc_bulk, 2);
+}
+
+static void caller_alloc_noreserve(struct caller *caller)
+{
+	caller->elems[0] = mempool2_alloc_noreserve(caller->pool, GFP_NOIO);
+}
+
+static void room_is_not_held_while_memory_is_reclaimed_without_the_reserve(struct kunit *test)
+{
+	room_is_not_held(test->priv, caller_alloc_noreserve, 1);
+}
+
+/* Entries of other code do not count as waiters. */
+static void entries_of_others_do_not_keep_a_waiter_from_memory(struct kunit *test)
+{
+	static struct wait_queue_entry entries[70];
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	int i;
+
+	fixture_limited_pool(fx, 1, 2);
+	fixture_drain(fx);
+	for (i = 0; i < ARRAY_SIZE(entries); i++) {
+		init_waitqueue_entry(&entries[i], current);
+		add_wait_queue(&fx->pool.wait, &entries[i]);
+	}
+	caller = caller_that_waits(fx);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	for (i = 0; i < ARRAY_SIZE(entries); i++)
+		remove_wait_queue(&fx->pool.wait, &entries[i]);
+}
+
 static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(no_more_than_the_limit_is_out),
+	KUNIT_CASE(limit_set_during_a_retry_holds),
+	KUNIT_CASE(room_is_not_held_while_memory_is_reclaimed),
+	KUNIT_CASE(room_is_not_held_while_memory_is_reclaimed_for_several),
+	KUNIT_CASE(room_is_not_held_while_memory_is_reclaimed_without_the_reserve),
+	KUNIT_CASE(entries_of_others_do_not_keep_a_waiter_from_memory),
 	KUNIT_CASE(each_way_to_allocate_counts),
 	KUNIT_CASE(failed_allocation_does_not_count),
 	KUNIT_CASE(freed_element_makes_room_below_the_limit),

@@ -411,7 +411,7 @@ static void serve_during_the_retry(struct source *src, gfp_t gfp_mask)
 	}
 }
 
-static void waiter_served_during_its_retry_keeps_one_element(struct kunit *test)
+static void element_freed_during_a_retry_fills_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
@@ -426,13 +426,89 @@ static void waiter_served_during_its_retry_keeps_one_element(struct kunit *test)
 	fx->src.hook = serve_during_the_retry;
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
-	/*
-	 * The waiter keeps the element that was handed to it; the one that it found fills the
-	 * reserve.
-	 */
-	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], element);
+	/* In the hands of the waiter the element would be idle until the alloc function returns. */
+	KUNIT_EXPECT_PTR_NE(test, caller->elems[0], element);
 	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
 	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+static void bulk_waiter_served_during_its_retry_keeps_what_it_was_given(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	void *elems[2];
+
+	fixture_pool(fx, 3);
+	fixture_drain(fx);
+	caller = caller_that_waits_for(fx, 2);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	memcpy(elems, fx->held, sizeof(elems));
+	fixture_put(fx);
+	fx->src.hook_arg = fx;
+	fx->src.hook = serve_during_the_retry;
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	/* The one that it found fills the reserve. */
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[0], elems[0]);
+	KUNIT_EXPECT_PTR_EQ(test, caller->elems[1], elems[1]);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 1);
+	KUNIT_EXPECT_EQ(test, nr_waiters(&fx->pool), 0);
+}
+
+/*
+ * The alloc function of a waiter may need an element of the same pool to reclaim memory, as a page
+ * may be written to swap through the pool. The element that is freed then must not be kept for the
+ * waiter.
+ */
+static bool has_nested;
+
+static void ask_of_the_same_pool(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+	void *element;
+
+	if (current == fx->watcher || has_nested || !READ_ONCE(fx->pool.nr_waiters))
+		return;
+	has_nested = true;
+	element = mempool2_alloc(&fx->pool, GFP_NOIO);
+	mempool2_free(element, &fx->pool);
+}
+
+static void alloc_function_gets_an_element_of_the_same_pool(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	has_nested = false;
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = ask_of_the_same_pool;
+	caller_that_waits(fx);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 2));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	fx->src.hook = NULL;
+}
+
+/* Elements that a waiter has collected would be idle: it must not reclaim memory. */
+static void waiter_for_several_elements_does_not_reclaim(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 2);
+	fixture_drain(fx);
+	caller = caller_that_waits_for(fx, 2);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+	source_forget(&fx->src);
+	wake_up(&fx->pool.wait);
+	/* The waiter may have retried by itself as well. */
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs), TIMEOUT));
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0) & bits(LATER_GFP), 0u);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 }
 
 /* Order: the oldest waiter first, by a direct hand-over, not overtaken */
@@ -1214,7 +1290,10 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(foreign_entry_is_woken_by_an_element_that_passes_it),
 	KUNIT_CASE(wake_up_with_a_key_of_others_is_a_bare_wake_up),
 	KUNIT_CASE(retry_in_vain_keeps_the_place_in_the_queue),
-	KUNIT_CASE(waiter_served_during_its_retry_keeps_one_element),
+	KUNIT_CASE(element_freed_during_a_retry_fills_the_reserve),
+	KUNIT_CASE(bulk_waiter_served_during_its_retry_keeps_what_it_was_given),
+	KUNIT_CASE(alloc_function_gets_an_element_of_the_same_pool),
+	KUNIT_CASE(waiter_for_several_elements_does_not_reclaim),
 	KUNIT_CASE(freed_elements_go_to_waiters_in_their_order),
 	KUNIT_CASE(one_freed_element_serves_one_waiter),
 	KUNIT_CASE(one_freed_element_wakes_one_waiter_once),
