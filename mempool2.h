@@ -534,10 +534,12 @@ void mempool2_free_pages(void *element, void *pool_data);
  * * the reserve
  *
  * Then, if @gfp_mask has %__GFP_DIRECT_RECLAIM, the caller joins the queue and sleeps until it is
- * given a freed element. While it waits it also calls the alloc function again, every 5 s; the
- * oldest waiter after 10 ms, and then after pauses that double each time, up to 1 s. In a pool with
- * a limit only the oldest task that sleeps calls it, and only below the limit. The mask of the
- * alloc function always has %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
+ * given a freed element. While it waits it also calls the alloc function again, every 5 s. The
+ * oldest waiter calls it without %__GFP_DIRECT_RECLAIM and %__GFP_IO besides, after 10 ms, and then
+ * after pauses that double each time, up to 1 s. In a pool with a limit only the oldest task that
+ * sleeps calls it, and only below the limit. If 8 waiters of the pool are reclaiming memory in this
+ * way, others call it without these two flags. The mask of the alloc function always has
+ * %__GFP_NOMEMALLOC, %__GFP_NORETRY and %__GFP_NOWARN.
  *
  * Freed elements go to the waiters in the order in which the waiters joined the queue, and
  * newcomers take nothing from the reserve before the waiters do, with one exception, the offer. It
@@ -546,6 +548,9 @@ void mempool2_free_pages(void *element, void *pool_data);
  * and the oldest waiter is woken to take it. Until that waiter runs, newcomers that want one
  * element may take elements. If the waiter then finds none, the next element that any CPU frees is
  * given to it. So newcomers overtake a waiter only once, and only for the time of its wake-up.
+ *
+ * While a waiter calls the alloc function with %__GFP_DIRECT_RECLAIM, freed elements go to the
+ * waiters behind it, or to the reserve, as reclaim may need one of them. It keeps its position.
  *
  * Nothing is offered, and the order is strict: for elements that are held over I/O, or that another
  * task or an interrupt frees; for requests; for callers that want several elements; and in a pool
@@ -616,7 +621,8 @@ void *mempool2_alloc_preallocated(struct mempool2 *pool);
  * Works like @count calls of mempool2_alloc() with %GFP_KERNEL, within the memalloc_noio_save() or
  * memalloc_nofs_save() scope of the task. But callers that want several elements cannot deadlock
  * each other: a caller takes from the reserve either all elements that it lacks, or collects them
- * while it is the oldest waiter.
+ * while it is the oldest waiter. While it waits it calls the alloc function without
+ * %__GFP_DIRECT_RECLAIM and %__GFP_IO, if it wants several elements.
  *
  * Do not shrink the pool below @count meanwhile. If mempool2_resize() could only fill the pool in
  * part, the pool may have fewer elements than @count. A caller that wants more elements than there
@@ -831,10 +837,12 @@ static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
  *
  * The request waits for an element from mempool2_free(), mempool2_resize() or mempool2_refill().
  * While it is the oldest waiter, a thread of a workqueue calls the alloc function again, with
- * @gfp_mask, after 10 ms, and then after pauses that double each time, up to 1 s. So the alloc
- * function has to be legal in a thread with interrupts and softirqs enabled; it may sleep there if
- * @gfp_mask allows that. If the request gets a freed element meanwhile, its callback is called when
- * the alloc function has returned.
+ * @gfp_mask every 5 s, and without %__GFP_DIRECT_RECLAIM and %__GFP_IO after 10 ms, and then after
+ * pauses that double each time, up to 1 s. So the alloc function has to be legal in a thread with
+ * interrupts and softirqs enabled; it may sleep there if the mask allows that. While it is called
+ * with %__GFP_DIRECT_RECLAIM, the request is given no freed element, and younger waiters may be
+ * served before it; see mempool2_alloc(). Otherwise, if the request gets one, its callback is called
+ * when the alloc function has returned.
  *
  * No request may be left when mempool2_exit() is called.
  *

@@ -267,9 +267,9 @@ static void completions_run_own(struct completions *completions)
 		while (nr == BATCH && (waiter = completions_next(completions)))
 			completion_defer(waiter);
 		/*
-		 * While the list has completions @running is set: an interrupt that frees one
-		 * would run them, and its handler may hold a lock that the callbacks take. No other
-		 * CPU uses this list.
+		 * While the list has completions @running is set. An interrupt that frees elements
+		 * would run them otherwise, and its handler may hold a lock that the callbacks
+		 * take. No other CPU uses this list.
 		 */
 		local_irq_save(flags);
 		more = !llist_empty(&completions->list);

@@ -68,7 +68,8 @@ struct mempool2_elements {
  *	replaces the reserve or moves its elements. Protected by mp2_registry_lock.
  * @is_moving: the owner may be moving elements: a CPU that finds none in the slots looks again
  *	with @lock held. The owner sets it a grace period before it moves the first element.
- * @old: the reserve that this one replaces, until a resize has emptied it. Protected by @lock.
+ * @old: the reserve that this one replaces, until a resize has emptied it. Protected by @lock;
+ *	written by the owner.
  * @min_nr: copy of &mempool2.min_nr, for debugging, which cannot rely on the pool's address
  * @registered: node in the registry, the list of all reserves
  * @pool: last known address of the pool; compared, never dereferenced

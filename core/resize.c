@@ -119,9 +119,8 @@ static unsigned int reserve_move_batch(struct mempool2 *pool, struct mempool2_re
 		nr += mp2_slots_take(old, surplus + nr, BATCH - nr);
 	raw_spin_unlock(&old->lock);
 	left = surplus_put(pool, reserve, surplus, nr);
-	/* ext_try_own() reads this without the lock. */
 	if (nr < BATCH)
-		WRITE_ONCE(reserve->old, NULL);
+		reserve->old = NULL;
 	raw_spin_unlock_irq(&reserve->lock);
 	return left;
 }
@@ -202,7 +201,10 @@ static int resize_step(struct mempool2 *pool, int nr_kept)
 	reserve->nr_unfilled += (int)nr - nr_kept;
 	if (!more)
 		reserve->nr_unfilled = max(reserve->nr_unfilled, 0);
-	/* As the owner: a sweep, which misses these elements, is not over before. */
+	/*
+	 * As the owner: a sweep misses these elements, so the check that it prepares must not be on
+	 * yet. It cannot end before. Pairs with checks_prepare() (swept-or-checked).
+	 */
 	mp2_elements_unpark(pool, surplus, nr);
 	pool_disown(pool);
 	if (!more)

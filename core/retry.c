@@ -225,7 +225,7 @@ static bool retrier_ask_begin(struct retrier *retrier, gfp_t *gfp)
 
 	waitq_lock_irqsave(pool, flags);
 	waiter = retrier_waiter(retrier);
-	asks = waiter && waiter->nr_missing && (!pool_is_limited(pool) || mp2_limit_has_room(pool));
+	asks = waiter && waiter->nr_missing && mp2_limit_has_room(pool);
 	if (asks)
 		*gfp = mp2_waiter_ask_begin(waiter, *gfp);
 	waitq_unlock_irqrestore(pool, flags);
@@ -307,17 +307,21 @@ static void retrier_put(struct retrier *retrier, struct llist_head *own)
 
 /*
  * Call the alloc function until the request is served or there is no memory. If it @looks, the
- * retrier serves the queue from the reserve first, as sleeper_retry() does. While the request is
- * the head of the queue and not asking no other one is served, so @completed is empty when the RCU
- * section is left. The callbacks run at the end: mempool2_exit() in one of them would wait for this
- * retrier.
+ * retrier serves the queue from the reserve first, and the alloc function may reclaim memory, as in
+ * sleeper_retry(). While the request is the head of the queue and not asking no other one is
+ * served, so @completed is empty when the RCU section is left. The callbacks run at the end:
+ * mempool2_exit() in one of them would wait for this retrier.
  */
 static void retrier_ask(struct retrier *retrier, gfp_t gfp_mask, bool looks)
 {
 	struct llist_head completed = {}, own = {};
 	struct mempool2 *pool = retrier->pool;
-	gfp_t gfp = gfp_mask;
 	void *element;
+	gfp_t gfp;
+
+	if (!looks)
+		gfp_mask = mempool2_gfp_first(gfp_mask);
+	gfp = gfp_mask;
 
 	/* Pairs with mempool2_cancel_sync() (function-returned). */
 	rcu_read_lock();

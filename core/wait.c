@@ -60,7 +60,8 @@ bool mp2_limit_try_charge(struct mempool2 *pool, unsigned int nr)
 /* Could one element be charged? */
 bool mp2_limit_has_room(struct mempool2 *pool)
 {
-	return atomic_read(&pool_ext(pool)->nr_inflight) < limit_of(pool);
+	return !pool_is_limited(pool) ||
+	       atomic_read(&pool_ext(pool)->nr_inflight) < limit_of(pool);
 }
 
 int mp2_limit_charge(struct mempool2 *pool, unsigned int nr)
@@ -122,9 +123,6 @@ void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
  * the task that sleeps, or has the callback of a request run, see core/async.c.
  */
 
-/* Most waiters of a pool that are asking at a time, as each of them has to be passed over. */
-#define MOST_ASKING	8
-
 /*
  * Waiters that ask
  *
@@ -134,8 +132,13 @@ void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
  * the queue, but is passed over until then: it is asking.
  *
  * A waiter for several elements is never asking, because elements that it has collected would be
- * idle too. The alloc function must not reclaim for it, and for no more than MOST_ASKING others.
- *
+ * idle too. The alloc function must not reclaim for it, and for no more than MOST_ASKING others, as
+ * each of them has to be passed over.
+ */
+
+#define MOST_ASKING	8
+
+/*
  * Under the lock: the alloc function is about to be called for @waiter. Returns the mask for it.
  */
 gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
@@ -530,7 +533,7 @@ void mp2_pool_free_elems(struct mempool2 *pool, void **elems, unsigned int count
 	struct llist_head completed = {};
 	unsigned int nr;
 
-	/* Elements that a caller has freed are known already. */
+	/* What a call puts back, unlike what its caller frees. */
 	if (later && unlikely(pool_is_instrumented(pool)))
 		mp2_debug_put_back(pool, elems, count);
 	rcu_read_lock();
@@ -738,7 +741,7 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 		     unsigned int task_state, unsigned long timeout)
 {
 	unsigned long end = jiffies + timeout;
-	long left, nap;
+	long left, nap, woken;
 	int err = 0;
 
 	waiter->pause = FIRST_PAUSE;
@@ -770,11 +773,14 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 			break;
 		}
 		nap = min(left, sleeper_nap(waiter));
-		if (io_schedule_timeout(nap) || nap == left ||
-		    time_after_eq(jiffies, READ_ONCE(waiter->look_at)))
+		woken = io_schedule_timeout(nap);
+		/* Reclaim only seldom, as the waiter is passed over meanwhile. */
+		if (nap == left || time_after_eq(jiffies, READ_ONCE(waiter->look_at)))
 			sleeper_retry(waiter, gfp);
+		else if (woken)
+			sleeper_retry(waiter, mempool2_gfp_first(gfp));
 		else if (sleeper_asks(waiter))
-			sleeper_ask(waiter, gfp);
+			sleeper_ask(waiter, mempool2_gfp_first(gfp));
 	}
 	/* Returns after mp2_waiter_leave() is done with the entry (served-and-gone). */
 	finish_wait(&waiter->pool->wait, &waiter->entry);

@@ -637,12 +637,13 @@ void mp2_debug_put_back(struct mempool2 *pool, void **elems, unsigned int nr)
 	unsigned long flags;
 	unsigned int i;
 
-	if (!ext)
-		return;
-	raw_spin_lock_irqsave(&ext->lock, flags);
-	for (i = 0; i < nr && ext->records; i++)
-		record_set(ext, record_find(ext, elems[i]), elems[i], true, _RET_IP_, 0);
-	raw_spin_unlock_irqrestore(&ext->lock, flags);
+	/* The elements may be many: lock for each. */
+	for (i = 0; i < nr && ext; i++) {
+		raw_spin_lock_irqsave(&ext->lock, flags);
+		if (ext->records)
+			record_set(ext, record_find(ext, elems[i]), elems[i], true, _RET_IP_, 0);
+		raw_spin_unlock_irqrestore(&ext->lock, flags);
+	}
 }
 
 /*

@@ -1917,6 +1917,12 @@ static void request_queue_with(struct fixture *fx, struct request *request, gfp_
 	source_forget(&fx->src);
 }
 
+/* Let the next retry reclaim memory, if the mask allows that, not only the one after 5 s. */
+static void retry_with_reclaim(struct request *request)
+{
+	WRITE_ONCE(request->waiter.look_at, jiffies);
+}
+
 static bool callback_runs_soon(struct request *request)
 {
 	return comes_true(atomic_read(&request->nr_calls), SOON) &&
@@ -1960,7 +1966,7 @@ static void memory_that_comes_back_is_sent_soon(struct kunit *test)
 	nr = atomic_read(&fx->src.nr_allocs);
 	KUNIT_EXPECT_GE(test, nr, 1);
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, min(nr, MAX_MASKS) - 1),
-			bits(mask->gfp | ADDED_GFP));
+			bits((mask->gfp | ADDED_GFP) & ~LATER_GFP));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_irqs_off), 0);
 	mempool2_cancel_sync(&request.waiter);
 	/* The retries end when no request waits. */
@@ -1980,6 +1986,7 @@ static void retry_of_a_request_keeps_to_its_tasks_scope(struct kunit *test)
 	fixture_drain(fx);
 	flags = memalloc_noio_save();
 	request_queue_with(fx, &request, GFP_KERNEL);
+	retry_with_reclaim(&request);
 	memalloc_noio_restore(flags);
 	source_recover(&fx->src);
 	KUNIT_EXPECT_TRUE(test, callback_runs_soon(&request));
@@ -2144,13 +2151,15 @@ static void cancelled_request_is_retried_no_more(struct kunit *test)
 
 static struct completion asking_began, asking_may_end;
 static bool asking_has_ended;
+static gfp_t asking_needs;
 
 /* Only in a retry, not in the call that makes the request. */
 static void ask_for_long(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
 
-	if (current == fx->watcher || completion_done(&asking_may_end))
+	if (current == fx->watcher || completion_done(&asking_may_end) ||
+	    (gfp_mask & asking_needs) != asking_needs)
 		return;
 	source_recover(src);
 	complete(&asking_began);
@@ -2168,7 +2177,9 @@ static void request_being_retried(struct fixture *fx, struct request *request, g
 	fx->watcher = current;
 	fx->src.hook_arg = fx;
 	fx->src.hook = ask_for_long;
+	asking_needs = gfp_mask & __GFP_DIRECT_RECLAIM;
 	request_queue_with(fx, request, gfp_mask);
+	retry_with_reclaim(request);
 	KUNIT_ASSERT_TRUE(fx->test, comes_true(completion_done(&asking_began), TIMEOUT));
 }
 
@@ -2294,18 +2305,9 @@ static void element_freed_while_a_request_is_retried_fills_the_reserve(struct ku
 	request_keep(fx, &request);
 }
 
-static bool has_nested;
-
 static void ask_of_the_same_pool(struct source *src, gfp_t gfp_mask)
 {
-	struct fixture *fx = src->hook_arg;
-	void *element;
-
-	if (current == fx->watcher || has_nested)
-		return;
-	has_nested = true;
-	element = mempool2_alloc(&fx->pool, GFP_NOIO);
-	mempool2_free(element, &fx->pool);
+	fixture_nest(src->hook_arg, gfp_mask);
 }
 
 static void alloc_function_of_a_retry_gets_an_element_of_the_same_pool(struct kunit *test)
@@ -2315,11 +2317,11 @@ static void alloc_function_of_a_retry_gets_an_element_of_the_same_pool(struct ku
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	has_nested = false;
 	fx->watcher = current;
 	fx->src.hook_arg = fx;
 	fx->src.hook = ask_of_the_same_pool;
 	request_queue_with(fx, &request, GFP_KERNEL);
+	retry_with_reclaim(&request);
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 2));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
@@ -2339,8 +2341,10 @@ static void request_for_several_elements_is_retried_without_reclaim(struct kunit
 	KUNIT_ASSERT_EQ(test, mempool2_alloc_bulk_async(&fx->pool, GFP_KERNEL, request.elems, 2,
 							&request.waiter), -EINPROGRESS);
 	source_forget(&fx->src);
-	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs), TIMEOUT));
+	retry_with_reclaim(&request);
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs) >= 2, TIMEOUT));
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0) & bits(LATER_GFP), 0u);
+	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 1) & bits(LATER_GFP), 0u);
 	fixture_put_all(fx);
 	KUNIT_EXPECT_TRUE(test, callback_ran(&request));
 	request_keep(fx, &request);

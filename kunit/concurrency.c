@@ -44,7 +44,7 @@ static void callers_start(struct fixture *fx, int nr, void (*fn)(struct caller *
 
 /*
  * An invariant: while callers wait the reserve is empty, except for the moment between the put
- * of a freeing CPU and its look for waiters.
+ * of a freeing CPU and its look for waiters. Waiters that are asking are given nothing.
  */
 static bool rule_is_kept(struct mempool2 *pool)
 {
@@ -54,7 +54,7 @@ static bool rule_is_kept(struct mempool2 *pool)
 
 	for (;;) {
 		spin_lock_irqsave(&pool->wait.lock, flags);
-		kept = !pool->nr_waiters || !mempool2_nr_reserved(pool);
+		kept = pool->nr_waiters == pool->nr_asking || !mempool2_nr_reserved(pool);
 		spin_unlock_irqrestore(&pool->wait.lock, flags);
 		if (kept || !patience_lasts(&patience))
 			return kept;

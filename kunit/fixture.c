@@ -1049,6 +1049,17 @@ int fixture_drain(struct fixture *fx)
 	}
 }
 
+void fixture_nest(struct fixture *fx, gfp_t gfp_mask)
+{
+	void *element;
+
+	if (current == fx->watcher || fx->has_nested || !(gfp_mask & __GFP_DIRECT_RECLAIM))
+		return;
+	fx->has_nested = true;
+	element = mempool2_alloc(&fx->pool, GFP_NOIO);
+	mempool2_free(element, &fx->pool);
+}
+
 void *fixture_foreign(struct fixture *fx)
 {
 	struct item *item = item_make(&fx->src, GFP_KERNEL);

@@ -272,6 +272,7 @@ struct deferred_call {
  * @nr_held: how many they are
  * @call: for run_in()
  * @watcher: the task of the case, for hooks that must tell it from others
+ * @has_nested: fixture_nest() was called
  */
 struct fixture {
 	struct kunit	*test;
@@ -286,6 +287,7 @@ struct fixture {
 	int		nr_held;
 	struct deferred_call call;
 	struct task_struct *watcher;
+	bool		has_nested;
 };
 
 /*
@@ -326,6 +328,13 @@ void suite_patches_code(struct kunit_suite *suite);
 
 /* Let the back end fail and hold all elements of the reserve. Returns their number. */
 int fixture_drain(struct fixture *fx);
+
+/*
+ * For the alloc function: if it may reclaim memory for another task than fx->watcher, allocate an
+ * element of fx->pool, once, and free it. Reclaim does so if it writes a page to swap through the
+ * same pool.
+ */
+void fixture_nest(struct fixture *fx, gfp_t gfp_mask);
 
 /* An element of the same kind as those of fx->pool, but not from this pool. */
 void *fixture_foreign(struct fixture *fx);

@@ -659,19 +659,14 @@ static void limit_set_during_a_retry_holds(struct kunit *test)
 }
 
 /* The alloc function reclaims memory, for which it needs an element of the same pool. */
-static bool has_nested;
-
 static void lower_limit_and_ask(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
-	void *element;
 
-	if (current == fx->watcher || has_nested || !(gfp_mask & __GFP_DIRECT_RECLAIM))
+	if (current == fx->watcher || fx->has_nested || !(gfp_mask & __GFP_DIRECT_RECLAIM))
 		return;
-	has_nested = true;
 	mempool2_set_limit(&fx->pool, fx->pool.min_nr);
-	element = mempool2_alloc(&fx->pool, GFP_NOIO);
-	mempool2_free(element, &fx->pool);
+	fixture_nest(fx, gfp_mask);
 }
 
 /* @fn allocates @nr elements. */
@@ -682,7 +677,6 @@ static void room_is_not_held(struct fixture *fx, void (*fn)(struct caller *calle
 
 	fixture_limited_pool(fx, nr, 2 * nr);
 	fixture_drain(fx);
-	has_nested = false;
 	fx->watcher = current;
 	fx->src.hook_arg = fx;
 	fx->src.hook = lower_limit_and_ask;

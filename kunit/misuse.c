@@ -799,6 +799,173 @@ static void memory_of_no_size_is_left_alone(struct kunit *test)
 	pool_of_no_size_is_left_alone(fx);
 }
 
+/* The elements are references to two objects, in turns. */
+struct turns {
+	void	*objects[2];
+	int	nr;
+};
+
+static void *turn_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	struct turns *turns = pool_data;
+
+	/* Only for the reserve. */
+	return gfp_mask & __GFP_NOMEMALLOC ? NULL : turns->objects[turns->nr++ % 2];
+}
+
+static void turn_free(void *element, void *pool_data)
+{
+}
+
+static void elements_that_are_equal_in_turns_are_left_alone(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct turns turns = { .objects = { fx, fx->callers } };
+	void *elems[3];
+	int i;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 4, turn_alloc, turn_free, &turns), 0);
+	for (i = 0; i < 3; i++)
+		elems[i] = mempool2_alloc(&fx->spare, GFP_NOWAIT);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+	for (i = 0; i < 3; i++)
+		mempool2_free(elems[i], &fx->spare);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 4);
+	mempool2_exit(&fx->spare);
+	expect_no_warning(fx);
+}
+
+/* Checks are switched on while a call is in the alloc function, for a pool that never had any. */
+static void switch_checks_on(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	src->hook = NULL;
+	KUNIT_EXPECT_EQ(fx->test, mempool2_set_checks(&fx->pool, MEMPOOL2_CHECK_ALL), 0);
+}
+
+static void checks_know_the_element_of_a_call_that_began_before(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	fixture_pool(fx, 2);
+	source_fail(&fx->src);
+	fx->src.hook_arg = fx;
+	fx->src.hook = switch_checks_on;
+	element = mempool2_alloc(&fx->pool, GFP_NOWAIT);
+	KUNIT_ASSERT_NOT_NULL(test, element);
+	mempool2_free(element, &fx->pool);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 2);
+	expect_no_warning(fx);
+}
+
+/* The free function of a pool that shrinks waits for another switch, beside a switch of checks. */
+static void caller_sets_checks(struct caller *caller)
+{
+	caller->ret = mempool2_set_checks(caller->pool, MEMPOOL2_CHECK_DOUBLE);
+}
+
+static void caller_shrinks(struct caller *caller)
+{
+	caller->ret = mempool2_resize(caller->pool, 10);
+}
+
+static void switch_while_checks_are_switched(struct source *src)
+{
+	struct fixture *fx = src->hook_arg;
+
+	src->free_hook = NULL;
+	caller_run(caller_add(fx, caller_sets_checks), ANY_CPU);
+	let_pass(HZ / 10);
+	KUNIT_EXPECT_EQ(fx->test, mempool2_enable_stats(&fx->spare, true), 0);
+}
+
+static void checks_can_be_switched_in_the_midst_of_a_resize(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 64), 0);
+	fixture_pool(fx, 300);
+	fx->src.hook_arg = fx;
+	fx->src.free_hook = switch_while_checks_are_switched;
+	caller_run(caller_add(fx, caller_shrinks), ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, caller_returns(&fx->callers[0]));
+	KUNIT_EXPECT_TRUE(test, caller_returns(&fx->callers[1]));
+	KUNIT_EXPECT_EQ(test, fx->callers[0].ret, 0L);
+	KUNIT_EXPECT_EQ(test, fx->callers[1].ret, 0L);
+	mempool2_exit(&fx->spare);
+}
+
+/* Poison must not get into elements that are not, or not certainly, the pool's. */
+static void element_that_a_bulk_free_refuses_is_as_it_was(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 4, 64), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+	element = kmalloc(64, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, element);
+	memset(element, 0xaa, 64);
+	KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->spare, &element, 1), 0u);
+	KUNIT_EXPECT_NULL(test, memchr_inv(element, 0xaa, 64));
+	kfree(element);
+	mempool2_exit(&fx->spare);
+	expect_no_warning(fx);
+}
+
+/* Two elements lie side by side: what is written behind the first one is in the second. */
+static void smaller_element_from_elsewhere_is_not_overrun(struct kunit *test)
+{
+	enum { NR = 64, SMALL = 32 };
+	struct fixture *fx = test->priv;
+	void *elems[NR];
+	int i;
+
+	if (IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "KASAN poisons the elements itself");
+	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 4096), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+	kfree(mempool2_alloc_preallocated(&fx->spare));
+	for (i = 0; i < NR; i++) {
+		elems[i] = kmalloc(SMALL, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, elems[i]);
+		memset(elems[i], 0xaa, SMALL);
+	}
+	/* It goes into the reserve. */
+	mempool2_free(elems[0], &fx->spare);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->spare), 1);
+	for (i = 1; i < NR; i++) {
+		KUNIT_EXPECT_NULL(test, memchr_inv(elems[i], 0xaa, SMALL));
+		kfree(elems[i]);
+	}
+	mempool2_exit(&fx->spare);
+	expect_no_warning(fx);
+}
+
+static void objects_that_readers_under_rcu_may_see_are_left_alone(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct kmem_cache *cache;
+	void *object;
+
+	if (IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "KASAN watches parked objects");
+	cache = kmem_cache_create("mempool2_kunit_rcu", 64, 0, SLAB_TYPESAFE_BY_RCU, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	KUNIT_ASSERT_EQ(test, mempool2_init_slab_pool(&fx->spare, 1, cache), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
+	object = mempool2_alloc_preallocated(&fx->spare);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	memset(object, 0xaa, 64);
+	mempool2_free(object, &fx->spare);
+	KUNIT_EXPECT_NULL(test, memchr_inv(object, 0xaa, 64));
+	mempool2_exit(&fx->spare);
+	kmem_cache_destroy(cache);
+	expect_no_warning(fx);
+}
+
 /* Owner records are freed while other CPUs look at them */
 static void caller_switches_checks(struct caller *caller)
 {
@@ -901,6 +1068,12 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE_PARAM(equal_elements_are_left_alone, permit_case_gen_params),
 	KUNIT_CASE(equal_element_from_elsewhere_is_left_alone),
 	KUNIT_CASE(memory_of_no_size_is_left_alone),
+	KUNIT_CASE(elements_that_are_equal_in_turns_are_left_alone),
+	KUNIT_CASE(checks_know_the_element_of_a_call_that_began_before),
+	KUNIT_CASE(checks_can_be_switched_in_the_midst_of_a_resize),
+	KUNIT_CASE(element_that_a_bulk_free_refuses_is_as_it_was),
+	KUNIT_CASE(smaller_element_from_elsewhere_is_not_overrun),
+	KUNIT_CASE(objects_that_readers_under_rcu_may_see_are_left_alone),
 	KUNIT_CASE_SLOW(checks_can_be_switched_off_while_callers_begin_to_wait),
 	KUNIT_CASE(element_that_comes_back_by_another_way_is_not_reported),
 	KUNIT_CASE(busy_pool_with_all_checks_has_no_report),

@@ -2,6 +2,7 @@
 /*
  * Tests of mempool2: callers that wait for an element, and the order in which they get it
  */
+#include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
@@ -160,7 +161,7 @@ static void memory_that_comes_back_ends_the_wait_soon(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, caller->elems[0], fx->held[0]);
 	nr = atomic_read(&fx->src.nr_allocs);
 	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, min(nr, MAX_MASKS) - 1),
-			bits(GFP_KERNEL | ADDED_GFP));
+			bits((GFP_KERNEL | ADDED_GFP) & ~LATER_GFP));
 }
 
 static void head_asks_at_growing_distances_and_no_other(struct kunit *test)
@@ -411,6 +412,12 @@ static void serve_during_the_retry(struct source *src, gfp_t gfp_mask)
 	}
 }
 
+static void serve_during_reclaim(struct source *src, gfp_t gfp_mask)
+{
+	if (gfp_mask & __GFP_DIRECT_RECLAIM)
+		serve_during_the_retry(src, gfp_mask);
+}
+
 static void element_freed_during_a_retry_fills_the_reserve(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -423,7 +430,7 @@ static void element_freed_during_a_retry_fills_the_reserve(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
 	element = fx->held[0];
 	fx->src.hook_arg = fx;
-	fx->src.hook = serve_during_the_retry;
+	fx->src.hook = serve_during_reclaim;
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
 	/* In the hands of the waiter the element would be idle until the alloc function returns. */
@@ -460,18 +467,13 @@ static void bulk_waiter_served_during_its_retry_keeps_what_it_was_given(struct k
  * may be written to swap through the pool. The element that is freed then must not be kept for the
  * waiter.
  */
-static bool has_nested;
-
 static void ask_of_the_same_pool(struct source *src, gfp_t gfp_mask)
 {
 	struct fixture *fx = src->hook_arg;
-	void *element;
 
-	if (current == fx->watcher || has_nested || !READ_ONCE(fx->pool.nr_waiters))
-		return;
-	has_nested = true;
-	element = mempool2_alloc(&fx->pool, GFP_NOIO);
-	mempool2_free(element, &fx->pool);
+	/* Not in the calls before the waiter queues. */
+	if (nr_waiters(&fx->pool))
+		fixture_nest(fx, gfp_mask);
 }
 
 static void alloc_function_gets_an_element_of_the_same_pool(struct kunit *test)
@@ -480,11 +482,12 @@ static void alloc_function_gets_an_element_of_the_same_pool(struct kunit *test)
 
 	fixture_pool(fx, 1);
 	fixture_drain(fx);
-	has_nested = false;
 	fx->watcher = current;
 	fx->src.hook_arg = fx;
 	fx->src.hook = ask_of_the_same_pool;
 	caller_that_waits(fx);
+	/* The waiter reclaims after 5 s otherwise. */
+	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 2));
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, callers_return(fx));
@@ -496,19 +499,71 @@ static void waiter_for_several_elements_does_not_reclaim(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
 	struct caller *caller;
+	int i;
 
 	fixture_pool(fx, 2);
 	fixture_drain(fx);
 	caller = caller_that_waits_for(fx, 2);
 	fixture_put(fx);
-	KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
-	source_forget(&fx->src);
-	wake_up(&fx->pool.wait);
-	/* The waiter may have retried by itself as well. */
-	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs), TIMEOUT));
-	KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0) & bits(LATER_GFP), 0u);
+	/* A bare wake-up allows reclaim, but the waiter also retries by itself. */
+	for (i = 0; i < 5; i++) {
+		KUNIT_EXPECT_TRUE(test, caller_sleeps(caller));
+		source_forget(&fx->src);
+		wake_up(&fx->pool.wait);
+		KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&fx->src.nr_allocs), TIMEOUT));
+		KUNIT_EXPECT_EQ(test, mask_of_call(&fx->src, 0) & bits(LATER_GFP), 0u);
+	}
 	fixture_put(fx);
 	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+}
+
+/* Waiters for which the alloc function reclaims memory are passed over, so they must be few. */
+#define NR_ASK		12
+#define MOST_ASK	8
+
+static atomic_t nr_reclaiming, nr_not_reclaiming;
+static struct completion reclaiming_may_end;
+
+static void reclaim_for_long(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (current == fx->watcher || nr_waiters(&fx->pool) < NR_ASK - 1)
+		return;
+	if (gfp_mask & __GFP_DIRECT_RECLAIM) {
+		atomic_inc(&nr_reclaiming);
+		wait_for_completion(&reclaiming_may_end);
+	} else if (atomic_read(&nr_reclaiming) == MOST_ASK) {
+		atomic_inc(&nr_not_reclaiming);
+	}
+}
+
+static void few_waiters_reclaim_at_a_time(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	int i;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	atomic_set(&nr_reclaiming, 0);
+	atomic_set(&nr_not_reclaiming, 0);
+	init_completion(&reclaiming_may_end);
+	for (i = 0; i < NR_ASK; i++)
+		caller_that_waits(fx);
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = reclaim_for_long;
+	/* All call the alloc function after 5 s. */
+	KUNIT_EXPECT_TRUE(test, comes_true(atomic_read(&nr_not_reclaiming), 5 * HZ + TIMEOUT));
+	/* An element goes to one that does not reclaim, and the others stay. */
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, NR_ASK - 1));
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr_reclaiming), MOST_ASK);
+	complete_all(&reclaiming_may_end);
+	fx->src.hook = NULL;
+	source_recover(&fx->src);
+	KUNIT_EXPECT_TRUE(test, comes_true(!nr_waiters(&fx->pool), 5 * HZ + TIMEOUT));
+	KUNIT_EXPECT_TRUE(test, callers_return(fx));
 }
 
 /* Order: the oldest waiter first, by a direct hand-over, not overtaken */
@@ -1294,6 +1349,7 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(bulk_waiter_served_during_its_retry_keeps_what_it_was_given),
 	KUNIT_CASE(alloc_function_gets_an_element_of_the_same_pool),
 	KUNIT_CASE(waiter_for_several_elements_does_not_reclaim),
+	KUNIT_CASE_SLOW(few_waiters_reclaim_at_a_time),
 	KUNIT_CASE(freed_elements_go_to_waiters_in_their_order),
 	KUNIT_CASE(one_freed_element_serves_one_waiter),
 	KUNIT_CASE(one_freed_element_wakes_one_waiter_once),

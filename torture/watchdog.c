@@ -93,11 +93,15 @@ static void beat(void)
 	WRITE_ONCE(nr_heartbeats, nr_heartbeats + 1);
 }
 
-/* Waiters may wait beside elements if there is a limit. */
+/*
+ * Waiters may wait beside elements if there is a limit, or while the alloc function reclaims memory
+ * for them.
+ */
 static bool is_stranded(struct torture_pool *tp)
 {
 	/* No barrier: the answer counts only if it is the same several times. */
-	return !READ_ONCE(tp->limit) && waitqueue_active(&tp->pool.wait) &&
+	return !READ_ONCE(tp->limit) &&
+	       READ_ONCE(tp->pool.nr_waiters) > READ_ONCE(tp->pool.nr_asking) &&
 	       mempool2_nr_reserved(&tp->pool) > 0;
 }
 
