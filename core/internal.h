@@ -244,7 +244,7 @@ void mp2_waiter_give(struct mempool2_waiter *waiter, void *element);
 void mp2_waiter_leave(struct mempool2_waiter *waiter);
 bool mp2_limit_charge_waiter(struct mempool2 *pool);
 gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp);
-void mp2_waiter_ask_end(struct mempool2_waiter *waiter);
+bool mp2_waiter_ask_end(struct mempool2_waiter *waiter);
 bool mp2_waiter_queue(struct mempool2_waiter *waiter, struct handover *hand);
 void mp2_waiters_serve(struct mempool2 *pool, struct llist_head *completed);
 void mp2_waiters_serve_and_run(struct mempool2 *pool);

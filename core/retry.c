@@ -235,8 +235,10 @@ static bool retrier_ask_begin(struct retrier *retrier, gfp_t *gfp)
 /*
  * The alloc function has returned @element. False if the request does not get it: it is %NULL, or
  * the request was served or cancelled, or the limit, which is charged only now, has no room left.
+ * Sets @was_asking if the queue has to be served then.
  */
-static bool retrier_ask_end(struct retrier *retrier, void *element, struct llist_head *completed)
+static bool retrier_ask_end(struct retrier *retrier, void *element, struct llist_head *completed,
+			    bool *was_asking)
 {
 	struct handover hand = { .element = element, .completed = completed };
 	struct mempool2 *pool = retrier->pool;
@@ -246,8 +248,7 @@ static bool retrier_ask_end(struct retrier *retrier, void *element, struct llist
 
 	waitq_lock_irqsave(pool, flags);
 	waiter = retrier_waiter(retrier);
-	if (waiter)
-		mp2_waiter_ask_end(waiter);
+	*was_asking = waiter && mp2_waiter_ask_end(waiter);
 	gets = hand.element && waiter && waiter->nr_missing && mp2_limit_charge_waiter(pool);
 	if (gets)
 		mp2_async_wake(&waiter->entry, TASK_NORMAL, WAKE_HANDOVER, &hand);
@@ -316,6 +317,7 @@ static void retrier_ask(struct retrier *retrier, gfp_t gfp_mask, bool looks)
 {
 	struct llist_head completed = {}, own = {};
 	struct mempool2 *pool = retrier->pool;
+	bool was_asking;
 	void *element;
 	gfp_t gfp;
 
@@ -333,12 +335,11 @@ static void retrier_ask(struct retrier *retrier, gfp_t gfp_mask, bool looks)
 		if (element && misuse_element(element, pool->alloc))
 			element = NULL;
 		rcu_read_lock();
-		if (retrier_ask_end(retrier, element, &completed))
+		if (retrier_ask_end(retrier, element, &completed, &was_asking))
 			continue;
 		if (element)
 			retrier_free(pool, element, &completed);
-		/* What came into the reserve while the request was asking. */
-		if (pool_has_waiters(pool))
+		if (was_asking && pool_has_waiters(pool))
 			mp2_waiters_serve(pool, &completed);
 		break;
 	}

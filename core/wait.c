@@ -156,16 +156,19 @@ gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
 }
 
 /*
- * Under the lock: the alloc function has returned. Elements may have come into the reserve that the
- * waiter was not given: the caller has to serve the queue after this.
+ * Under the lock: the alloc function has returned. True if the waiter was asking. Then elements may
+ * have come into the reserve that it was not given, and the caller has to serve the queue. Otherwise
+ * the caller must not, or no test would notice that a hand-over is lost.
  */
-void mp2_waiter_ask_end(struct mempool2_waiter *waiter)
+bool mp2_waiter_ask_end(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
+	bool was_asking = waiter->is_asking;
 
 	lockdep_assert_held(&pool->wait.lock);
-	pool->nr_asking -= waiter->is_asking;
+	pool->nr_asking -= was_asking;
 	waiter->is_asking = false;
+	return was_asking;
 }
 
 /* Under the lock: is there a waiter that may be given an element? */
@@ -671,13 +674,13 @@ static bool sleeper_ask_begin(struct mempool2_waiter *waiter, gfp_t *gfp)
 static bool sleeper_ask_end(struct mempool2_waiter *waiter, void *element)
 {
 	struct mempool2 *pool = waiter->pool;
+	bool gets, was_asking;
 	unsigned long flags;
-	bool gets;
 
 	if (element && misuse_element(element, waiter->caller))
 		element = NULL;
 	waitq_lock_irqsave(pool, flags);
-	mp2_waiter_ask_end(waiter);
+	was_asking = mp2_waiter_ask_end(waiter);
 	gets = element && waiter->nr_missing && mp2_limit_charge_waiter(pool);
 	if (gets)
 		sleeper_accept(waiter, element);
@@ -686,7 +689,8 @@ static bool sleeper_ask_end(struct mempool2_waiter *waiter, void *element)
 		return true;
 	if (element)
 		mp2_pool_free_elems(pool, &element, 1, false);
-	pool_kick_waiters(pool);
+	if (was_asking)
+		pool_kick_waiters(pool);
 	return false;
 }
 
