@@ -762,11 +762,14 @@ static unsigned int first_slots_empty(struct mempool2_reserve *reserve, void **e
 	return i;
 }
 
+/* Each byte of a parked element with poison. */
+#define PARKED_BYTE	0x6b
+
 static void elements_taken_during_a_sweep(struct fixture *fx, void **elems)
 {
 	struct mempool2 *pool = &fx->spare;
 	struct mempool2_reserve *reserve = rcu_access_pointer(pool->reserve);
-	unsigned int nr = first_slots_empty(reserve, elems), i;
+	unsigned int nr = first_slots_empty(reserve, elems), nr_bare = 0, i;
 	struct kunit *test = fx->test;
 	struct caller *caller;
 	void *element;
@@ -788,9 +791,13 @@ static void elements_taken_during_a_sweep(struct fixture *fx, void **elems)
 		KUNIT_EXPECT_EQ(test, swept[i][0], 0);
 		elems[nr++] = swept[i];
 	}
-	while ((element = mempool2_alloc_preallocated(pool)))
+	while ((element = mempool2_alloc_preallocated(pool))) {
+		nr_bare += *(u8 *)element != PARKED_BYTE;
 		elems[nr++] = element;
+	}
 	KUNIT_EXPECT_EQ(test, nr, NR_SWEPT);
+	/* An element without poison and without a record would not be reported. */
+	KUNIT_EXPECT_EQ(test, nr_bare, 0u);
 	KUNIT_EXPECT_EQ(test, mempool2_set_checks(pool, 0), 0);
 	while (nr)
 		mempool2_free(elems[--nr], pool);
