@@ -2463,7 +2463,7 @@ static void interrupt_does_not_run_the_callbacks_of_others(struct kunit *test)
 	caller = caller_add(fx, caller_interrupts);
 	caller->count = cpu;
 	caller_run(caller, cpumask_any_but(cpu_online_mask, cpu));
-	for (round = 0; round < 200; round++) {
+	for (round = 0; round < 1000; round++) {
 		for (i = 0; i < NR_STORM; i++) {
 			request_init(fx, &storm.others[i], 1);
 			storm.others[i].then = storm_other_callback;
