@@ -841,8 +841,8 @@ static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
  * pauses that double each time, up to 1 s. So the alloc function has to be legal in a thread with
  * interrupts and softirqs enabled; it may sleep there if the mask allows that. While it is called
  * with %__GFP_DIRECT_RECLAIM, the request is given no freed element, and younger waiters may be
- * served before it; see mempool2_alloc(). Otherwise, if the request gets one, its callback is called
- * when the alloc function has returned.
+ * served before it; see mempool2_alloc(). Otherwise, if the request gets one, its callback is
+ * called when the alloc function has returned.
  *
  * No request may be left when mempool2_exit() is called.
  *

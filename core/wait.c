@@ -157,8 +157,8 @@ gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
 
 /*
  * Under the lock: the alloc function has returned. True if the waiter was asking. Then elements may
- * have come into the reserve that it was not given, and the caller has to serve the queue. Otherwise
- * the caller must not, or no test would notice that a hand-over is lost.
+ * have come into the reserve that it was not given, and the caller has to serve the queue.
+ * Otherwise the caller must not, or no test would notice that a hand-over is lost.
  */
 bool mp2_waiter_ask_end(struct mempool2_waiter *waiter)
 {

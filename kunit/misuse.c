@@ -849,7 +849,7 @@ static void checks_know_the_element_of_a_call_that_began_before(struct kunit *te
 	struct fixture *fx = test->priv;
 	void *element;
 
-	/* The feature of another pool sends the call out of line, where it reads those of its own. */
+	/* The feature of another pool sends the call out of line, to the features of its own. */
 	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 8), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_enable_stats(&fx->spare, true), 0);
 	fixture_pool(fx, 2);
