@@ -6,6 +6,7 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/hrtimer.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/prandom.h>
@@ -14,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 
+#include "../examples/hrtimer_compat.h"
 #include "fixture.h"
 
 KUNIT_ARRAY_PARAM(context, contexts, context_name);
@@ -2376,12 +2378,16 @@ static void request_served_while_it_is_retried_is_called_after_that(struct kunit
 /*
  * Callbacks run in the context of the call that has served them, or in that of a call on the same
  * CPU that it has interrupted; but not in an interrupt that comes just before they would run. Its
- * handler may hold a lock that they take. The interrupt frees an element of another pool.
+ * handler may hold a lock that they take. The interrupt frees an element of another pool. It comes
+ * at another moment of the call in each round.
  */
 #define NR_STORM	(MAX_HELD - 4)
+#define NR_MOMENTS	64
+#define NR_ROUNDS	4000
 
 static struct storm {
 	struct fixture	*fx;
+	struct hrtimer	timer;
 	struct request	own;
 	struct request	others[NR_STORM];
 	void		*element;
@@ -2404,30 +2410,23 @@ static void storm_other_callback(struct request *request)
 	fixture_hold(request->fx, request->got[0]);
 }
 
-static void storm_handler(void *unused)
+static enum hrtimer_restart storm_handler(struct hrtimer *unused)
 {
 	struct mempool2 *pool = &storm.fx->spare;
 	void *element;
 
 	/* The callback may be left to the interrupted context. */
 	if (storm.is_queued)
-		return;
+		return HRTIMER_NORESTART;
 	storm.is_queued = true;
 	element = mempool2_alloc_async(pool, GFP_NOWAIT, &storm.own.waiter);
 	if (element != ERR_PTR(-EINPROGRESS))
-		return;
+		return HRTIMER_NORESTART;
 	storm.in_handler = true;
 	mempool2_free(storm.element, pool);
 	storm.in_handler = false;
-	storm.nr_handled++;
-}
-
-static void caller_interrupts(struct caller *caller)
-{
-	while (!READ_ONCE(caller->fx->stop)) {
-		smp_call_function_single(caller->count, storm_handler, NULL, true);
-		cond_resched();
-	}
+	WRITE_ONCE(storm.nr_handled, storm.nr_handled + 1);
+	return HRTIMER_NORESTART;
 }
 
 static void *storm_alloc(gfp_t gfp_mask, void *pool_data)
@@ -2443,12 +2442,12 @@ static void storm_free(void *element, void *pool_data)
 static void interrupt_does_not_run_the_callbacks_of_others(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
-	struct caller *caller;
-	int round, i, cpu;
 	void *elems[NR_STORM];
+	ktime_t began, took = 0;
+	int round, i, cpu;
 
-	if (num_online_cpus() < 2 || IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "needs two CPUs, and callbacks that interrupts run");
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "PREEMPT_RT: only a thread runs callbacks");
 	memset(&storm, 0, sizeof(storm));
 	storm.fx = fx;
 	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->spare, 1, storm_alloc, storm_free, &storm), 0);
@@ -2460,25 +2459,29 @@ static void interrupt_does_not_run_the_callbacks_of_others(struct kunit *test)
 	cpu = get_cpu();
 	put_cpu();
 	set_cpus_allowed_ptr(current, cpumask_of(cpu));
-	caller = caller_add(fx, caller_interrupts);
-	caller->count = cpu;
-	caller_run(caller, cpumask_any_but(cpu_online_mask, cpu));
-	for (round = 0; round < 1000; round++) {
+	hrtimer_setup(&storm.timer, storm_handler, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	for (round = 0; round < NR_ROUNDS; round++) {
 		for (i = 0; i < NR_STORM; i++) {
 			request_init(fx, &storm.others[i], 1);
 			storm.others[i].then = storm_other_callback;
-			KUNIT_ASSERT_EQ(test, request_make(&storm.others[i]), -EINPROGRESS);
+			KUNIT_EXPECT_EQ(test, request_make(&storm.others[i]), -EINPROGRESS);
 			elems[i] = fx->held[i];
 		}
 		fx->nr_held = 0;
-		KUNIT_ASSERT_EQ(test, mempool2_free_bulk(&fx->pool, elems, NR_STORM),
+		if (!hrtimer_active(&storm.timer))
+			hrtimer_start(&storm.timer, took / NR_MOMENTS * (round % NR_MOMENTS),
+				      HRTIMER_MODE_REL_PINNED_HARD);
+		began = ktime_get();
+		KUNIT_EXPECT_EQ(test, mempool2_free_bulk(&fx->pool, elems, NR_STORM),
 				(unsigned int)NR_STORM);
-		KUNIT_ASSERT_TRUE(test, comes_true(READ_ONCE(fx->nr_held) == NR_STORM, TIMEOUT));
+		took = ktime_sub(ktime_get(), began);
+		if (!comes_true(READ_ONCE(fx->nr_held) == NR_STORM, TIMEOUT))
+			break;
 	}
-	WRITE_ONCE(fx->stop, true);
-	KUNIT_EXPECT_TRUE(test, callers_return(fx));
+	KUNIT_EXPECT_EQ(test, round, NR_ROUNDS);
+	KUNIT_EXPECT_TRUE(test, comes_true(READ_ONCE(storm.nr_handled), TIMEOUT));
+	hrtimer_cancel(&storm.timer);
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
-	KUNIT_EXPECT_GT(test, storm.nr_handled, 0);
 	KUNIT_EXPECT_EQ(test, storm.nr_wrong, 0);
 	mempool2_cancel_sync(&storm.own.waiter);
 	mempool2_exit(&fx->spare);

@@ -907,6 +907,8 @@ static void element_that_a_bulk_free_refuses_is_as_it_was(struct kunit *test)
 	struct fixture *fx = test->priv;
 	void *element;
 
+	if (IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "a sanitizer poisons the elements itself");
 	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 4, 64), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
 	element = kmalloc(64, GFP_KERNEL);
@@ -928,7 +930,7 @@ static void smaller_element_from_elsewhere_is_not_overrun(struct kunit *test)
 	int i;
 
 	if (IS_ENABLED(CONFIG_KASAN))
-		kunit_skip(test, "KASAN poisons the elements itself");
+		kunit_skip(test, "a sanitizer poisons the elements itself");
 	KUNIT_ASSERT_EQ(test, mempool2_init_kmalloc_pool(&fx->spare, 1, 4096), 0);
 	KUNIT_ASSERT_EQ(test, mempool2_set_checks(&fx->spare, MEMPOOL2_CHECK_ALL), 0);
 	kfree(mempool2_alloc_preallocated(&fx->spare));
@@ -955,7 +957,7 @@ static void objects_that_readers_under_rcu_may_see_are_left_alone(struct kunit *
 	void *object;
 
 	if (IS_ENABLED(CONFIG_KASAN))
-		kunit_skip(test, "KASAN watches parked objects");
+		kunit_skip(test, "a sanitizer watches the parked objects");
 	cache = kmem_cache_create("mempool2_kunit_rcu", 64, 0, SLAB_TYPESAFE_BY_RCU, NULL);
 	KUNIT_ASSERT_NOT_NULL(test, cache);
 	KUNIT_ASSERT_EQ(test, mempool2_init_slab_pool(&fx->spare, 1, cache), 0);
