@@ -70,6 +70,10 @@
 #ifndef OFFERS
 #define OFFERS		0
 #endif
+/* Waiters may ask: the alloc function is called for them, and finds nothing. */
+#ifndef ASKS
+#define ASKS		0
+#endif
 #ifndef MUTANT
 #define MUTANT		0
 #endif
@@ -108,7 +112,8 @@ bit cur;			/* pool->reserve */
 
 bool queue_lock;
 chan queue = [2] of { byte };
-bool given[2], offered[2], owed[2];
+bool given[2], offered[2], owed[2], asking[2];
+byte nr_asking;
 
 /* RCU: tasks that read, and tasks that the grace period waits for. A bit for each task. */
 byte readers, grace;
@@ -129,7 +134,7 @@ bool ready;
 
 /* The variables of a task: @e is 1 while it holds an element */
 #define TASK_HAS							\
-	bit e, r, x, more, again, is_short, ended; byte i, n, s, st, sz, w
+	bit e, r, x, more, again, is_short, ended, asked; byte i, n, s, st, sz, w
 
 #define RCU_READ_LOCK	atomic { readers = readers | (1 << _pid); r = cur }
 #define RCU_READ_UNLOCK							\
@@ -365,9 +370,21 @@ inline offer_end() {
 	fi
 }
 
-/* Under the lock of the queue, if it is not empty: @e to the oldest waiter. A task still holds the element. */
+/* Under the lock of the queue. */
+#define HAS_TAKERS	(len(queue) > nr_asking)
+
+/*
+ * Under the lock of the queue, if it has takers: @e to the oldest one. A task still holds the element. The waiter that
+ * is asking is the older one of two, if there are two and the other one is the taker.
+ */
 inline waiters_accept() {
-	atomic { queue?<w>; given[w] = true; e = 0 }
+	atomic {
+		queue?<w>;
+		if :: asking[w] -> queue?w; queue!w; queue?<w> :: else fi;
+		assert(!asking[w]);
+		given[w] = true;
+		e = 0
+	}
 	if :: MUTANT != 25 -> offer_end() :: else -> offered[w] = false fi;
 	atomic { queue?w; w = 0 }
 	if :: len(queue) == 0 -> state = state & ~WAITING :: else fi
@@ -375,10 +392,10 @@ inline waiters_accept() {
 
 inline waiters_serve_batch() {
 	do
-	:: len(queue) > 0 ->
+	:: HAS_TAKERS ->
 		reserve_take();
 		if :: e -> waiters_accept() :: else -> break fi
-	:: len(queue) == 0 -> break
+	:: !HAS_TAKERS -> break
 	od
 }
 
@@ -428,7 +445,7 @@ inline pool_return() {
 		is_short = 0;
 		LOCK(queue_lock);
 		ended = 0;
-		if :: len(queue) > 0 -> waiters_accept(); n = 1 :: else fi;
+		if :: HAS_TAKERS || MUTANT == 36 && len(queue) > 0 -> waiters_accept(); n = 1 :: else fi;
 		UNLOCK(queue_lock);
 		if :: ended && MUTANT != 26 -> pool_kick_waiters() :: else fi;
 		ended = 0
@@ -574,6 +591,27 @@ inline look(me) {
 	nr_looking--
 }
 
+/* The alloc function is called for the waiter. It may wait for another task to free an element. */
+inline ask(me) {
+	look(me);
+	LOCK(queue_lock);
+	if :: !given[me] -> asking[me] = true; nr_asking++ :: else fi;
+	UNLOCK(queue_lock);
+	if
+	:: asking[me] ->
+		if
+		:: MUTANT == 37 -> pool_kick_waiters(); LOCK(queue_lock); asking[me] = false; nr_asking--; UNLOCK(queue_lock)
+		:: else ->
+			LOCK(queue_lock);
+			asking[me] = false;
+			nr_asking--;
+			UNLOCK(queue_lock);
+			if :: MUTANT != 35 -> pool_kick_waiters() :: else fi
+		fi
+	:: else
+	fi
+}
+
 #if SLEEPERS
 active [SLEEPERS] proctype sleeper() {
 	TASK_HAS;
@@ -585,6 +623,7 @@ end_asleep:
 	do
 	:: given[me] -> break
 	:: atomic { !given[me] && offered[me] -> nr_looking++ } look(me)
+	:: atomic { ASKS && !asked && !given[me] -> asked = 1; nr_looking = nr_looking + 2 } ask(me); nr_looking--
 	od;
 	e = 1;
 	free_element();
