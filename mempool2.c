@@ -281,7 +281,9 @@ static noinline void *pool_alloc_uncharged(struct mempool2 *pool, gfp_t gfp, int
 	*entered = limit_charge(pool, 1);
 	if (*entered >= 0)
 		return element;
-	mp2_pool_free_elems(pool, &element, 1, true);
+	/* Not to a waiter what is no element. */
+	if (!misuse_element(element, pool->alloc))
+		mp2_pool_free_elems(pool, &element, 1, true);
 	return NULL;
 }
 
@@ -498,6 +500,7 @@ EXPORT_SYMBOL_GPL(mempool2_alloc_bulk_noprof);
 
 void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 {
+	bool reclaims = gfp_mask & __GFP_DIRECT_RECLAIM;
 	void *element = NULL;
 	int entered;
 
@@ -505,21 +508,23 @@ void *mempool2_alloc_noreserve_noprof(struct mempool2 *pool, gfp_t gfp_mask)
 		return NULL;
 	entered = limit_charge(pool, 1);
 	if (entered >= 0) {
-		/* As pool_alloc_uncharged(). */
-		limit_uncharge(pool, entered);
+		/* As pool_alloc_uncharged(). The free function may sleep where this call may. */
+		if (reclaims)
+			limit_uncharge(pool, entered);
 		/* Not mp2_backend_alloc(): injected failures test nothing here. */
 		element = __mempool2_backend_alloc(pool, pool->kind, gfp_mask);
-		if (element && limit_charge(pool, 1) < 0) {
-			mp2_pool_free_elems(pool, &element, 1, true);
+		if (element && unlikely(pool_is_instrumented(pool)))
+			mp2_debug_track(pool, element);
+		if (!element && !reclaims)
+			limit_uncharge(pool, entered);
+		if (element && reclaims && limit_charge(pool, 1) < 0) {
+			if (!misuse_element(element, pool->alloc))
+				mp2_pool_free_elems(pool, &element, 1, true);
 			element = NULL;
 		}
 	}
-	if (!element) {
-		if (!(gfp_mask & __GFP_DIRECT_RECLAIM))
-			mp2_debug_failed(pool, _RET_IP_);
-	} else if (unlikely(pool_is_instrumented(pool))) {
-		mp2_debug_track(pool, element);
-	}
+	if (!element && !reclaims)
+		mp2_debug_failed(pool, _RET_IP_);
 	return element;
 }
 EXPORT_SYMBOL_GPL(mempool2_alloc_noreserve_noprof);
@@ -767,18 +772,18 @@ static noinline unsigned int pool_return_instrumented(struct mempool2 *pool, voi
 						      unsigned int count, unsigned long caller)
 {
 	struct llist_head completed = {};
-	unsigned int nr;
+	unsigned int nr, i;
 
 	rcu_read_lock();
 	/* Elements that the pool does not take are the caller's, and not in flight any more. */
 	limit_freed(pool, count);
 	for (nr = 0; nr < count; nr++) {
 		if (mp2_debug_track_free_bulk(pool, elems[nr], caller) &&
-		    !mp2_pool_return(pool, &elems[nr], 1, &completed)) {
-			mp2_debug_untrack(pool, elems[nr]);
+		    !mp2_pool_return(pool, &elems[nr], 1, &completed))
 			break;
-		}
 	}
+	for (i = nr; i < count; i++)
+		mp2_debug_untrack(pool, elems[i]);
 	mp2_callbacks_run(&completed);
 	rcu_read_unlock();
 	return nr;

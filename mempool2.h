@@ -820,8 +820,7 @@ struct mempool2_waiter {
 static inline void mempool2_waiter_init(struct mempool2_waiter *waiter,
 					mempool2_callback_t *callback)
 {
-	waiter->callback = callback;
-	waiter->state = 0;
+	*waiter = (struct mempool2_waiter){ .callback = callback };
 }
 
 /**

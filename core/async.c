@@ -333,18 +333,28 @@ static void late_irq_work(struct irq_work *irq_work)
 	late_run(container_of(irq_work, struct deferred_completions, irq_work));
 }
 
-static void late_work(struct work_struct *work)
+/* A callback runs with preemption disabled; on PREEMPT_RT it may take sleeping locks. */
+static void callbacks_disable_preempt(void)
 {
-	/* A callback runs with preemption disabled; on PREEMPT_RT it may take sleeping locks. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		migrate_disable();
 	else
 		preempt_disable();
-	late_run(container_of(work, struct deferred_completions, work));
+}
+
+static void callbacks_enable_preempt(void)
+{
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		migrate_enable();
 	else
 		preempt_enable();
+}
+
+static void late_work(struct work_struct *work)
+{
+	callbacks_disable_preempt();
+	late_run(container_of(work, struct deferred_completions, work));
+	callbacks_enable_preempt();
 }
 
 /*
@@ -466,9 +476,9 @@ static void completions_sync(void)
 		late = per_cpu_ptr(&cpu_late, cpu);
 		/* Before there is a workqueue no other context runs them. */
 		if (!completions_wq) {
-			preempt_disable();
+			callbacks_disable_preempt();
 			late_run_batch(late);
-			preempt_enable();
+			callbacks_enable_preempt();
 			continue;
 		}
 		irq_work_sync(&late->irq_work);
@@ -555,7 +565,8 @@ int __init mp2_completions_init(void)
 	smp_mb();
 	for_each_possible_cpu(cpu) {
 		late = per_cpu_ptr(&cpu_late, cpu);
-		if (!llist_empty(&late->completions.list))
+		/* completions_sync() may have left what exceeds a batch. */
+		if (!llist_empty(&late->completions.list) || late->completions.todo)
 			queue_work(completions_wq, &late->work);
 	}
 	pools_kick();

@@ -16,6 +16,7 @@
  * debugging needs is in the reserve. Only waiters lead to the pool, because a pool with waiters
  * stays in place.
  */
+#include <linux/cpu.h>
 #include <linux/export.h>
 #include <linux/jump_label.h>
 #include <linux/list.h>
@@ -84,13 +85,29 @@ static void inline_kinds_set(bool on)
 }
 
 /*
+ * Locks for a switch of features. A static branch needs the lock of CPU hotplug. That comes first:
+ * code that takes a CPU down or up holds it, and may resize a pool, which takes the mutex.
+ */
+void mp2_features_lock(void)
+{
+	cpus_read_lock();
+	mutex_lock(&mp2_features_mutex);
+}
+
+void mp2_features_unlock(void)
+{
+	mutex_unlock(&mp2_features_mutex);
+	cpus_read_unlock();
+}
+
+/*
  * Call before a feature is switched on: once any call on a pool sees the feature, no other call
  * on the pool may miss it.
  */
 void mp2_instrumented_begin(void)
 {
 	lockdep_assert_held(&mp2_features_mutex);
-	static_branch_enable(&mp2_instrumented);
+	static_branch_enable_cpuslocked(&mp2_instrumented);
 	inline_kinds_set(false);
 }
 
@@ -108,7 +125,7 @@ void mp2_instrumented_update(void)
 	if (on)
 		return;
 	inline_kinds_set(true);
-	static_branch_disable(&mp2_instrumented);
+	static_branch_disable_cpuslocked(&mp2_instrumented);
 }
 
 /* The pool is complete: from now on debugging finds it and may switch features on. */
@@ -310,10 +327,10 @@ int mp2_pool_set(struct mempool2 *pool, int (*set)(struct mempool2_ext *ext,
 	int err;
 
 	might_sleep();
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	ext = mp2_pool_make_ext(pool);
 	err = ext ? set(ext, value) : -ENOMEM;
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 	return err;
 }
 
@@ -346,12 +363,12 @@ static void dead_exts_free(struct work_struct *work)
 	struct mempool2_ext *ext, *next;
 	LIST_HEAD(dead_list);
 
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	spin_lock_irq(&mp2_registry_lock);
 	list_splice_init(&dead_exts, &dead_list);
 	spin_unlock_irq(&mp2_registry_lock);
 	mp2_instrumented_update();
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 
 	list_for_each_entry_safe(ext, next, &dead_list, dead) {
 		mp2_ext_remove_dir(ext);

@@ -200,6 +200,8 @@ static inline bool pool_has(const struct mempool2 *pool, unsigned int features)
 /* core/ext.c */
 
 extern struct mutex mp2_features_mutex;
+void mp2_features_lock(void);
+void mp2_features_unlock(void);
 extern struct list_head mp2_registry, *mp2_registry_no_dir, mp2_stalled_exts;
 extern unsigned int mp2_nr_stalls, mp2_nr_traced, mp2_checks_for_new;
 

@@ -301,10 +301,11 @@ static void *pool_alloc_new(struct mempool2 *pool, gfp_t gfp)
 
 /*
  * Allocate the elements that the reserve lacks, up to @nr_most: waiters get elements first, and
- * without a bound they could keep this going. Returns how many waiters and reserve got.
+ * without a bound they could keep this going.
  */
-static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
+static void pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
 {
+	struct mempool2_reserve *reserve;
 	unsigned int nr, nr_given = 0;
 	bool had_waiters = false;
 	int missing = 0;
@@ -327,12 +328,15 @@ static unsigned int pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_
 		if (gfp & __GFP_DIRECT_RECLAIM)
 			cond_resched();
 	}
-	return nr_given;
+	if (nr_given && gfp & __GFP_DIRECT_RECLAIM) {
+		reserve = pool_own(pool);
+		reserve->nr_unfilled = max(reserve->nr_unfilled - (int)nr_given, 0);
+		pool_disown(pool);
+	}
 }
 
 int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 {
-	struct mempool2_reserve *reserve;
 	int min_nr, nr_new;
 
 	if (misuse_uninit(pool) ||
@@ -347,10 +351,7 @@ int mempool2_resize_noprof(struct mempool2 *pool, int new_min_nr)
 		return 0;
 	nr_new = pool_resize(pool, new_min_nr);
 	if (nr_new > 0) {
-		nr_new = pool_fill(pool, GFP_KERNEL, new_min_nr);
-		reserve = pool_own(pool);
-		reserve->nr_unfilled = max(reserve->nr_unfilled - nr_new, 0);
-		pool_disown(pool);
+		pool_fill(pool, GFP_KERNEL, new_min_nr);
 		nr_new = 0;
 	}
 	mp2_debug_resized(pool, min_nr, new_min_nr, nr_new);

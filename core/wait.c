@@ -139,6 +139,15 @@ void mp2_limit_freed(struct mempool2 *pool, unsigned int nr)
 #define MOST_ASKING	8
 
 /*
+ * Under the lock: is there a waiter that may be given an element? While there is none
+ * MEMPOOL2_WAITERS is clear, so newcomers take what is freed.
+ */
+static bool pool_has_takers(const struct mempool2 *pool)
+{
+	return pool->nr_waiters > pool->nr_asking;
+}
+
+/*
  * Under the lock: the alloc function is about to be called for @waiter. Returns the mask for it.
  */
 gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
@@ -152,6 +161,8 @@ gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
 		return mempool2_gfp_first(gfp);
 	waiter->is_asking = true;
 	pool->nr_asking++;
+	if (!pool_has_takers(pool))
+		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
 	return gfp;
 }
 
@@ -163,18 +174,15 @@ gfp_t mp2_waiter_ask_begin(struct mempool2_waiter *waiter, gfp_t gfp)
 bool mp2_waiter_ask_end(struct mempool2_waiter *waiter)
 {
 	struct mempool2 *pool = waiter->pool;
-	bool was_asking = waiter->is_asking;
 
 	lockdep_assert_held(&pool->wait.lock);
-	pool->nr_asking -= was_asking;
+	if (!waiter->is_asking)
+		return false;
 	waiter->is_asking = false;
-	return was_asking;
-}
-
-/* Under the lock: is there a waiter that may be given an element? */
-static bool pool_has_takers(const struct mempool2 *pool)
-{
-	return pool->nr_waiters > pool->nr_asking;
+	pool->nr_asking--;
+	/* Race A: a full barrier before the look at the reserve, as in mp2_waiter_queue(). */
+	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
+	return true;
 }
 
 /* Under the lock: store an element in the waiter's array. */
@@ -234,8 +242,10 @@ void mp2_waiter_leave(struct mempool2_waiter *waiter)
 
 	lockdep_assert_held(&pool->wait.lock);
 	offer_end(waiter);
-	mp2_waiter_ask_end(waiter);
-	if (!--pool->nr_waiters)
+	pool->nr_asking -= waiter->is_asking;
+	waiter->is_asking = false;
+	pool->nr_waiters--;
+	if (!pool_has_takers(pool))
 		atomic_andnot(MEMPOOL2_WAITERS, &pool->state);
 	/*
 	 * A sleeper may return, and its stack may go, as soon as its entry is off the list: do not
@@ -713,11 +723,19 @@ static void sleeper_ask(struct mempool2_waiter *waiter, gfp_t gfp_mask)
  */
 static void sleeper_retry(struct mempool2_waiter *waiter, gfp_t gfp)
 {
+	unsigned long look_at = jiffies + RETRY_JIFFIES;
+
+	if (waiter_is_served(waiter))
+		return;
 	/* First, or this would undo a wake_up() by other code that comes meanwhile. */
-	WRITE_ONCE(waiter->look_at, jiffies + RETRY_JIFFIES);
-	if (!waiter_is_served(waiter))
-		pool_kick_waiters(waiter->pool);
+	WRITE_ONCE(waiter->look_at, look_at);
+	pool_kick_waiters(waiter->pool);
 	sleeper_ask(waiter, gfp);
+	/*
+	 * The alloc function may have taken longer than that. Unless other code has woken the
+	 * waiter, do not call it again at once, as the waiter was passed over meanwhile.
+	 */
+	cmpxchg(&waiter->look_at, look_at, jiffies + RETRY_JIFFIES);
 }
 
 /* Leave the queue without all elements. False if the waiter was served before. */
@@ -779,7 +797,7 @@ int mp2_waiter_sleep(struct mempool2_waiter *waiter, gfp_t gfp,
 		nap = min(left, sleeper_nap(waiter));
 		woken = io_schedule_timeout(nap);
 		/* Reclaim only seldom, as the waiter is passed over meanwhile. */
-		if (nap == left || time_after_eq(jiffies, READ_ONCE(waiter->look_at)))
+		if ((nap == left && !woken) || time_after_eq(jiffies, READ_ONCE(waiter->look_at)))
 			sleeper_retry(waiter, gfp);
 		else if (woken)
 			sleeper_retry(waiter, mempool2_gfp_first(gfp));

@@ -79,8 +79,11 @@ void *mp2_poison_area(const struct mempool2_ext *ext, void *element, size_t *siz
 {
 	*size = ext->elements.area;
 	if (!ext->elements.are_pages) {
-		/* An element from elsewhere may be smaller than those of the pool. */
-		if (*size && !is_vmalloc_addr(element))
+		/*
+		 * An element from elsewhere may be smaller than those of the pool. KASAN reports
+		 * that, and ksize() would have it miss overruns from then on.
+		 */
+		if (*size && !IS_ENABLED(CONFIG_KASAN) && !is_vmalloc_addr(element))
 			*size = min(*size, ksize(element));
 		return element;
 	}
@@ -418,20 +421,20 @@ static bool checks_are_loaded;
 
 void mp2_checks_param_switch(unsigned int checks)
 {
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	if (checks_are_loaded)
 		checks_for_new_set(checks);
 	else
 		checks_to_load = checks;
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 }
 
 void __init mp2_checks_load(void)
 {
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	checks_are_loaded = true;
 	checks_for_new_set(checks_to_load);
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 }
 
 void mp2_debug_resized(struct mempool2 *pool, int from, int to, int err)

@@ -406,9 +406,9 @@ static ssize_t pool_file_write(struct file *file, const char __user *from, size_
 	text[len] = '\0';
 	if (strlen(text) != len)
 		return -EINVAL;
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	err = what->write(ext_of(file), text);
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 	return err ?: len;
 }
 

@@ -184,15 +184,15 @@ static void registry_trace(int change)
 
 int mempool2_trace_begin(void)
 {
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	registry_trace(1);
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 	return 0;
 }
 
 void mempool2_trace_end(void)
 {
-	mutex_lock(&mp2_features_mutex);
+	mp2_features_lock();
 	registry_trace(-1);
-	mutex_unlock(&mp2_features_mutex);
+	mp2_features_unlock();
 }

@@ -70,7 +70,7 @@
 #ifndef OFFERS
 #define OFFERS		0
 #endif
-/* Waiters may ask: the alloc function is called for them, and finds nothing. */
+/* Waiters may ask: the alloc function is called for them, and finds nothing. With 2 it waits for a taker. */
 #ifndef ASKS
 #define ASKS		0
 #endif
@@ -114,6 +114,7 @@ bool queue_lock;
 chan queue = [2] of { byte };
 bool given[2], offered[2], owed[2], asking[2];
 byte nr_asking;
+bool took;
 
 /* RCU: tasks that read, and tasks that the grace period waits for. A bit for each task. */
 byte readers, grace;
@@ -387,7 +388,7 @@ inline waiters_accept() {
 	}
 	if :: MUTANT != 25 -> offer_end() :: else -> offered[w] = false fi;
 	atomic { queue?w; w = 0 }
-	if :: len(queue) == 0 -> state = state & ~WAITING :: else fi
+	if :: !HAS_TAKERS -> state = state & ~WAITING :: else fi
 }
 
 inline waiters_serve_batch() {
@@ -534,7 +535,12 @@ active [TAKERS] proctype taker() {
 	do
 	:: round < ROUNDS ->
 		round++;
+#if ASKS == 2
+		asking[0] && !queue_lock && PARKED(cur) || given[0];
+#endif
 		take_element();
+		assert(!asking[0] || e || ASKS < 2);
+		took = true;
 		/*
 		 * If no more tasks take elements than there are, the taker finds one, wherever it is moved, unless a
 		 * resize without memory has it in hand.
@@ -595,19 +601,29 @@ inline look(me) {
 inline ask(me) {
 	look(me);
 	LOCK(queue_lock);
-	if :: !given[me] -> asking[me] = true; nr_asking++ :: else fi;
+	if
+	:: !given[me] ->
+		asking[me] = true;
+		nr_asking++;
+		if :: !HAS_TAKERS && MUTANT != 38 -> state = state & ~WAITING :: else fi
+	:: else
+	fi;
 	UNLOCK(queue_lock);
 	if
 	:: asking[me] ->
+		if :: ASKS == 2 -> took :: else fi;
+		LOCK(queue_lock);
 		if
-		:: MUTANT == 37 -> pool_kick_waiters(); LOCK(queue_lock); asking[me] = false; nr_asking--; UNLOCK(queue_lock)
-		:: else ->
-			LOCK(queue_lock);
-			asking[me] = false;
-			nr_asking--;
-			UNLOCK(queue_lock);
-			if :: MUTANT != 35 -> pool_kick_waiters() :: else fi
-		fi
+		:: MUTANT == 37 ->
+			waiters_serve_batch();
+			ended = 0
+		:: else
+		fi;
+		asking[me] = false;
+		nr_asking--;
+		state = state | WAITING;
+		UNLOCK(queue_lock);
+		if :: MUTANT != 35 && MUTANT != 37 -> pool_kick_waiters() :: else fi
 	:: else
 	fi
 }
@@ -646,7 +662,7 @@ active [LEAVERS] proctype leaver() {
 		if
 		:: !given[me] || MUTANT == 14 ->
 			if :: given[me] :: else -> offered[me] = false; queue??eval(me) fi;
-			if :: len(queue) == 0 && MUTANT != 13 -> state = state & ~WAITING :: else fi
+			if :: !HAS_TAKERS && MUTANT != 13 -> state = state & ~WAITING :: else fi
 		:: else -> e = 1
 		fi;
 		UNLOCK(queue_lock);
