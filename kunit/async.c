@@ -71,6 +71,8 @@ static void request_callback(struct mempool2_waiter *waiter, void **elems)
 static void request_init(struct fixture *fx, struct request *request, unsigned int count)
 {
 	memset(request, 0, sizeof(*request));
+	/* The memory of a waiter may hold anything. */
+	memset(&request->waiter, 0xff, sizeof(request->waiter));
 	request->fx = fx;
 	request->count = count;
 	mempool2_waiter_init(&request->waiter, request_callback);

@@ -424,6 +424,57 @@ static void bulk_call_takes_no_error(struct kunit *test)
 	expect_one_warning_from(fx, &spent, "error_alloc", "is no element");
 }
 
+/* While the alloc function reclaims memory the limit loses its room, and then that fails. */
+static void *lose_room_and_fail(gfp_t gfp_mask, void *pool_data)
+{
+	struct source *src = pool_data;
+	struct fixture *fx = src->hook_arg;
+
+	if (!fx || !(gfp_mask & __GFP_DIRECT_RECLAIM) || nr_waiters(&fx->pool))
+		return source_alloc(gfp_mask, pool_data);
+	KUNIT_EXPECT_EQ(fx->test, mempool2_set_limit(&fx->pool, fx->pool.min_nr), 0);
+	return ERR_PTR(-ENOMEM);
+}
+
+/* Of two elements that may be out the caller holds one. */
+static void pool_that_loses_room(struct fixture *fx)
+{
+	struct kunit *test = fx->test;
+
+	KUNIT_ASSERT_EQ(test, mempool2_init(&fx->pool, 1, lose_room_and_fail, source_free,
+					    &fx->src), 0);
+	KUNIT_ASSERT_EQ(test, mempool2_set_limit(&fx->pool, 2), 0);
+	source_fail(&fx->src);
+	fixture_hold(fx, mempool2_alloc_preallocated(&fx->pool));
+	fx->src.hook_arg = fx;
+}
+
+static void error_gets_to_no_waiter_if_the_limit_has_no_room(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+	static bool spent;
+
+	pool_that_loses_room(fx);
+	caller = caller_that_waits(fx);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, caller->elems[0]);
+	expect_one_warning_from(fx, &spent, "lose_room_and_fail", "is no element");
+}
+
+static void alloc_noreserve_keeps_no_error_if_the_limit_has_no_room(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	static bool spent;
+
+	pool_that_loses_room(fx);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 0);
+	expect_one_warning_from(fx, &spent, "lose_room_and_fail", "is no element");
+}
+
 static void retry_of_a_waiter_takes_no_error(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -506,6 +557,8 @@ static struct kunit_case errors_cases[] = {
 	KUNIT_CASE(init_refuses_an_alloc_fn_that_returns_errors),
 	KUNIT_CASE(refill_keeps_no_error),
 	KUNIT_CASE(bulk_call_takes_no_error),
+	KUNIT_CASE(error_gets_to_no_waiter_if_the_limit_has_no_room),
+	KUNIT_CASE(alloc_noreserve_keeps_no_error_if_the_limit_has_no_room),
 	KUNIT_CASE(retry_of_a_waiter_takes_no_error),
 	KUNIT_CASE(gfp_zero_has_one_warning_and_works),
 	KUNIT_CASE(cache_with_a_constructor_has_one_warning_and_works),

@@ -499,12 +499,19 @@ static void pool_works_before_the_first_initcall(struct kunit *test)
 	kunit_skip(test, "the tests are a module: they come after all initcalls");
 }
 
+static void callbacks_from_before_the_first_initcall_run(struct kunit *test)
+{
+	kunit_skip(test, "the tests are a module: they come after all initcalls");
+}
+
 static void early_pool_still_works(struct kunit *test)
 {
 	kunit_skip(test, "the tests are a module: they come after all initcalls");
 }
 #else
 #define EARLY_SIZE	64
+/* More callbacks than run at once, and again more than the first call of cancel_sync() runs. */
+#define EARLY_REQUESTS	200
 
 static struct {
 	bool		was_run;
@@ -523,7 +530,47 @@ static struct {
 	int		bulk_err;
 	unsigned int	bulk_taken;
 	bool		was_created;
+	struct mempool2	queue;
+	int		queue_err;
+	int		nr_requests;
+	int		nr_called;
 } early;
+
+static struct mempool2_waiter early_waiters[EARLY_REQUESTS];
+
+static void *early_alloc(gfp_t gfp_mask, void *pool_data)
+{
+	/* Only for the reserve. */
+	return gfp_mask & __GFP_NOMEMALLOC ? NULL : pool_data;
+}
+
+static void early_free(void *element, void *pool_data)
+{
+}
+
+static void early_callback(struct mempool2_waiter *waiter, void **elems)
+{
+	early.nr_called++;
+	mempool2_free(elems[0], &early.queue);
+}
+
+static void __init early_requests(void)
+{
+	static void *elems[EARLY_REQUESTS] __initdata;
+	int i;
+
+	for (i = 0; i < EARLY_REQUESTS; i++)
+		elems[i] = mempool2_alloc_preallocated(&early.queue);
+	for (i = 0; i < EARLY_REQUESTS; i++) {
+		mempool2_waiter_init(&early_waiters[i], early_callback);
+		early.nr_requests += mempool2_alloc_async(&early.queue, GFP_NOWAIT,
+							  &early_waiters[i]) ==
+				     ERR_PTR(-EINPROGRESS);
+	}
+	mempool2_free_bulk(&early.queue, elems, EARLY_REQUESTS);
+	/* Of those that did not run at once. */
+	mempool2_cancel_sync(&early_waiters[EARLY_REQUESTS / 2]);
+}
 
 static void __init early_use(void)
 {
@@ -566,6 +613,11 @@ static int __init early_hook(void)
 	if (!early.init_err)
 		early_use();
 
+	early.queue_err = mempool2_init(&early.queue, EARLY_REQUESTS, early_alloc, early_free,
+					&early);
+	if (!early.queue_err)
+		early_requests();
+
 	created = mempool2_create_page_pool(1, 0);
 	early.was_created = created;
 	mempool2_destroy(created);
@@ -591,6 +643,13 @@ static void pool_works_before_the_first_initcall(struct kunit *test)
 	/* There was memory, so the call left the reserve alone, and the reserve had no room. */
 	KUNIT_EXPECT_EQ(test, early.bulk_taken, 0);
 	KUNIT_EXPECT_TRUE(test, early.was_created);
+}
+
+static void callbacks_from_before_the_first_initcall_run(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, early.queue_err, 0);
+	KUNIT_EXPECT_EQ(test, early.nr_requests, EARLY_REQUESTS);
+	KUNIT_EXPECT_TRUE(test, comes_true(READ_ONCE(early.nr_called) == EARLY_REQUESTS, TIMEOUT));
 }
 
 static void early_pool_still_works(struct kunit *test)
@@ -641,6 +700,7 @@ static struct kunit_case lifecycle_cases[] = {
 	KUNIT_CASE(copied_pool_serves_its_waiters),
 	KUNIT_CASE(idle_pool_may_be_exited_through_a_copy),
 	KUNIT_CASE(pool_works_before_the_first_initcall),
+	KUNIT_CASE(callbacks_from_before_the_first_initcall_run),
 	KUNIT_CASE(early_pool_still_works),
 	{}
 };

@@ -709,6 +709,29 @@ static void room_is_not_held_while_memory_is_reclaimed_without_the_reserve(struc
 	room_is_not_held(test->priv, caller_alloc_noreserve, 1);
 }
 
+/* A call without reclaim may not free what it has allocated: the free function may sleep. */
+static void lower_limit(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	src->hook = NULL;
+	KUNIT_EXPECT_EQ(fx->test, mempool2_set_limit(&fx->pool, fx->pool.min_nr), 0);
+}
+
+static void alloc_without_reclaim_and_reserve_frees_nothing(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	fixture_limited_pool(fx, 1, 2);
+	hold(fx, 1);
+	fx->src.hook_arg = fx;
+	fx->src.hook = lower_limit;
+	fixture_hold(fx, mempool2_alloc_noreserve(&fx->pool, GFP_NOWAIT));
+	KUNIT_EXPECT_EQ(test, fx->nr_held, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fx->src.nr_frees), 0);
+	KUNIT_EXPECT_NULL(test, mempool2_alloc_noreserve(&fx->pool, GFP_NOWAIT));
+}
+
 /* Entries of other code do not count as waiters. */
 static void entries_of_others_do_not_keep_a_waiter_from_memory(struct kunit *test)
 {
@@ -736,6 +759,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(room_is_not_held_while_memory_is_reclaimed),
 	KUNIT_CASE(room_is_not_held_while_memory_is_reclaimed_for_several),
 	KUNIT_CASE(room_is_not_held_while_memory_is_reclaimed_without_the_reserve),
+	KUNIT_CASE(alloc_without_reclaim_and_reserve_frees_nothing),
 	KUNIT_CASE(entries_of_others_do_not_keep_a_waiter_from_memory),
 	KUNIT_CASE(each_way_to_allocate_counts),
 	KUNIT_CASE(failed_allocation_does_not_count),

@@ -5,6 +5,7 @@
  * Each case provokes one kind of misuse and expects one report, which names the pool. Correct
  * use causes no report, with all checks on.
  */
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -512,6 +513,23 @@ static void pool_destroyed_while_callers_wait_is_reported(struct kunit *test)
 	expect_report(fx, "destroyed while callers wait", MADE_BY_FIXTURE);
 }
 
+static void elements_out_of_a_pool_that_was_refilled_are_counted(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	void *element;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_EXIT);
+	source_fail(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 6), 0);
+	source_recover(&fx->src);
+	KUNIT_EXPECT_EQ(test, mempool2_refill(&fx->pool, GFP_KERNEL), 0);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	KUNIT_ASSERT_NOT_NULL(test, element);
+	mempool2_exit(&fx->pool);
+	expect_report(fx, "destroyed while elements are out", MADE_BY_FIXTURE);
+	source_free(element, &fx->src);
+}
+
 static void pool_destroyed_in_time_is_not_reported(struct kunit *test)
 {
 	struct fixture *fx = test->priv;
@@ -901,6 +919,54 @@ static void checks_can_be_switched_in_the_midst_of_a_resize(struct kunit *test)
 	mempool2_exit(&fx->spare);
 }
 
+/* As in a callback of CPU hotplug. A switch needs that lock too. Lockdep tells of a wrong order. */
+static void pool_can_be_resized_while_cpus_cannot_go(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+
+	checked_pool(fx, 2, MEMPOOL2_CHECK_ALL);
+	cpus_read_lock();
+	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 100), 0);
+	cpus_read_unlock();
+	KUNIT_EXPECT_EQ(test, mempool2_enable_stats(&fx->pool, true), 0);
+	expect_no_warning(fx);
+}
+
+/* What a bulk free refuses is the caller's, and it may free that by itself. */
+static void caller_is_refused_and_waits(struct caller *caller)
+{
+	struct fixture *fx = caller->fx;
+	void *elems[3];
+	int i;
+
+	KUNIT_EXPECT_EQ(fx->test, mempool2_alloc_bulk(caller->pool, elems, 3), 0);
+	for (i = 0; i < 3; i++)
+		mempool2_free(fixture_foreign(fx), caller->pool);
+	KUNIT_EXPECT_EQ(fx->test, mempool2_free_bulk(caller->pool, elems, 3), 0u);
+	for (i = 0; i < 3; i++)
+		source_free(elems[i], &fx->src);
+	WRITE_ONCE(caller->ret, 1);
+	reserved_become(caller->pool, 0);
+	caller_alloc(caller);
+}
+
+static void elements_that_a_bulk_free_refuses_are_forgotten(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	checked_pool(fx, 3, MEMPOOL2_CHECK_NESTED);
+	source_fail(&fx->src);
+	caller = caller_add(fx, caller_is_refused_and_waits);
+	caller_run(caller, ANY_CPU);
+	KUNIT_EXPECT_TRUE(test, comes_true(READ_ONCE(caller->ret), TIMEOUT));
+	fixture_drain(fx);
+	KUNIT_EXPECT_TRUE(test, waiters_become(&fx->pool, 1));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	expect_no_warning(fx);
+}
+
 /* Poison must not get into elements that are not, or not certainly, the pool's. */
 static void element_that_a_bulk_free_refuses_is_as_it_was(struct kunit *test)
 {
@@ -1065,6 +1131,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE_SLOW(stalled_waiter_of_copy_is_found),
 	KUNIT_CASE(pool_destroyed_while_elements_are_out_is_reported),
 	KUNIT_CASE(elements_out_of_a_pool_with_overlapping_resizes_are_counted),
+	KUNIT_CASE(elements_out_of_a_pool_that_was_refilled_are_counted),
 	KUNIT_CASE(pool_destroyed_while_callers_wait_is_reported),
 	KUNIT_CASE(pool_destroyed_in_time_is_not_reported),
 	KUNIT_CASE(free_into_an_exited_pool_is_reported),
@@ -1077,6 +1144,8 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(elements_that_are_equal_in_turns_are_left_alone),
 	KUNIT_CASE(checks_know_the_element_of_a_call_that_began_before),
 	KUNIT_CASE(checks_can_be_switched_in_the_midst_of_a_resize),
+	KUNIT_CASE(pool_can_be_resized_while_cpus_cannot_go),
+	KUNIT_CASE(elements_that_a_bulk_free_refuses_are_forgotten),
 	KUNIT_CASE(element_that_a_bulk_free_refuses_is_as_it_was),
 	KUNIT_CASE(smaller_element_from_elsewhere_is_not_overrun),
 	KUNIT_CASE(objects_that_readers_under_rcu_may_see_are_left_alone),

@@ -494,6 +494,85 @@ static void alloc_function_gets_an_element_of_the_same_pool(struct kunit *test)
 	fx->src.hook = NULL;
 }
 
+/* The I/O that reclaim waits for may be that of a caller that may not wait for an element. */
+static void free_and_take_in_reclaim(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+	void *element;
+
+	if (current == fx->watcher || fx->has_nested || !(gfp_mask & __GFP_DIRECT_RECLAIM) ||
+	    !nr_waiters(&fx->pool))
+		return;
+	fx->has_nested = true;
+	fixture_put(fx);
+	element = mempool2_alloc(&fx->pool, GFP_NOWAIT);
+	KUNIT_EXPECT_NOT_NULL(fx->test, element);
+	mempool2_free(element, &fx->pool);
+	element = mempool2_alloc_preallocated(&fx->pool);
+	KUNIT_EXPECT_NOT_NULL(fx->test, element);
+	mempool2_free(element, &fx->pool);
+}
+
+static void reserve_is_for_all_while_all_waiters_reclaim(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = free_and_take_in_reclaim;
+	caller = caller_that_waits(fx);
+	wake_up(&fx->pool.wait);
+	/* The caller looks into the reserve when the alloc function has returned. */
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	KUNIT_EXPECT_TRUE(test, fx->has_nested);
+	fx->src.hook = NULL;
+}
+
+/* A waiter is passed over while the alloc function reclaims for it, so not again at once. */
+static unsigned long reclaim_ended, reclaim_began_again;
+
+static void reclaim_for_six_seconds(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (current == fx->watcher || !(gfp_mask & __GFP_DIRECT_RECLAIM) ||
+	    !nr_waiters(&fx->pool) || reclaim_began_again)
+		return;
+	if (reclaim_ended) {
+		WRITE_ONCE(reclaim_began_again, jiffies);
+		return;
+	}
+	schedule_timeout_uninterruptible(6 * HZ);
+	WRITE_ONCE(reclaim_ended, jiffies);
+}
+
+static void long_reclaim_is_not_repeated_at_once(struct kunit *test)
+{
+	struct fixture *fx = test->priv;
+	struct caller *caller;
+
+	fixture_pool(fx, 1);
+	fixture_drain(fx);
+	reclaim_ended = 0;
+	reclaim_began_again = 0;
+	fx->watcher = current;
+	fx->src.hook_arg = fx;
+	fx->src.hook = reclaim_for_six_seconds;
+	caller = caller_that_waits(fx);
+	wake_up(&fx->pool.wait);
+	KUNIT_EXPECT_TRUE(test, comes_true(READ_ONCE(reclaim_ended), 6 * HZ + TIMEOUT));
+	let_pass(HZ / 5);
+	/* On a busy host those 5 s may have passed by now. */
+	KUNIT_EXPECT_TRUE(test, !READ_ONCE(reclaim_began_again) ||
+				time_after(reclaim_began_again, reclaim_ended + 4 * HZ));
+	fixture_put(fx);
+	KUNIT_EXPECT_TRUE(test, caller_returns(caller));
+	fx->src.hook = NULL;
+}
+
 /* Elements that a waiter has collected would be idle: it must not reclaim memory. */
 static void waiter_for_several_elements_does_not_reclaim(struct kunit *test)
 {
@@ -1348,6 +1427,8 @@ static struct kunit_case waiting_cases[] = {
 	KUNIT_CASE(element_freed_during_a_retry_fills_the_reserve),
 	KUNIT_CASE(bulk_waiter_served_during_its_retry_keeps_what_it_was_given),
 	KUNIT_CASE(alloc_function_gets_an_element_of_the_same_pool),
+	KUNIT_CASE(reserve_is_for_all_while_all_waiters_reclaim),
+	KUNIT_CASE_SLOW(long_reclaim_is_not_repeated_at_once),
 	KUNIT_CASE(waiter_for_several_elements_does_not_reclaim),
 	KUNIT_CASE_SLOW(few_waiters_reclaim_at_a_time),
 	KUNIT_CASE(freed_elements_go_to_waiters_in_their_order),
