@@ -810,7 +810,7 @@ struct mempool2_waiter {
 
 /**
  * mempool2_waiter_init() - set up a waiter for requests
- * @waiter: memory for the waiter
+ * @waiter: memory for the waiter, whatever it holds
  * @callback: will be called with the elements
  *
  * Once for any number of requests, one at a time. There is nothing to undo.
