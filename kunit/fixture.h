@@ -272,7 +272,7 @@ struct deferred_call {
  * @nr_held: how many they are
  * @call: for run_in()
  * @watcher: the task of the case, for hooks that must tell it from others
- * @has_nested: fixture_nest() was called
+ * @has_nested: fixture_nest(), or a hook like it, was called
  */
 struct fixture {
 	struct kunit	*test;

@@ -540,7 +540,9 @@ static void pool_destroyed_in_time_is_not_reported(struct kunit *test)
 	fixture_drain(fx);
 	fixture_put_all(fx);
 	/* The pool is filled only in part; the missing elements are not out. */
+	source_allow(&fx->src, 1);
 	KUNIT_EXPECT_EQ(test, mempool2_resize(&fx->pool, 5), 0);
+	KUNIT_EXPECT_EQ(test, mempool2_nr_reserved(&fx->pool), 4);
 	mempool2_exit(&fx->pool);
 	expect_no_warning(fx);
 }

@@ -1168,9 +1168,17 @@ static void pool_that_is_full_again_keeps_nothing_from_any_cpu(struct kunit *tes
 	}
 }
 
+static void note_reclaim_of_the_oldest(struct source *src, gfp_t gfp_mask)
+{
+	struct fixture *fx = src->hook_arg;
+
+	if (current == fx->callers[0].task && gfp_mask & __GFP_DIRECT_RECLAIM)
+		fx->has_nested = true;
+}
+
 /*
  * Whatever has overlooked an element: a waiter that looks again finds it, and the oldest waiter
- * gets it.
+ * gets it, before it reclaims memory.
  */
 static void element_in_the_reserve_beside_waiters_is_found_by_the_next_look(struct kunit *test)
 {
@@ -1188,9 +1196,12 @@ static void element_in_the_reserve_beside_waiters_is_found_by_the_next_look(stru
 	second = caller_that_waits(fx);
 	element = batch.elems[--batch.nr];
 	park_unseen(&fx->pool, element);
+	fx->src.hook_arg = fx;
+	WRITE_ONCE(fx->src.hook, note_reclaim_of_the_oldest);
 	wake_up(&fx->pool.wait);
 	KUNIT_EXPECT_TRUE(test, caller_returns(oldest));
 	KUNIT_EXPECT_PTR_EQ(test, oldest->elems[0], element);
+	KUNIT_EXPECT_FALSE(test, fx->has_nested);
 	KUNIT_EXPECT_FALSE(test, caller_has_returned(second));
 	mempool2_free(oldest->elems[0], &fx->pool);
 	oldest->elems[0] = NULL;
