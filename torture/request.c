@@ -67,6 +67,8 @@ static int request_make(struct worker *me, struct torture_pool *tp, struct reque
 	int err;
 
 	memset(request, 0, sizeof(*request));
+	/* The memory of a waiter may hold anything. */
+	memset(&request->waiter, 0xff, sizeof(request->waiter));
 	request->nr = nr;
 	request->tp = tp;
 	request->owner = me->index;
