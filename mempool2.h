@@ -667,7 +667,11 @@ unsigned int mempool2_free_bulk(struct mempool2 *pool, void **elems,
  * @pool: the pool
  * @gfp_mask: passed on unchanged
  *
- * Context: As the alloc function with @gfp_mask. Sleeps only if the alloc function does.
+ * With a limit and %__GFP_DIRECT_RECLAIM, if there is no room below the limit any more when the
+ * alloc function returns, the element is freed as by mempool2_free(). Callbacks run later then.
+ *
+ * Context: As the alloc function with @gfp_mask. Sleeps only if the alloc function does, or the
+ * free function, with %__GFP_DIRECT_RECLAIM.
  * Return:
  * * the element, to be freed with mempool2_free()
  * * %NULL - the alloc function has none

@@ -61,7 +61,7 @@ extern struct mempool2_inline_kinds mempool2_inline_kinds;
 #define MEMPOOL2_NOT_FULL	0x01	/* the reserve may have room */
 #define MEMPOOL2_FULL_SCAN	0x02	/* a CPU scans the reserve: is it full, or empty? */
 #define MEMPOOL2_OFFERED	0x40	/* the oldest waiter was woken to take a parked element */
-#define MEMPOOL2_WAITERS	0x80	/* callers wait that may be given elements */
+#define MEMPOOL2_WAITERS	0x80	/* a waiter may be given an element */
 /* Above the lowest byte: how many scans were begun. */
 #define MEMPOOL2_SCAN_COUNT	0x100
 

@@ -328,6 +328,7 @@ static void pool_fill(struct mempool2 *pool, gfp_t gfp, unsigned int nr_most)
 		if (gfp & __GFP_DIRECT_RECLAIM)
 			cond_resched();
 	}
+	/* To own the reserve may sleep. Otherwise the check "exit" misses as many elements. */
 	if (nr_given && gfp & __GFP_DIRECT_RECLAIM) {
 		reserve = pool_own(pool);
 		reserve->nr_unfilled = max(reserve->nr_unfilled - (int)nr_given, 0);

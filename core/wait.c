@@ -180,7 +180,10 @@ bool mp2_waiter_ask_end(struct mempool2_waiter *waiter)
 		return false;
 	waiter->is_asking = false;
 	pool->nr_asking--;
-	/* Race A: a full barrier before the look at the reserve, as in mp2_waiter_queue(). */
+	/*
+	 * Races A and D: a full barrier before the look at the reserve. Pairs with slot_put() and
+	 * the others that mp2_waiter_queue() names (queue-or-reserve, address-handed-over).
+	 */
 	atomic_fetch_or(MEMPOOL2_WAITERS, &pool->state);
 	return true;
 }
